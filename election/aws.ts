@@ -1,35 +1,44 @@
-import type * as AutoScalingSdk from "@aws-sdk/client-auto-scaling";
-import type * as CloudWatchSdk from "@aws-sdk/client-cloudwatch";
-import type * as Ec2Sdk from "@aws-sdk/client-ec2";
+import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
+import type * as CloudWatch from "@aws-sdk/client-cloudwatch";
+import type * as Ec2 from "@aws-sdk/client-ec2";
 
-/** The clients that an election works with, each beside the SDK module that its paginators come from. */
+/** The clients that an election works with, and what turns their pages. */
 export interface Aws {
-    ec2: Ec2Sdk.EC2;
-    autoScaling: AutoScalingSdk.AutoScaling;
-    cloudWatch: CloudWatchSdk.CloudWatch;
-    sdk: typeof Ec2Sdk & typeof AutoScalingSdk & typeof CloudWatchSdk;
+    ec2: Ec2.EC2;
+    autoScaling: AutoScaling.AutoScaling;
+    cloudWatch: CloudWatch.CloudWatch;
+    pages: {
+        instances: typeof Ec2.paginateDescribeInstances;
+        groups: typeof AutoScaling.paginateDescribeAutoScalingGroups;
+        metrics: typeof CloudWatch.paginateGetMetricData;
+    };
 }
 
 /** Makes the clients; called once per container, while it loads. */
 export function connect(): Aws {
     // Required here, not imported above: an import would be serialized as a path inside the package, which the Lambda runtime lacks.
-    const sdk = {
-        ...require("@aws-sdk/client-ec2"),
-        ...require("@aws-sdk/client-auto-scaling"),
-        ...require("@aws-sdk/client-cloudwatch"),
-    };
+    const ec2: typeof Ec2 = require("@aws-sdk/client-ec2");
+    const autoScaling: typeof AutoScaling = require("@aws-sdk/client-auto-scaling");
+    const cloudWatch: typeof CloudWatch = require("@aws-sdk/client-cloudwatch");
     const config = {
         maxAttempts: 4,
         requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true },
     };
-    const ec2: Ec2Sdk.EC2 = new sdk.EC2(config);
-    retryConcurrentTagAccess(ec2);
-    return { ec2, autoScaling: new sdk.AutoScaling(config), cloudWatch: new sdk.CloudWatch(config), sdk };
+    return {
+        ec2: retryingConcurrentTagAccess(new ec2.EC2(config)),
+        autoScaling: new autoScaling.AutoScaling(config),
+        cloudWatch: new cloudWatch.CloudWatch(config),
+        pages: {
+            instances: ec2.paginateDescribeInstances,
+            groups: autoScaling.paginateDescribeAutoScalingGroups,
+            metrics: cloudWatch.paginateGetMetricData,
+        },
+    };
 }
 
 // EC2 refuses two commands on one resource's tags at once; the SDK doesn't know that it is worth another try.
-function retryConcurrentTagAccess(ec2: Ec2Sdk.EC2): void {
-    ec2.middlewareStack.addRelativeTo(
+function retryingConcurrentTagAccess(client: Ec2.EC2): Ec2.EC2 {
+    client.middlewareStack.add(
         (next) => async (args) => {
             try {
                 return await next(args);
@@ -40,8 +49,9 @@ function retryConcurrentTagAccess(ec2: Ec2Sdk.EC2): void {
                 throw error;
             }
         },
-        { name: "retryConcurrentTagAccess", relation: "after", toMiddleware: "retryMiddleware" },
+        { name: "retryConcurrentTagAccess", step: "deserialize", priority: "high" },
     );
+    return client;
 }
 
 /** Says what was asked of which resources when AWS refuses; the error keeps its name, and what AWS said is its cause. */
@@ -65,13 +75,9 @@ export async function everyPage<T>(pages: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** The instances that pass every filter, of all pages; `about` is named if AWS refuses. */
-export async function describeInstances(
-    aws: Aws,
-    filters: Ec2Sdk.Filter[],
-    about: string[],
-): Promise<Ec2Sdk.Instance[]> {
+export async function describeInstances(aws: Aws, filters: Ec2.Filter[], about: string[]): Promise<Ec2.Instance[]> {
     const action = "ec2:DescribeInstances";
-    const pages = aws.sdk.paginateDescribeInstances({ client: aws.ec2, pageSize: 1000 }, { Filters: filters });
+    const pages = aws.pages.instances({ client: aws.ec2, pageSize: 1000 }, { Filters: filters });
     const answers = await asking(action, about, everyPage(pages));
     return answers
         .flatMap((answer) => listed(answer.Reservations, action))
