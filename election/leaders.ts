@@ -7,11 +7,11 @@ export function listLeaders({ asgPrefix, tagKey }: Scope, region: string): strin
         { Name: "tag:aws:autoscaling:groupName", Values: [`${asgPrefix}*`] },
         { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
     ];
-    const valueOf = (key: string) => `Tags[?Key=='${key}'].Value | [0]`;
+    const tagValue = (key: string) => `Tags[?Key=='${key}'].Value | [0]`;
     const columns = [
-        `group: ${valueOf("aws:autoscaling:groupName")}`,
+        `group: ${tagValue("aws:autoscaling:groupName")}`,
         "leader: InstanceId",
-        `since: ${valueOf(sinceKey(tagKey))}`,
+        `since: ${tagValue(sinceKey(tagKey))}`,
     ];
     return [
         `aws ec2 describe-instances --region ${region}`,

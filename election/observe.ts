@@ -72,10 +72,7 @@ async function readGroups(aws: Aws, names?: string[]): Promise<Listing> {
     if (names?.length === 0) {
         return new Map(); // an empty list of names would mean all
     }
-    const pages = aws.sdk.paginateDescribeAutoScalingGroups(
-        { client: aws.autoScaling, pageSize: 100 },
-        { AutoScalingGroupNames: names },
-    );
+    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, { AutoScalingGroupNames: names });
     const action = "autoscaling:DescribeAutoScalingGroups";
     const answers = await asking(action, names ?? [], everyPage(pages));
     const groups = answers.flatMap((answer) => listed(answer.AutoScalingGroups, action));

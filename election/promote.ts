@@ -130,7 +130,7 @@ async function writeAll(ids: string[], write: (ids: string[]) => Promise<unknown
 
 /** Those that AWS names apart from the others; halves, if it names none. */
 function divide(ids: string[], { message }: Error): string[][] {
-    const named = message.match(/\bi-\w+/g) ?? [];
+    const named: string[] = message.match(/\bi-\w+/g) ?? [];
     const blamed = ids.filter((id) => named.includes(id));
     return blamed.length > 0 && blamed.length < ids.length
         ? [blamed, ids.filter((id) => !named.includes(id))]

@@ -1,4 +1,4 @@
-import { type Aws, asking, everyPage, inParts, listed } from "./aws";
+import { type Aws, asking, describeInstances, everyPage, inParts, listed } from "./aws";
 import type { Nominee } from "./decide";
 import { warn } from "./report";
 
@@ -133,7 +133,7 @@ async function readLoad(aws: Aws, ids: string[], now: number): Promise<Looks["lo
     const action = "cloudwatch:GetMetricData";
     const parts = inParts(ids, 500).map(async (part): Promise<[string, number][]> => {
         try {
-            const pages = aws.sdk.paginateGetMetricData(
+            const pages = aws.pages.metrics(
                 { client: aws.cloudWatch },
                 {
                     StartTime: new Date(now - loadMinutes * 60 * 1000),
