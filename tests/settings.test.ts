@@ -1,0 +1,188 @@
+// What a stack can be told: what comes of it, and what is refused.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { readSettings } from "../election/settings";
+import { configuration, type Program, type Resource, root, runProgram } from "./support/program";
+
+interface Declaration {
+    type: string;
+    description: string;
+    default: string | number;
+}
+
+const project: { name: string; config: Record<string, Declaration> } = parse(
+    readFileSync(join(root, "Pulumi.yaml"), "utf8"),
+);
+const defaults = Object.fromEntries(Object.entries(project.config).map(([key, { default: value }]) => [key, value]));
+
+// Every printable character but those that a group's name can't have, or a filter or a policy would not take literally.
+const printable = Array.from({ length: 0x7f - 0x21 }, (_, place) => String.fromCharCode(0x21 + place));
+const literal = printable.filter((character) => !":*?\\$".includes(character)).join("");
+
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+const retentionDays =
+    "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653";
+const notWholeNumbers = ["", " ", "abc", "0", "-1", "+1", "1.5", "1.0", "1e1", "0x1", "01", "1 ", "1,5", "NaN", "true"];
+
+/** What each setting may be and may not be, and how that is said. */
+const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> = {
+    asgPrefix: {
+        allowed: "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
+        good: ["a", "awseb-e-x", "x".repeat(200), literal],
+        bad: ["", "x".repeat(201), "a b", " a", "a\n", "\t", "a:", "a*", "a?", "a\\", "$a", "${", "é"],
+    },
+    tagKey: {
+        allowed: "1 to 122 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+        good: ["k", "k".repeat(122), "0aZ_+=,.@:-", "aws", "my:aws:key"],
+        bad: ["", "k".repeat(123), "a b", "a/b", "a\n", "a*", "a?", "a'", 'a"', "ä", "aws:x", "AWS:x", "Aws:x", "aws:"],
+    },
+    sweepMinutes: {
+        allowed: "a whole number from 1 to 60",
+        good: ["1", "2", "59", "60"],
+        bad: [...notWholeNumbers, "61", "100", "100000"],
+    },
+    logRetentionDays: {
+        allowed: `one of ${retentionDays}`,
+        good: retentionDays.split(", "),
+        bad: [...notWholeNumbers, "2", "31", "366", "3654", "100000"],
+    },
+};
+
+const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
+
+/** What the program makes of its settings. */
+function effects({ resources, functionText }: Program) {
+    const inputsOf = (type: string, name: string) =>
+        resources.find((one) => one.type === type && one.name === name)?.inputs;
+    const pattern = (rule: string) => JSON.parse(inputsOf("aws:cloudwatch/eventRule:EventRule", rule).eventPattern);
+    const { Statement } = JSON.parse(inputsOf("aws:iam/rolePolicy:RolePolicy", "election").policy);
+    const { Condition } = Statement.find(({ Sid }: { Sid: string }) => Sid === "PromoteAndDemote");
+    return {
+        heardPrefix: pattern("scaling").detail.AutoScalingGroupName,
+        heardTags: pattern("tags").detail["changed-tag-keys"],
+        allowedGroups: Condition.StringLike["aws:ResourceTag/aws:autoscaling:groupName"],
+        allowedTags: Condition["ForAllValues:StringEquals"]["aws:TagKeys"],
+        schedule: inputsOf("aws:cloudwatch/eventRule:EventRule", "sweep").scheduleExpression,
+        retention: inputsOf("aws:cloudwatch/logGroup:LogGroup", "election").retentionInDays,
+        packaged: functionText.match(/\{asgPrefix: .*, tagKey: .*\}/)?.[0],
+    };
+}
+
+function expected({ asgPrefix, tagKey, sweepMinutes, logRetentionDays }: Record<string, string | number>) {
+    return {
+        heardPrefix: [{ prefix: asgPrefix }],
+        heardTags: [tagKey],
+        allowedGroups: `${asgPrefix}*`,
+        allowedTags: [tagKey, `${tagKey}:since`],
+        schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
+        retention: Number(logRetentionDays),
+        packaged: `{asgPrefix: ${JSON.stringify(asgPrefix)}, tagKey: ${JSON.stringify(tagKey)}}`,
+    };
+}
+
+describe("The settings", function () {
+    this.timeout(20000);
+
+    const texts = (values: Record<string, string | number>) =>
+        Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
+
+    it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
+        const settings = readSettings((key) => configuration()[`${project.name}:${key}`]);
+        expect(Object.keys(project.config)).to.have.members(Object.keys(settings));
+        for (const [key, { type, description, default: value }] of Object.entries(project.config)) {
+            expect(type, key).to.equal(
+                typeof settings[key as keyof typeof settings] === "number" ? "integer" : "string",
+            );
+            expect(typeof value, key).to.equal(type === "integer" ? "number" : "string");
+            expect(description, key).to.match(/\w+ \w+/);
+        }
+    });
+
+    it("are all tried here", () => {
+        expect(rules).to.have.all.keys(Object.keys(project.config));
+    });
+
+    const other = { asgPrefix: "shop-", tagKey: "shop:primary", sweepMinutes: 60, logRetentionDays: 3653 };
+    const odd = { asgPrefix: literal, tagKey: "0aZ_+=,.@:-", sweepMinutes: 2, logRetentionDays: 1 };
+    for (const [how, values] of Object.entries({ "at their defaults": defaults, changed: other, odd })) {
+        it(`reach rules, permissions and function when they are ${how}`, async () => {
+            expect(effects(await runProgram({ config: texts(values) }))).to.deep.equal(expected(values));
+        });
+    }
+
+    it("have no other defaults than Pulumi.yaml's", async () => {
+        const { resources, outputs, functionText } = await runProgram({ config: texts(other) });
+        const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
+        const everything = JSON.stringify(inputs) + JSON.stringify(outputs) + functionText;
+        expect(everything).to.contain(other.asgPrefix).and.to.contain(other.tagKey);
+        expect(everything).to.not.contain(defaults.asgPrefix);
+        expect(everything).to.not.contain(defaults.tagKey);
+    });
+
+    for (const [key, { allowed, good, bad }] of Object.entries(rules)) {
+        describe(key, () => {
+            it(`may be ${good.map(shown).join(", ")}`, () => {
+                for (const value of good) {
+                    const config = configuration({ [key]: value });
+                    const settings = readSettings((name) => config[`${project.name}:${name}`]);
+                    expect(String(settings[key as keyof typeof settings])).to.equal(value);
+                }
+            });
+            for (const value of [...bad, null]) {
+                it(`is refused before anything is registered when it is ${value === null ? "missing" : shown(value)}`, async () => {
+                    const registered: Resource[] = [];
+                    const error = await runProgram({ config: { [key]: value }, registered }).catch((thrown) => thrown);
+                    await pulumi.runtime.disconnect(); // what was under way is registered now
+                    const found = value === null ? "missing" : JSON.stringify(value);
+                    expect(error.message).to.equal(`Setting ${key} is ${found}, but it must be ${allowed}.`);
+                    expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
+                    expect(registered).to.deep.equal([]);
+                });
+            }
+        });
+    }
+});
+
+describe("leadersCommand", function () {
+    this.timeout(20000);
+
+    let folder: string;
+    before(() => {
+        folder = mkdtempSync(join(tmpdir(), "leaders-"));
+        const script = `#!${process.execPath}\nconsole.log(JSON.stringify(process.argv.slice(2)));\n`;
+        writeFileSync(join(folder, "aws"), script, { mode: 0o755 });
+    });
+    after(() => rmSync(folder, { recursive: true }));
+
+    for (const asgPrefix of [String(defaults.asgPrefix), "it's-", "';exit;'", "'\"'\"", literal]) {
+        it(`brings the prefix ${shown(asgPrefix)} through the shell, in a filter for its live leaders`, async () => {
+            const config = { asgPrefix, tagKey: "shop:primary" };
+            const { outputs } = await runProgram({ config, region: "eu-west-3" });
+            const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
+            const { stdout, stderr } = spawnSync("sh", ["-c", outputs.leadersCommand], { env, encoding: "utf8" });
+            expect(stderr).to.equal("");
+            const [service, operation, ...options] = JSON.parse(stdout);
+            expect([service, operation]).to.deep.equal(["ec2", "describe-instances"]);
+            expect(options).to.have.length(8);
+            const option = (name: string) => options[options.indexOf(name) + 1];
+            expect(option("--region")).to.equal("eu-west-3");
+            expect(option("--output")).to.equal("table");
+            expect(JSON.parse(option("--filters"))).to.deep.equal([
+                { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
+                { Name: "tag:aws:autoscaling:groupName", Values: [`${asgPrefix}*`] },
+                { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
+            ]);
+            expect(option("--query")).to.equal(
+                "Reservations[].Instances[].{" +
+                    "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
+                    "leader: InstanceId, " +
+                    "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
+            );
+        });
+    }
+});

@@ -1,0 +1,64 @@
+type Json = null | boolean | number | string | Json[] | { [field: string]: Json };
+type Fields = { [field: string]: Json };
+
+/**
+ * Whether EventBridge would hand an event to a rule with this pattern.
+ *
+ * @throws if the pattern has something other than nested fields, lists of literals, prefix, exists and $or, whatever the event
+ * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+ */
+export function matches(pattern: object, event: object): boolean {
+    return matchesFields(pattern as Fields, event as Fields);
+}
+
+// Nothing here stops at the first mismatch: what isn't known is to be found with every event.
+function matchesFields(pattern: Fields, event: Fields): boolean {
+    return Object.entries(pattern)
+        .map(([field, wanted]) => (field === "$or" ? matchesOneOf(wanted, event) : matchesField(wanted, event[field])))
+        .every((fits) => fits);
+}
+
+function matchesOneOf(patterns: Json, event: Fields): boolean {
+    if (!Array.isArray(patterns) || patterns.length < 2 || !patterns.every(isFields)) {
+        throw new Error(`$or takes two or more patterns, not ${JSON.stringify(patterns)}`);
+    }
+    return patterns.map((pattern) => matchesFields(pattern, event)).some((fits) => fits);
+}
+
+function matchesField(wanted: Json, found: Json | undefined): boolean {
+    const values = found === undefined ? [] : elements(found);
+    if (isFields(wanted)) {
+        // A field that isn't there has no fields; of a list of objects, one must have all that is wanted.
+        const objects = values.filter(isFields);
+        return (objects.length > 0 ? objects : [{}]).map((each) => matchesFields(wanted, each)).some((fits) => fits);
+    }
+    if (!Array.isArray(wanted) || wanted.length === 0) {
+        throw new Error(`a field's values are a list, not ${JSON.stringify(wanted)}`);
+    }
+    const scalars = values.filter((value) => !isFields(value));
+    return wanted.map((one) => matchesOne(one, scalars)).some((fits) => fits);
+}
+
+function matchesOne(wanted: Json, values: Json[]): boolean {
+    if (wanted === null || typeof wanted !== "object") {
+        return values.includes(wanted);
+    }
+    if (isFields(wanted) && Object.keys(wanted).length === 1) {
+        const { prefix, exists } = wanted;
+        if (typeof prefix === "string") {
+            return values.some((value) => typeof value === "string" && value.startsWith(prefix));
+        }
+        if (typeof exists === "boolean") {
+            return exists === values.length > 0;
+        }
+    }
+    throw new Error(`not known here: ${JSON.stringify(wanted)}`);
+}
+
+function elements(value: Json): Json[] {
+    return Array.isArray(value) ? value.flatMap(elements) : [value];
+}
+
+function isFields(value: Json): value is Fields {
+    return value !== null && typeof value === "object" && !Array.isArray(value);
+}

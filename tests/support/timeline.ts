@@ -1,0 +1,108 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+const realSetImmediate = setImmediate;
+
+/** Time that passes only when everybody waits: what is due is done in the order of its time, then of its coming. */
+export class Timeline {
+    private due: { at: number; order: number; act: () => void }[] = [];
+    private orders = 0;
+
+    constructor(public now = Date.parse("2026-11-23T06:00:00.000Z")) {}
+
+    /** Does something at a time, at once if that is past. */
+    at(time: number, act: () => void): void {
+        const entry = { at: Math.max(time, this.now), order: this.orders++, act };
+        const place = this.due.findIndex(({ at }) => at > entry.at);
+        this.due.splice(place < 0 ? this.due.length : place, 0, entry);
+    }
+
+    /** Waits for some milliseconds of this timeline. */
+    after(millis: number): Promise<void> {
+        return new Promise((resolve) => this.at(this.now + millis, resolve));
+    }
+
+    /** Lets time pass until a promise is settled; fails if it never can be. */
+    async until<T>(promise: Promise<T>): Promise<T> {
+        let settled = false;
+        const watched = promise.finally(() => {
+            settled = true;
+        });
+        watched.catch(() => {}); // awaited below
+        await idle();
+        while (!settled) {
+            if (this.due.length === 0) {
+                throw new Error("nothing is due any more, and the promise is not settled");
+            }
+            await this.step();
+        }
+        return watched;
+    }
+
+    /** Lets some milliseconds pass. */
+    async pass(millis: number): Promise<void> {
+        const end = this.now + millis;
+        await idle();
+        while (this.due[0]?.at <= end) {
+            await this.step();
+        }
+        this.now = end;
+    }
+
+    private async step(): Promise<void> {
+        this.now = this.due[0].at;
+        while (this.due[0]?.at === this.now) {
+            this.due.shift()?.act();
+        }
+        await idle();
+    }
+}
+
+/** Lets everybody go on who is not waiting for time to pass. */
+export function idle(): Promise<void> {
+    return new Promise((resolve) => realSetImmediate(resolve));
+}
+
+/** A line that the function wrote. */
+export interface Line {
+    level: "error" | "warn" | "info" | "debug" | "stdout";
+    // biome-ignore lint/suspicious/noExplicitAny: whatever was logged
+    entry: any;
+}
+
+/** Where the function runs, from one invocation to the next. */
+export interface Container {
+    /** It has ended: nothing that it does has an effect, or gets an answer. */
+    dead: boolean;
+}
+
+/** Which container is running, for whoever is asked something by it. */
+export const running = new AsyncLocalStorage<Container>();
+
+/** Runs something with the timeline in place of the machine's clock, and what it logs collected. */
+export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () => Promise<T>): Promise<T> {
+    const real = { now: Date.now, setTimeout: globalThis.setTimeout, write: process.stdout.write };
+    const levels = ["error", "warn", "info", "debug"] as const;
+    const realConsole = levels.map((level) => console[level]);
+    Date.now = () => timeline.now;
+    globalThis.setTimeout = ((resolve: () => void, millis: number) =>
+        timeline.at(timeline.now + millis, resolve)) as never;
+    const ofFunction = () => running.getStore() !== undefined;
+    levels.forEach((level, place) => {
+        console[level] = (...entries: unknown[]) =>
+            ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[place](...entries);
+    });
+    process.stdout.write = ((text: string, ...rest: never[]) =>
+        ofFunction()
+            ? lines.push({ level: "stdout", entry: text }) > 0
+            : real.write.call(process.stdout, text, ...rest)) as never;
+    try {
+        return await act();
+    } finally {
+        Date.now = real.now;
+        globalThis.setTimeout = real.setTimeout;
+        process.stdout.write = real.write;
+        levels.forEach((level, place) => {
+            console[level] = realConsole[place];
+        });
+    }
+}

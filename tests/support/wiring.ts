@@ -1,0 +1,54 @@
+import type { Program } from "./program";
+
+/** How a program wires its rules, its queue and its function together. */
+export interface Wiring {
+    rules: {
+        name: string;
+        /** The rule's name in AWS. */
+        physicalName: string;
+        /** In JSON. */
+        eventPattern?: string;
+        scheduleExpression?: string;
+        /** ARN of the queue that the rule's target is. */
+        targetArn: string;
+        messageGroupId: string;
+    }[];
+    queue: {
+        arn: string;
+        fifoQueue: boolean;
+        contentBasedDeduplication: boolean;
+        visibilityTimeoutSeconds: number;
+        messageRetentionSeconds: number;
+    };
+    batchSize: number;
+    functionTimeoutSeconds: number;
+}
+
+/** Reads the wiring off the resources that a program registered; throws if a rule has no target. */
+export function wiringOf({ resources }: Program): Wiring {
+    const ofType = (type: string) => resources.filter((resource) => resource.type === type);
+    const [{ inputs: mapping }] = ofType("aws:lambda/eventSourceMapping:EventSourceMapping");
+    const [{ inputs: queue }] = ofType("aws:sqs/queue:Queue");
+    const [{ inputs: lambda }] = ofType("aws:lambda/function:Function");
+    const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
+    const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }) => {
+        const target = targets.find(({ rule }) => rule.startsWith(`${name}-`));
+        if (!target?.sqsTarget) {
+            throw new Error(`the rule ${name} has no queue as its target`);
+        }
+        return {
+            name,
+            physicalName: target.rule,
+            eventPattern: inputs.eventPattern,
+            scheduleExpression: inputs.scheduleExpression,
+            targetArn: target.arn,
+            messageGroupId: target.sqsTarget.messageGroupId,
+        };
+    });
+    return {
+        rules,
+        queue: { ...queue, arn: mapping.eventSourceArn },
+        batchSize: mapping.batchSize,
+        functionTimeoutSeconds: lambda.timeout,
+    };
+}
