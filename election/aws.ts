@@ -37,13 +37,15 @@ export function connect(): Aws {
 }
 
 // EC2 refuses two commands on one resource's tags at once; the SDK doesn't know that it is worth another try.
+// Of several resources, the others needn't wait for that: whoever writes them tells them apart.
 function retryingConcurrentTagAccess(client: Ec2.EC2): Ec2.EC2 {
     client.middlewareStack.add(
         (next) => async (args) => {
             try {
                 return await next(args);
             } catch (error) {
-                if ((error as Error).name === "ConcurrentTagAccess") {
+                const { Resources } = args.input as Ec2.CreateTagsRequest;
+                if ((error as Error).name === "ConcurrentTagAccess" && Resources?.length === 1) {
                     Object.assign(error as Error, { $retryable: { throttling: true } });
                 }
                 throw error;
@@ -64,6 +66,12 @@ export async function asking<T>(action: string, resources: string[], answer: Pro
         throw Object.assign(new Error(`${action} on ${named || "*"}: ${name}: ${message}`, { cause }), { name });
     }
 }
+
+/** Whether AWS says that an instance doesn't exist. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
+export const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
+
+/** The ids of instances that an error's message names. */
+export const idsIn = (error?: Error): string[] => error?.message.match(/\bi-\w+/g) ?? [];
 
 /** All pages of an answer, or none: an error on any page is the error of the whole. */
 export async function everyPage<T>(pages: AsyncIterable<T>): Promise<T[]> {

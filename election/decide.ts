@@ -61,7 +61,7 @@ export function decide(group: Group, hints: Hints, now: number): Decision {
     }
     const reason = group.leaders.map((leader) => `${leader.id} ${unfit(leader)}`).join("; ") || "no leader";
     const otherwise = live[0] ? keep(live[0], live, `nobody is fit; ${reason}`) : nobody(group, reason);
-    const nominees = nominate(group, hints, live);
+    const nominees = nominate(group, hints, live.length === 0);
     const demote = live.map(({ id }) => id);
     return nominees.length > 0 ? { outcome: "choose", nominees, demote, otherwise, reason } : otherwise;
 }
@@ -94,10 +94,11 @@ function nobody({ exists, members }: Group, reason: string): Decision {
     };
 }
 
-function nominate({ members }: Group, { launched, warned }: Hints, live: Leader[]): Nominee[] {
-    const leads = (member: Member) => live.some(({ id }) => id === member.id);
-    const ready = members.filter((member) => isReady(member) && !leads(member) && !warned.has(member.id));
-    const arriving = live.length === 0 ? members.filter(isArriving) : [];
+function nominate({ members, leaders }: Group, { launched, warned }: Hints, leaderless: boolean): Nominee[] {
+    // Nobody takes over from himself: a leader that is dead may still be listed.
+    const others = members.filter(({ id }) => !leaders.some((leader) => leader.id === id));
+    const ready = others.filter((member) => isReady(member) && !warned.has(member.id));
+    const arriving = leaderless ? others.filter(isArriving) : [];
     return [
         ...ready.map(({ id }) => ({ id, tier: launched.has(id) ? 0 : 1, states: ["running"] })),
         ...arriving.map(({ id }) => ({ id, tier: 2, states: ["pending", "running"] })),

@@ -4,6 +4,8 @@ export interface Scope {
     asgPrefix: string;
     /** Key of the tag that marks a leader. */
     tagKey: string;
+    /** Name of the stack, unique in its account: its metrics carry it. */
+    stack: string;
 }
 
 /** What a batch of events says. Events are hints to look: nothing here is trusted to still be so. */

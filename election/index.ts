@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { connect } from "./aws";
 import { type Decision, decide, type Group, isLive, isReady, type Leader, latestSince } from "./decide";
 import { readBatch, type Scope } from "./events";
-import { brakes, emptyMemory, forget, recall, remember } from "./memory";
+import { brakes, departingLeaders, emptyMemory, forget, latestWritten, recall, release, remember } from "./memory";
 import { observe } from "./observe";
 import { type Plan, promote, type Written } from "./promote";
 import { type Ranking, rank } from "./rank";
@@ -39,13 +39,16 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         }
         forget(memory, batch, now);
 
-        const { groups, strays } = await observe(aws, scope, batch);
+        const { groups, strays, states } = await observe(aws, scope, batch, departingLeaders(memory, batch));
+        if (batch.sweep) {
+            release(memory, now);
+        }
         const elections = groups.map((observed) => {
-            const group = recall(memory, observed);
+            const group = recall(memory, observed, states);
             const decision = decide(group, batch, now);
             return {
                 group,
-                latest: latestSince(group, now),
+                latest: Math.max(latestSince(group, now), latestWritten(memory, group.name, now)),
                 decision: brakes(memory, group) ? brake(decision) : decision,
             };
         });
@@ -60,10 +63,14 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
             since: Math.max(now, latest + 1),
         }));
 
-        const { written, stripped } = await promote(aws, scope, plans, strays, context.getRemainingTimeInMillis());
-        for (const [place, { since }] of plans.entries()) {
-            remember(memory, written[place], since, Date.now());
+        const writing = Date.now(); // whatever an event says that is older than the write may be what the write has changed
+        const strayIds = strays.map(({ id }) => id);
+        const { written, stripped } = await promote(aws, scope, plans, strayIds, context.getRemainingTimeInMillis());
+        for (const [place, { group }] of elections.entries()) {
+            remember(memory, written[place], group.leaders, writing);
         }
+        remember(memory, stripped, strays, writing);
+
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
         reports.forEach(log);
         logStrays(stripped);
@@ -88,14 +95,14 @@ function settle(decision: Decision, ranking?: Ranking): Settled {
 
 function brake(decision: Decision): Decision {
     return decision.outcome === "choose"
-        ? { ...decision.otherwise, demote: [], reason: `left to the next sweep after many changes; ${decision.reason}` }
+        ? { ...decision.otherwise, reason: `left to the next sweep after many changes; ${decision.reason}` }
         : decision;
 }
 
 function report({ name, members, leaders, triggers }: Group, plan: Plan & Settled, written: Written): Report {
     const live = leaders.filter(isLive);
     const leader = written.promoted
-        ? { id: written.promoted, since: new Date(plan.since).toISOString() }
+        ? { id: written.promoted, since: written.since }
         : (plan.leader ?? live.find(({ id }) => !written.demoted.includes(id)));
     return {
         group: name,

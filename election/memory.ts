@@ -1,14 +1,21 @@
-import type { Group } from "./decide";
-import type { Batch } from "./events";
-import { tagType } from "./events";
+import { type Group, sinceOf } from "./decide";
+import { type Batch, tagType } from "./events";
 import type { Written } from "./promote";
 
 /** What a container remembers between its invocations. */
 export interface Memory {
-    /** Its last write to each instance: promoted if there is a `since`, else demoted. Times in milliseconds since 1970. */
-    writes: Map<string, { at: number; since?: string }>;
-    /** Times of the last promotions in each group since the last sweep, three at most. */
+    /** Its last write to each instance, by id. Times in milliseconds since 1970. */
+    writes: Map<string, Write>;
+    /** Times of the last promotions in each group, three at most, by the group's name. */
     promotions: Map<string, number[]>;
+}
+
+interface Write {
+    at: number;
+    group: string;
+    promoted: boolean;
+    /** The `since` that it wrote, or took off. */
+    since?: string;
 }
 
 const rememberedMillis = 30 * 1000;
@@ -20,49 +27,70 @@ export function emptyMemory(): Memory {
 }
 
 /** Forgets what is too old, and what a tag event contradicts that is no older. */
-export function forget(memory: Memory, batch: Batch, now: number): void {
-    for (const [id, { at, since }] of memory.writes) {
+export function forget({ writes }: Memory, { tagged }: Batch, now: number): void {
+    for (const [id, { at, promoted }] of writes) {
         // An event's time is cut to the second.
-        const contradicted = batch.tagged.some(
-            (event) => event.id === id && event.leader !== (since !== undefined) && event.at + 1000 > at,
+        const contradicted = tagged.some(
+            (event) => event.id === id && event.leader !== promoted && event.at + 1000 > at,
         );
         if (contradicted || now - at > rememberedMillis) {
-            memory.writes.delete(id);
+            writes.delete(id);
         }
-    }
-    if (batch.sweep) {
-        memory.promotions.clear();
     }
 }
 
-/** The group with this container's own writes, which EC2's answers may not show yet. */
-export function recall(memory: Memory, group: Group): Group {
-    const leaders = group.leaders.filter(
-        ({ id }) => !(memory.writes.has(id) && memory.writes.get(id)?.since === undefined),
-    );
+/** The group of each departing instance that this container has made the leader, whether EC2's answers show it yet or not. */
+export function departingLeaders({ writes }: Memory, { departing }: Batch): Map<string, string> {
+    const leaders = [...writes].filter(([id, { promoted }]) => promoted && departing.has(id));
+    return new Map(leaders.map(([id, { group }]) => [id, group]));
+}
+
+/** The group with this container's own writes, which EC2's answers may not show yet; `states` are those that EC2 was asked for. */
+export function recall({ writes }: Memory, group: Group, states: Map<string, string>): Group {
+    // Someone may have promoted it again: then it has another `since`.
+    const isDemoted = (write: Write | undefined, since?: string) => write?.promoted === false && write.since === since;
+    const leaders = group.leaders.filter(({ id, since }) => !isDemoted(writes.get(id), since));
     for (const { id } of group.members) {
-        const since = memory.writes.get(id)?.since;
-        if (since && !leaders.some((leader) => leader.id === id)) {
-            leaders.push({ id, state: "running", since });
+        const write = writes.get(id);
+        if (write?.promoted && write.group === group.name && !leaders.some((leader) => leader.id === id)) {
+            leaders.push({ id, state: states.get(id) ?? "running", since: write.since });
         }
     }
     return { ...group, leaders };
 }
 
-export function remember(memory: Memory, written: Written, since: number, now: number): void {
-    for (const id of written.demoted) {
-        memory.writes.set(id, { at: now });
+/** The latest `since` among this container's own writes to a group, in milliseconds since 1970, or 0. */
+export function latestWritten({ writes }: Memory, group: string, now: number): number {
+    const own = [...writes.values()].filter((write) => write.group === group);
+    return Math.max(0, ...own.map((write) => sinceOf(write, now)));
+}
+
+/** Remembers what was written for a group, or for strays, at a time. */
+export function remember(memory: Memory, written: Written, leaders: Group["leaders"], now: number): void {
+    const { group, demoted, promoted, since } = written;
+    for (const id of demoted) {
+        const before = leaders.find((leader) => leader.id === id)?.since;
+        memory.writes.set(id, { at: now, group, promoted: false, since: before });
     }
-    if (written.promoted) {
-        memory.writes.set(written.promoted, { at: now, since: new Date(since).toISOString() });
-        const times = memory.promotions.get(written.group) ?? [];
-        memory.promotions.set(written.group, isBraking(times) ? times : [...times, now].slice(-brakePromotions));
+    if (promoted) {
+        memory.writes.set(promoted, { at: now, group, promoted: true, since });
+        const times = memory.promotions.get(group) ?? [];
+        memory.promotions.set(group, isBraking(times) ? times : [...times, now].slice(-brakePromotions));
     }
 }
 
 /** Whether only tag events named a group that has changed its leader too often: electors that disagree must not fight at event speed. */
-export function brakes(memory: Memory, group: Group): boolean {
-    return isBraking(memory.promotions.get(group.name) ?? []) && group.triggers.every((type) => type === tagType);
+export function brakes({ promotions }: Memory, { name, triggers }: Group): boolean {
+    return isBraking(promotions.get(name) ?? []) && triggers.every((type) => type === tagType);
+}
+
+/** A sweep has looked at every group: it lets go of the brakes, and of what can put none on any more. */
+export function release({ promotions }: Memory, now: number): void {
+    for (const [group, times] of promotions) {
+        if (isBraking(times) || now - times[times.length - 1] > brakeMillis) {
+            promotions.delete(group);
+        }
+    }
 }
 
 function isBraking(times: number[]): boolean {

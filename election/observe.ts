@@ -1,13 +1,16 @@
 import type { Filter } from "@aws-sdk/client-ec2";
 import { type Aws, asking, describeInstances, everyPage, inParts, listed, text } from "./aws";
-import type { Group, Leader, Member } from "./decide";
+import { type Group, isLive, type Leader, type Member } from "./decide";
 import { type Batch, marksLeader, type Scope, sinceKey, sweepType } from "./events";
+import { warn } from "./report";
 
 /** What a batch led us to look at. */
 export interface Observation {
     groups: Group[];
-    /** Ids of instances that lead no group any more but still carry both of our tags. */
-    strays: string[];
+    /** Instances that lead no group any more but still carry both of our tags. */
+    strays: Leader[];
+    /** EC2's states of the departing leaders that were given. */
+    states: Map<string, string>;
 }
 
 /** A group's members, by its name. */
@@ -19,41 +22,57 @@ type Tagged = Leader & { group?: string };
 /**
  * Reads the groups that a batch is about, in a sweep all of them, with their members and leaders.
  *
+ * @param departing groups of instances that depart and are known to lead, by id: EC2's tags may not show them yet
  * @throws if anything can't be read whole: nothing may be decided from half an answer
  */
-export async function observe(aws: Aws, scope: Scope, batch: Batch): Promise<Observation> {
+export async function observe(
+    aws: Aws,
+    scope: Scope,
+    batch: Batch,
+    departing: Map<string, string>,
+): Promise<Observation> {
     const triggers = new Map([...batch.triggers].map(([group, types]) => [group, new Set(types)]));
-    const add = (group: string, type: string) => triggers.set(group, (triggers.get(group) ?? new Set()).add(type));
+    const add = (group: string, type = "") => triggers.set(group, (triggers.get(group) ?? new Set()).add(type));
+    for (const [id, group] of departing) {
+        add(group, batch.departing.get(id));
+    }
+    const reading = readStates(aws, [...departing.keys()]);
 
     if (batch.sweep) {
-        const [listing, tagged] = await Promise.all([readGroups(aws), readTagged(aws, scope)]);
+        const [listing, tagged, states] = await Promise.all([readGroups(aws, scope), readTagged(aws, scope), reading]);
         for (const name of listing.keys()) {
-            if (name.startsWith(scope.asgPrefix)) {
-                add(name, sweepType);
+            add(name, sweepType);
+        }
+        for (const { id, group } of tagged) {
+            if (group !== undefined && listing.has(group) && batch.departing.has(id)) {
+                add(group, batch.departing.get(id));
             }
         }
-        return { groups: assemble(triggers, listing, tagged), strays: await findStrays(aws, tagged) };
+        return { groups: assemble(triggers, listing, tagged), strays: await findStrays(aws, tagged), states };
     }
 
-    const [listing, tagged, departed, detached] = await Promise.all([
-        readGroups(aws, [...triggers.keys()]),
-        readTagged(aws, scope, inGroups([...triggers.keys()].map(literally))),
+    const named = [...triggers.keys()];
+    const [listing, tagged, departed, detached, states] = await Promise.all([
+        readGroups(aws, scope, named),
+        readTagged(aws, scope, inGroups(named.map(literally))),
         // Most departures of a region are none of ours; this one read tells.
         readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`])),
         readTagged(aws, scope, withIds([...batch.detached])),
+        reading,
     ]);
     for (const { id, group } of departed) {
-        add(group as string, batch.departing.get(id) as string);
+        add(group as string, batch.departing.get(id));
     }
-    const further = [...triggers.keys()].filter((name) => !batch.triggers.has(name));
+    const further = [...triggers.keys()].filter((name) => !named.includes(name));
     const [furtherListing, furtherTagged, strays] = await Promise.all([
-        readGroups(aws, further),
+        readGroups(aws, scope, further),
         readTagged(aws, scope, inGroups(further.map(literally))),
         findStrays(aws, detached),
     ]);
     return {
         groups: assemble(triggers, new Map([...listing, ...furtherListing]), [...tagged, ...furtherTagged]),
         strays,
+        states,
     };
 }
 
@@ -67,8 +86,8 @@ function assemble(triggers: Map<string, Set<string>>, listing: Listing, tagged: 
     }));
 }
 
-/** The groups of these names, or all; unknown names are left out. */
-async function readGroups(aws: Aws, names?: string[]): Promise<Listing> {
+/** The scope's groups of these names, or all of them; unknown names are left out. */
+async function readGroups(aws: Aws, { asgPrefix }: Scope, names?: string[]): Promise<Listing> {
     if (names?.length === 0) {
         return new Map(); // an empty list of names would mean all
     }
@@ -76,8 +95,9 @@ async function readGroups(aws: Aws, names?: string[]): Promise<Listing> {
     const action = "autoscaling:DescribeAutoScalingGroups";
     const answers = await asking(action, names ?? [], everyPage(pages));
     const groups = answers.flatMap((answer) => listed(answer.AutoScalingGroups, action));
+    const ours = groups.filter((group) => text(group.AutoScalingGroupName, action).startsWith(asgPrefix));
     return new Map(
-        groups.map((group) => [
+        ours.map((group) => [
             text(group.AutoScalingGroupName, action),
             listed(group.Instances, action).map((instance) => ({
                 id: text(instance.InstanceId, action),
@@ -112,18 +132,35 @@ async function readTagged(aws: Aws, scope: Scope, ...filters: Filter[]): Promise
 }
 
 /** Of the tagged instances, those that carry `since` and that no group lists: their own tags may lag behind. */
-async function findStrays(aws: Aws, tagged: Tagged[]): Promise<string[]> {
-    const suspects = tagged
-        .filter(({ group, since }) => group === undefined && since !== undefined)
-        .map(({ id }) => id);
+async function findStrays(aws: Aws, tagged: Tagged[]): Promise<Leader[]> {
+    const suspects = tagged.filter((one) => one.group === undefined && one.since !== undefined && isLive(one));
     const action = "autoscaling:DescribeAutoScalingInstances";
-    const answers = await Promise.all(
-        inParts(suspects, 50).map((InstanceIds) =>
-            asking(action, InstanceIds, aws.autoScaling.describeAutoScalingInstances({ InstanceIds })),
-        ),
+    const parts = inParts(suspects, 50).map(async (part) => {
+        const InstanceIds = part.map(({ id }) => id);
+        try {
+            const answer = await asking(
+                action,
+                InstanceIds,
+                aws.autoScaling.describeAutoScalingInstances({ InstanceIds }),
+            );
+            const members = listed(answer.AutoScalingInstances, action);
+            return part.filter(({ id }) => !members.some(({ InstanceId }) => InstanceId === id));
+        } catch (error) {
+            warn("strays keep their tags", error); // no group needs to wait for that
+            return [];
+        }
+    });
+    return (await Promise.all(parts)).flat();
+}
+
+/** EC2's states of instances, by id; those that it doesn't know are left out. */
+export async function readStates(aws: Aws, ids: string[]): Promise<Map<string, string>> {
+    const parts = inParts(ids, 200).map((part) =>
+        // As a filter, not as InstanceIds: one id that EC2 doesn't know would fail the call.
+        describeInstances(aws, [withIds(part)], part),
     );
-    const members = answers.flatMap((answer) => listed(answer.AutoScalingInstances, action));
-    return suspects.filter((id) => !members.some(({ InstanceId }) => InstanceId === id));
+    const instances = (await Promise.all(parts)).flat();
+    return new Map(instances.map(({ InstanceId, State }) => [String(InstanceId), String(State?.Name)]));
 }
 
 const inGroups = (Values: string[]): Filter => ({ Name: "tag:aws:autoscaling:groupName", Values });

@@ -1,4 +1,4 @@
-import { type Aws, asking, inParts } from "./aws";
+import { type Aws, asking, idsIn, inParts, isGone } from "./aws";
 import { type Scope, sinceKey } from "./events";
 
 /** What an election wants written for a group. */
@@ -17,11 +17,15 @@ export interface Written {
     group: string;
     demoted: string[];
     promoted?: string;
+    /** Since when the promoted instance leads, as its tag says. */
+    since?: string;
     error?: Error;
 }
 
-// One request of each kind at its timeout.
-const millisToHandOver = 4000;
+// One request at its timeout, and some more.
+const millisToPromote = 2500;
+const millisToDemote = 1500;
+const millisToReport = 500;
 
 /**
  * Writes plans together, demotions before promotions. What fails for one group leaves the others alone.
@@ -41,7 +45,7 @@ export async function promote(
     const steps = [stray, ...plans].map((plan) => ({ plan, done: { group: plan.group, demoted: [] } as Written }));
 
     const handOvers = steps.filter(({ plan }) => plan.demote.length > 0 && plan.promote.length > 0);
-    if (millisLeft < millisToHandOver) {
+    if (millisLeft < millisToDemote + millisToPromote) {
         for (const { done } of handOvers) {
             done.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
         }
@@ -52,21 +56,24 @@ export async function promote(
         aws,
         scope,
         demoting.flatMap(({ plan }) => plan.demote),
+        within(millisLeft - millisToPromote),
     );
     for (const { plan, done } of demoting) {
         done.demoted = plan.demote.filter((id) => !demoted.get(id));
         done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);
     }
 
+    const abortSignal = within(millisLeft - millisToReport);
     let promoting = steps.filter(({ plan, done }) => !done.error && plan.promote.length > 0);
     for (let choice = 0; promoting.length > 0; choice++) {
         const chosen = promoting.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
-        const promoted = await promoteAll(aws, scope, chosen);
+        const promoted = await promoteAll(aws, scope, chosen, abortSignal);
         promoting = promoting.filter(({ plan, done }) => {
             const id = plan.promote[choice];
             const error = promoted.get(id);
             if (!error) {
                 done.promoted = id;
+                done.since = new Date(plan.since).toISOString();
             } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
                 return true;
             } else {
@@ -80,19 +87,29 @@ export async function promote(
     return { written, stripped };
 }
 
+/** Aborts what is under way when so much time has passed, so that the rest is still done and told. */
+function within(millis: number): AbortSignal {
+    return AbortSignal.timeout(Math.max(0, millis));
+}
+
 /** What became of each id: undefined if its tags are as wanted. */
 type Outcomes = Map<string, Error | undefined>;
 
-async function demoteAll(aws: Aws, { tagKey }: Scope, ids: string[]): Promise<Outcomes> {
+async function demoteAll(aws: Aws, { tagKey }: Scope, ids: string[], abortSignal: AbortSignal): Promise<Outcomes> {
     const Tags = [{ Key: tagKey }, { Key: sinceKey(tagKey) }];
     const outcomes = await writeAll(ids, (Resources) =>
-        asking("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags })),
+        asking("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal })),
     );
     // An instance that is gone leads no more.
     return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
 }
 
-async function promoteAll(aws: Aws, { tagKey }: Scope, chosen: { id: string; since: number }[]): Promise<Outcomes> {
+async function promoteAll(
+    aws: Aws,
+    { tagKey }: Scope,
+    chosen: { id: string; since: number }[],
+    abortSignal: AbortSignal,
+): Promise<Outcomes> {
     const times = [...new Set(chosen.map(({ since }) => since))];
     const outcomes = times.map((time) => {
         const ids = chosen.filter(({ since }) => since === time).map(({ id }) => id);
@@ -101,7 +118,7 @@ async function promoteAll(aws: Aws, { tagKey }: Scope, chosen: { id: string; sin
             { Key: sinceKey(tagKey), Value: new Date(time).toISOString() },
         ];
         return writeAll(ids, (Resources) =>
-            asking("ec2:CreateTags", Resources, aws.ec2.createTags({ Resources, Tags })),
+            asking("ec2:CreateTags", Resources, aws.ec2.createTags({ Resources, Tags }, { abortSignal })),
         );
     });
     return new Map((await Promise.all(outcomes)).flatMap((some) => [...some]));
@@ -109,35 +126,51 @@ async function promoteAll(aws: Aws, { tagKey }: Scope, chosen: { id: string; sin
 
 /** Writes to all ids in as few calls as will do; one that fails doesn't keep the others from being written. */
 async function writeAll(ids: string[], write: (ids: string[]) => Promise<unknown>): Promise<Outcomes> {
+    const outcomes: Outcomes = new Map();
     let refusals = 0;
-    const parts = await Promise.all(inParts(ids, 1000).map(writeSome));
-    return new Map(parts.flat());
+    await Promise.all(inParts(ids, 1000).map(writeSome));
+    return outcomes;
 
-    async function writeSome(some: string[]): Promise<[string, Error | undefined][]> {
+    async function writeSome(some: string[]): Promise<void> {
         try {
             await write(some);
-            return some.map((id) => [id, undefined]);
+            settle(some, undefined);
         } catch (error) {
             refusals++;
-            // A policy that refuses everything must not cost two calls an instance.
-            if (some.length === 1 || !isAboutSome(error as Error) || refusals > 50) {
-                return some.map((id) => [id, error as Error]);
-            }
-            return (await Promise.all(divide(some, (error as Error).cause as Error).map(writeSome))).flat();
+            await divide(some, error as Error);
+        }
+    }
+
+    /** Finds out whom a refusal is about: those that AWS says are gone, else one half or the other. */
+    async function divide(some: string[], error: Error): Promise<void> {
+        if (some.length === 1 || !isAboutSome(error)) {
+            settle(some, error);
+        } else if (refusals > 50 && outcomes.size === 0) {
+            // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
+            settle(some, new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error }));
+        } else {
+            const gone = isGone(error) ? idsIn(error.cause as Error) : [];
+            settle(
+                some.filter((id) => gone.includes(id)),
+                error,
+            );
+            const rest = some.filter((id) => !gone.includes(id));
+            await Promise.all(inParts(rest, Math.ceil(rest.length / 2) || 1).map(writeSome));
+        }
+    }
+
+    function settle(some: string[], error: Error | undefined): void {
+        for (const id of some) {
+            outcomes.set(id, error);
         }
     }
 }
 
-/** Those that AWS names apart from the others; halves, if it names none. */
-function divide(ids: string[], { message }: Error): string[][] {
-    const named: string[] = message.match(/\bi-\w+/g) ?? [];
-    const blamed = ids.filter((id) => named.includes(id));
-    return blamed.length > 0 && blamed.length < ids.length
-        ? [blamed, ids.filter((id) => !named.includes(id))]
-        : inParts(ids, Math.ceil(ids.length / 2));
-}
-
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
-const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
 const canNotBeTagged = (error: Error): boolean => isGone(error) || error.name === "TagLimitExceeded";
-const isAboutSome = (error: Error): boolean => canNotBeTagged(error) || error.name === "UnauthorizedOperation";
+
+/** Whether AWS refuses what it is asked, perhaps because of one of the resources, and not because it is asked too often. */
+function isAboutSome(error: Error): boolean {
+    const status = (error.cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0;
+    const refused = status >= 400 && status < 500 && !/Throttl|^RequestLimitExceeded/.test(error.name);
+    return refused || isGone(error);
+}

@@ -10,6 +10,10 @@ export interface Settings {
     sweepMinutes: number;
     /** Days that log lines are kept. */
     logRetentionDays: number;
+    /** ARN of the SNS topic that is told of alarms; empty if nobody is. */
+    alarmTopicArn: string;
+    /** Whether there is a dashboard. */
+    dashboard: boolean;
 }
 
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -28,14 +32,14 @@ export function readSettings(get: (key: string) => string | undefined): Settings
         asgPrefix: matching(
             "asgPrefix",
             /^[!-~]{1,200}$/,
-            /[:*?\\$]/,
             "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
+            /[:*?\\$]/,
         ),
         tagKey: matching(
             "tagKey",
             /^[0-9a-zA-Z_+=,.@:-]{1,122}$/,
-            /^aws:/i,
             "1 to 122 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+            /^aws:/i,
         ),
         sweepMinutes: integer("sweepMinutes", (n) => n >= 1 && n <= 60, "a whole number from 1 to 60"),
         logRetentionDays: integer(
@@ -43,11 +47,17 @@ export function readSettings(get: (key: string) => string | undefined): Settings
             (n) => retentionDays.includes(n),
             `one of ${retentionDays.join(", ")}`,
         ),
+        alarmTopicArn: matching(
+            "alarmTopicArn",
+            /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
+            "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+        ),
+        dashboard: matching("dashboard", /^(true|false)$/, "true or false") === "true",
     };
 
-    function matching(key: string, allowed: RegExp, forbidden: RegExp, rule: string): string {
+    function matching(key: string, allowed: RegExp, rule: string, forbidden?: RegExp): string {
         const text = get(key);
-        return text !== undefined && allowed.test(text) && !forbidden.test(text) ? text : refuse(key, text, rule);
+        return text !== undefined && allowed.test(text) && !forbidden?.test(text) ? text : refuse(key, text, rule);
     }
 
     function integer(key: string, allowed: (value: number) => boolean, rule: string): number {

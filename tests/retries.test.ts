@@ -156,14 +156,18 @@ describe("The packaged function, when AWS fails", function () {
 
     describe("goes without", () => {
         for (const [action, what, failure] of [
-            ["DescribeInstanceStatus", "status checks", ec2Error(403, "UnauthorizedOperation")],
-            ["GetMetricData", "load", jsonError(400, "AccessDeniedException")],
+            ["DescribeInstanceStatus", "status checks that it may not read", ec2Error(403, "UnauthorizedOperation")],
+            ["GetMetricData", "load that it may not read", jsonError(400, "AccessDeniedException")],
+            ["DescribeInstanceStatus", "status checks that don't come", "hangs"],
+            ["GetMetricData", "load that doesn't come", "hangs"],
         ] as const) {
-            it(`${what} that it may not read`, async () => {
+            it(what, async () => {
+                const start = Date.now();
                 fault = (call) => (call.action === action ? failure : undefined);
                 const [report] = await sweep();
                 expect(report.outcome).to.equal("elected");
                 expect(idsTried()).to.deep.equal([report.leader]);
+                expect(Date.now() - start, "leaves time for a hand-over").to.be.below(4000);
             });
         }
     });
