@@ -6,7 +6,7 @@ import { brakes, departingLeaders, emptyMemory, forget, latestWritten, recall, r
 import { observe } from "./observe";
 import { type Plan, promote, type Written } from "./promote";
 import { type Ranking, rank } from "./rank";
-import { log, logStrays, type Report, seen, warn } from "./report";
+import { log, logStrays, measureChange, measureSweep, type Report, seen, warn } from "./report";
 
 export { eventPatterns } from "./events";
 export { electionStatements } from "./permissions";
@@ -72,8 +72,15 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         remember(memory, stripped, strays, writing);
 
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
-        reports.forEach(log);
+        for (const each of reports) {
+            log(each);
+            measureChange(scope.stack, each, now);
+        }
         logStrays(stripped);
+        if (batch.sweep) {
+            const existing = reports.filter((_, place) => groups[place].exists);
+            measureSweep(scope.stack, existing, now);
+        }
         return reports;
     };
 }

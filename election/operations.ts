@@ -85,7 +85,7 @@ export const queries: Record<string, string> = {
         "# How often leaders changed, by the first event that asked for it and by the reason.",
         changes,
         '| parse @message /"reason":"(?<instance>i-[0-9a-z]+ )?(?<cause>[^";]+)/',
-        "| stats count(*) as changes, max(@timestamp) as latest by message.triggers.0, cause",
+        "| stats count(*) as changes, max(@timestamp) as lastTime by message.triggers.0, cause",
         "| sort changes desc",
     ].join("\n"),
 };

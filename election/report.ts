@@ -28,10 +28,9 @@ export function warn(message: string, about: unknown): void {
 
 /** Logs an election: failures and changes always, what a sweep finds in order at debug level only. */
 export function log(report: Report): void {
-    const changed = report.outcome === "elected" || report.demoted.length > 0;
     if (report.outcome === "failed") {
         console.error(report);
-    } else if (changed || report.triggers.some((type) => type !== sweepType)) {
+    } else if (isChange(report) || report.triggers.some((type) => type !== sweepType)) {
         console.info(report);
     } else {
         console.debug(report);
@@ -48,4 +47,39 @@ export function logStrays({ demoted, error }: Written): void {
     }
 }
 
+/** Counts what a sweep has found. */
+export function measureSweep(stack: string, reports: Report[], now: number): void {
+    const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
+    measure({ Stack: stack }, [["Stack"]], now, {
+        Groups: reports.length,
+        VacantGroups: count(({ outcome }) => outcome === "vacant"),
+        ContestedGroups: count(({ leaders }) => leaders.length > 1),
+        FailedElections: count(({ outcome }) => outcome === "failed"),
+    });
+}
+
+/** Counts a change of a group's leader, if that is what the report says. */
+export function measureChange(stack: string, report: Report, now: number): void {
+    if (isChange(report)) {
+        measure({ Stack: stack, Group: report.group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
+    }
+}
+
+/** Cuts a list of instances to what a log line may hold. */
 export const seen = (ids: { id: string }[]): string[] => ids.slice(0, 20).map(({ id }) => id);
+
+const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
+
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+function measure(
+    dimensions: Record<string, string>,
+    Dimensions: string[][],
+    Timestamp: number,
+    counts: Record<string, number>,
+): void {
+    const Metrics = Object.keys(counts).map((Name) => ({ Name, Unit: "Count" }));
+    const CloudWatchMetrics = [{ Namespace: "AsgLeaderElection", Dimensions, Metrics }];
+    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...dimensions, ...counts };
+    // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+}
