@@ -3,6 +3,10 @@ export interface Member {
     id: string;
     lifecycleState: string;
     healthStatus: string;
+    /** Name of the group. */
+    group: string;
+    /** Whether scaling in spares it. */
+    protected: boolean;
 }
 
 /** An instance with the leader tag, as DescribeInstances says; dead ones are seen for a while too. */
@@ -12,9 +16,11 @@ export interface Leader {
     since?: string;
 }
 
-/** A group as it was observed. */
+/** A group as it was observed, or the groups of an electorate, taken as one. */
 export interface Group {
     name: string;
+    /** Names of an electorate's groups. */
+    groups?: string[];
     /** Whether Auto Scaling knows the group. */
     exists: boolean;
     members: Member[];

@@ -6,6 +6,12 @@ export interface Scope {
     tagKey: string;
     /** Name of the stack, unique in its account: its metrics carry it. */
     stack: string;
+    /** Key of a tag of groups: those that carry the same value elect one leader together. Empty: each group has its own. */
+    electorateTag: string;
+    /** Seconds between demoting a live leader and promoting its successor. */
+    handoverSeconds: number;
+    /** Whether leaders are protected from scaling in. */
+    protectLeader: boolean;
 }
 
 /** What a batch of events says. Events are hints to look: nothing here is trusted to still be so. */

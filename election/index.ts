@@ -5,8 +5,9 @@ import { readBatch, type Scope } from "./events";
 import { brakes, departingLeaders, emptyMemory, forget, latestWritten, recall, release, remember } from "./memory";
 import { observe } from "./observe";
 import { type Plan, promote, type Written } from "./promote";
+import { protect } from "./protect";
 import { type Ranking, rank } from "./rank";
-import { log, logStrays, measureChange, measureSweep, type Report, seen, warn } from "./report";
+import { log, logStrays, measureChange, measureProtection, measureSweep, type Report, seen, warn } from "./report";
 
 export { eventPatterns } from "./events";
 export { electionStatements } from "./permissions";
@@ -63,23 +64,32 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
             since: Math.max(now, latest + 1),
         }));
 
-        const writing = Date.now(); // whatever an event says that is older than the write may be what the write has changed
+        const began = Date.now(); // whatever an event says that is older may be what the writes have changed
         const strayIds = strays.map(({ id }) => id);
         const { written, stripped } = await promote(aws, scope, plans, strayIds, context.getRemainingTimeInMillis());
+        const times = { began, ended: Date.now() };
         for (const [place, { group }] of elections.entries()) {
-            remember(memory, written[place], group.leaders, writing);
+            remember(memory, written[place], group, times);
         }
-        remember(memory, stripped, strays, writing);
+        remember(memory, stripped, { leaders: strays, members: [] }, times);
 
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
+        if (scope.protectLeader) {
+            const settled = elections.map(({ group }, place) => ({
+                group,
+                written: written[place],
+                leader: reports[place].leader,
+            }));
+            measureProtection(scope.stack, await protect(aws, settled), times.ended);
+        }
         for (const each of reports) {
             log(each);
-            measureChange(scope.stack, each, now);
+            measureChange(scope.stack, each, times.ended);
         }
         logStrays(stripped);
         if (batch.sweep) {
             const existing = reports.filter((_, place) => groups[place].exists);
-            measureSweep(scope.stack, existing, now);
+            measureSweep(scope.stack, existing, times.ended);
         }
         return reports;
     };
@@ -106,13 +116,14 @@ function brake(decision: Decision): Decision {
         : decision;
 }
 
-function report({ name, members, leaders, triggers }: Group, plan: Plan & Settled, written: Written): Report {
+function report({ name, groups, members, leaders, triggers }: Group, plan: Plan & Settled, written: Written): Report {
     const live = leaders.filter(isLive);
     const leader = written.promoted
         ? { id: written.promoted, since: written.since }
         : (plan.leader ?? live.find(({ id }) => !written.demoted.includes(id)));
     return {
         group: name,
+        ...(groups ? { groups } : {}),
         outcome: written.error ? "failed" : plan.outcome,
         leader: leader?.id,
         since: leader?.since,

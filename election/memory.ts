@@ -12,7 +12,11 @@ export interface Memory {
 
 interface Write {
     at: number;
-    group: string;
+    /** It counts as read until then. */
+    until: number;
+    /** Name of the group that the election was for, and of the one that listed the instance. */
+    election: string;
+    group?: string;
     promoted: boolean;
     /** The `since` that it wrote, or took off. */
     since?: string;
@@ -28,12 +32,12 @@ export function emptyMemory(): Memory {
 
 /** Forgets what is too old, and what a tag event contradicts that is no older. */
 export function forget({ writes }: Memory, { tagged }: Batch, now: number): void {
-    for (const [id, { at, promoted }] of writes) {
+    for (const [id, { at, until, promoted }] of writes) {
         // An event's time is cut to the second.
         const contradicted = tagged.some(
             (event) => event.id === id && event.leader !== promoted && event.at + 1000 > at,
         );
-        if (contradicted || now - at > rememberedMillis) {
+        if (contradicted || now > until) {
             writes.delete(id);
         }
     }
@@ -42,7 +46,7 @@ export function forget({ writes }: Memory, { tagged }: Batch, now: number): void
 /** The group of each departing instance that this container has made the leader, whether EC2's answers show it yet or not. */
 export function departingLeaders({ writes }: Memory, { departing }: Batch): Map<string, string> {
     const leaders = [...writes].filter(([id, { promoted }]) => promoted && departing.has(id));
-    return new Map(leaders.map(([id, { group }]) => [id, group]));
+    return new Map(leaders.map(([id, { group, election }]) => [id, group ?? election]));
 }
 
 /** The group with this container's own writes, which EC2's answers may not show yet; `states` are those that EC2 was asked for. */
@@ -52,7 +56,7 @@ export function recall({ writes }: Memory, group: Group, states: Map<string, str
     const leaders = group.leaders.filter(({ id, since }) => !isDemoted(writes.get(id), since));
     for (const { id } of group.members) {
         const write = writes.get(id);
-        if (write?.promoted && write.group === group.name && !leaders.some((leader) => leader.id === id)) {
+        if (write?.promoted && write.election === group.name && !leaders.some((leader) => leader.id === id)) {
             leaders.push({ id, state: states.get(id) ?? "running", since: write.since });
         }
     }
@@ -61,21 +65,32 @@ export function recall({ writes }: Memory, group: Group, states: Map<string, str
 
 /** The latest `since` among this container's own writes to a group, in milliseconds since 1970, or 0. */
 export function latestWritten({ writes }: Memory, group: string, now: number): number {
-    const own = [...writes.values()].filter((write) => write.group === group);
+    const own = [...writes.values()].filter(({ election }) => election === group);
     return Math.max(0, ...own.map((write) => sinceOf(write, now)));
 }
 
-/** Remembers what was written for a group, or for strays, at a time. */
-export function remember(memory: Memory, written: Written, leaders: Group["leaders"], now: number): void {
-    const { group, demoted, promoted, since } = written;
+/**
+ * Remembers what was written for a group, or for strays.
+ *
+ * @param times when the writing began, and when it ended
+ */
+export function remember(
+    memory: Memory,
+    { group: election, demoted, promoted, since }: Written,
+    { leaders, members }: Pick<Group, "leaders" | "members">,
+    times: { began: number; ended: number },
+): void {
+    const write = { at: times.began, until: times.ended + rememberedMillis, election };
     for (const id of demoted) {
         const before = leaders.find((leader) => leader.id === id)?.since;
-        memory.writes.set(id, { at: now, group, promoted: false, since: before });
+        memory.writes.set(id, { ...write, promoted: false, since: before });
     }
     if (promoted) {
-        memory.writes.set(promoted, { at: now, group, promoted: true, since });
-        const times = memory.promotions.get(group) ?? [];
-        memory.promotions.set(group, isBraking(times) ? times : [...times, now].slice(-brakePromotions));
+        const group = members.find(({ id }) => id === promoted)?.group;
+        memory.writes.set(promoted, { ...write, group, promoted: true, since });
+        const earlier = memory.promotions.get(election) ?? [];
+        const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
+        memory.promotions.set(election, all);
     }
 }
 

@@ -1,3 +1,4 @@
+import type { DescribeAutoScalingGroupsCommandInput } from "@aws-sdk/client-auto-scaling";
 import type { Filter } from "@aws-sdk/client-ec2";
 import { type Aws, asking, describeInstances, everyPage, inParts, listed, text } from "./aws";
 import { type Group, isLive, type Leader, type Member } from "./decide";
@@ -13,8 +14,8 @@ export interface Observation {
     states: Map<string, string>;
 }
 
-/** A group's members, by its name. */
-type Listing = Map<string, Member[]>;
+/** What Auto Scaling says of groups, by name. */
+type Listing = Map<string, { members: Member[]; electorate?: string }>;
 
 /** An instance with the leader tag, and the group that its own tags name. */
 type Tagged = Leader & { group?: string };
@@ -39,7 +40,11 @@ export async function observe(
     const reading = readStates(aws, [...departing.keys()]);
 
     if (batch.sweep) {
-        const [listing, tagged, states] = await Promise.all([readGroups(aws, scope), readTagged(aws, scope), reading]);
+        const [listing, tagged, states] = await Promise.all([
+            readGroups(aws, scope, {}),
+            readTagged(aws, scope),
+            reading,
+        ]);
         for (const name of listing.keys()) {
             add(name, sweepType);
         }
@@ -48,63 +53,110 @@ export async function observe(
                 add(group, batch.departing.get(id));
             }
         }
-        return { groups: assemble(triggers, listing, tagged), strays: await findStrays(aws, tagged), states };
+        return { groups: assemble(scope, triggers, listing, tagged), strays: await findStrays(aws, tagged), states };
     }
 
+    // With electorates, a launch may be a leader that has moved between groups, and its own tags may lag behind.
+    const moved = scope.electorateTag ? [...batch.detached, ...batch.launched] : [...batch.detached];
     const named = [...triggers.keys()];
-    const [listing, tagged, departed, detached, states] = await Promise.all([
-        readGroups(aws, scope, named),
-        readTagged(aws, scope, inGroups(named.map(literally))),
+    const [first, departed, mentioned, states] = await Promise.all([
+        readNamed(aws, scope, named),
         // Most departures of a region are none of ours; this one read tells.
         readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`])),
-        readTagged(aws, scope, withIds([...batch.detached])),
+        readTagged(aws, scope, withIds(moved)),
         reading,
     ]);
     for (const { id, group } of departed) {
         add(group as string, batch.departing.get(id));
     }
-    const further = [...triggers.keys()].filter((name) => !named.includes(name));
-    const [furtherListing, furtherTagged, strays] = await Promise.all([
-        readGroups(aws, scope, further),
-        readTagged(aws, scope, inGroups(further.map(literally))),
-        findStrays(aws, detached),
+    const [second, strays] = await Promise.all([
+        readNamed(
+            aws,
+            scope,
+            [...triggers.keys()].filter((name) => !named.includes(name)),
+        ),
+        findStrays(aws, mentioned),
     ]);
+    const listing = new Map([...first.listing, ...second.listing]);
     return {
-        groups: assemble(triggers, new Map([...listing, ...furtherListing]), [...tagged, ...furtherTagged]),
+        groups: assemble(scope, triggers, listing, [...first.tagged, ...second.tagged, ...mentioned]),
         strays,
         states,
     };
 }
 
-function assemble(triggers: Map<string, Set<string>>, listing: Listing, tagged: Tagged[]): Group[] {
-    return [...triggers].map(([name, types]) => ({
-        name,
-        exists: listing.has(name),
-        members: listing.get(name) ?? [],
-        leaders: tagged.filter(({ group }) => group === name),
-        triggers: [...types],
-    }));
+/** Reads groups by name, with their electorates' other groups, and all their leaders. */
+async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<{ listing: Listing; tagged: Tagged[] }> {
+    const leadersIn = (groups: string[]) => readTagged(aws, scope, inGroups(groups.map(literally)));
+    if (names.length === 0) {
+        return { listing: new Map(), tagged: [] }; // an empty list of names would mean all
+    }
+    const [listing, tagged] = await Promise.all([
+        readGroups(aws, scope, { AutoScalingGroupNames: names }),
+        leadersIn(names),
+    ]);
+    const electorates = new Set([...listing.values()].flatMap(({ electorate }) => electorate ?? []));
+    if (electorates.size === 0) {
+        return { listing, tagged };
+    }
+    const Filters = [{ Name: `tag:${scope.electorateTag}`, Values: [...electorates] }];
+    const all = await readGroups(aws, scope, { Filters });
+    const others = [...all.keys()].filter((name) => !listing.has(name));
+    return { listing: new Map([...listing, ...all]), tagged: [...tagged, ...(await leadersIn(others))] };
 }
 
-/** The scope's groups of these names, or all of them; unknown names are left out. */
-async function readGroups(aws: Aws, { asgPrefix }: Scope, names?: string[]): Promise<Listing> {
-    if (names?.length === 0) {
-        return new Map(); // an empty list of names would mean all
+/** Puts together what belongs together: a group with its leaders, or all groups of an electorate with theirs. */
+function assemble(scope: Scope, triggers: Map<string, Set<string>>, listing: Listing, tagged: Tagged[]): Group[] {
+    const nameOf = (group: string) => {
+        const electorate = listing.get(group)?.electorate;
+        return electorate === undefined ? group : `${scope.electorateTag}=${electorate}`;
+    };
+    const listedIn = new Map([...listing].flatMap(([group, { members }]) => members.map(({ id }) => [id, group])));
+    // An instance that has just moved is where it is listed: its own tags may lag behind.
+    const homeOf = ({ id, group = "" }: Tagged) => nameOf(listedIn.get(id) ?? group);
+    const leaders = [...new Map(tagged.map((leader) => [leader.id, leader])).values()];
+
+    const groups = new Map<string, Group>();
+    for (const [group, types] of triggers) {
+        const name = nameOf(group);
+        const names = [...listing.keys()].filter((other) => nameOf(other) === name).sort();
+        groups.set(name, {
+            name,
+            ...(name === group ? {} : { groups: names }),
+            exists: names.length > 0,
+            members: names.flatMap((each) => listing.get(each)?.members ?? []),
+            leaders: leaders.filter((leader) => homeOf(leader) === name),
+            triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...types])],
+        });
     }
-    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, { AutoScalingGroupNames: names });
+    return [...groups.values()];
+}
+
+/** The scope's groups that a request asks for; unknown names are left out. */
+async function readGroups(
+    aws: Aws,
+    { asgPrefix, electorateTag }: Scope,
+    request: DescribeAutoScalingGroupsCommandInput,
+): Promise<Listing> {
+    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, request);
     const action = "autoscaling:DescribeAutoScalingGroups";
-    const answers = await asking(action, names ?? [], everyPage(pages));
+    const answers = await asking(action, request.AutoScalingGroupNames ?? [], everyPage(pages));
     const groups = answers.flatMap((answer) => listed(answer.AutoScalingGroups, action));
     const ours = groups.filter((group) => text(group.AutoScalingGroupName, action).startsWith(asgPrefix));
     return new Map(
-        ours.map((group) => [
-            text(group.AutoScalingGroupName, action),
-            listed(group.Instances, action).map((instance) => ({
+        ours.map((group) => {
+            const name = text(group.AutoScalingGroupName, action);
+            const members = listed(group.Instances, action).map((instance) => ({
                 id: text(instance.InstanceId, action),
                 lifecycleState: text(instance.LifecycleState, action),
                 healthStatus: text(instance.HealthStatus, action),
-            })),
-        ]),
+                group: name,
+                protected: instance.ProtectedFromScaleIn === true,
+            }));
+            const electorate =
+                electorateTag && listed(group.Tags, action).find(({ Key }) => Key === electorateTag)?.Value;
+            return [name, { members, electorate: electorate || undefined }];
+        }),
     );
 }
 

@@ -40,6 +40,16 @@ export function electionStatements(scope: Scope, { partition, region, accountId 
                 Null: { "aws:TagKeys": "false" }, // without keys, all of an instance's tags would be deleted
             },
         },
+        ...(scope.protectLeader
+            ? [
+                  {
+                      Sid: "ProtectLeader",
+                      Effect: "Allow",
+                      Action: "autoscaling:SetInstanceProtection",
+                      Resource: `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/${scope.asgPrefix}*`,
+                  },
+              ]
+            : []),
         {
             Sid: "StripStrays",
             Effect: "Allow",

@@ -45,7 +45,8 @@ export async function promote(
     const steps = [stray, ...plans].map((plan) => ({ plan, done: { group: plan.group, demoted: [] } as Written }));
 
     const handOvers = steps.filter(({ plan }) => plan.demote.length > 0 && plan.promote.length > 0);
-    if (millisLeft < millisToDemote + millisToPromote) {
+    const millisToWait = handOvers.length > 0 ? scope.handoverSeconds * 1000 : 0;
+    if (millisLeft < millisToDemote + millisToWait + millisToPromote) {
         for (const { done } of handOvers) {
             done.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
         }
@@ -56,7 +57,7 @@ export async function promote(
         aws,
         scope,
         demoting.flatMap(({ plan }) => plan.demote),
-        within(millisLeft - millisToPromote),
+        within(millisLeft - millisToWait - millisToPromote),
     );
     for (const { plan, done } of demoting) {
         done.demoted = plan.demote.filter((id) => !demoted.get(id));
@@ -64,27 +65,42 @@ export async function promote(
     }
 
     const abortSignal = within(millisLeft - millisToReport);
-    let promoting = steps.filter(({ plan, done }) => !done.error && plan.promote.length > 0);
-    for (let choice = 0; promoting.length > 0; choice++) {
-        const chosen = promoting.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
-        const promoted = await promoteAll(aws, scope, chosen, abortSignal);
-        promoting = promoting.filter(({ plan, done }) => {
-            const id = plan.promote[choice];
-            const error = promoted.get(id);
-            if (!error) {
-                done.promoted = id;
-                done.since = new Date(plan.since).toISOString();
-            } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
-                return true;
-            } else {
-                done.error = error;
-            }
-            return false;
-        });
-    }
+    const promoting = steps.filter(({ plan, done }) => !done.error && plan.promote.length > 0);
+    const succeeding = promoting.filter((step) => handOvers.includes(step));
+    await Promise.all([
+        promoteFirst(promoting.filter((step) => !handOvers.includes(step))),
+        // Who led until now may still be at work, and needs time to see that it is over.
+        ...(succeeding.length > 0 ? [sleep(millisToWait).then(() => promoteFirst(succeeding))] : []),
+    ]);
 
     const [stripped, ...written] = steps.map(({ done }) => done);
     return { written, stripped };
+
+    /** Promotes the first of each plan who is still there. */
+    async function promoteFirst(some: typeof steps): Promise<void> {
+        let open = some;
+        for (let choice = 0; open.length > 0; choice++) {
+            const chosen = open.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
+            const promoted = await promoteAll(aws, scope, chosen, abortSignal);
+            open = open.filter(({ plan, done }) => {
+                const id = plan.promote[choice];
+                const error = promoted.get(id);
+                if (!error) {
+                    done.promoted = id;
+                    done.since = new Date(plan.since).toISOString();
+                } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
+                    return true;
+                } else {
+                    done.error = error;
+                }
+                return false;
+            });
+        }
+    }
+}
+
+function sleep(millis: number): Promise<void> {
+    return millis > 0 ? new Promise((resolve) => setTimeout(resolve, millis)) : Promise.resolve();
 }
 
 /** Aborts what is under way when so much time has passed, so that the rest is still done and told. */

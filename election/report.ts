@@ -3,7 +3,10 @@ import type { Written } from "./promote";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
 export interface Report {
+    /** Name of the group, or of the electorate: key and value of its tag. */
     group: string;
+    /** Names of an electorate's groups. */
+    groups?: string[];
     outcome: "kept" | "elected" | "vacant" | "empty" | "failed";
     /** Id of the instance that leads now, as far as is known. */
     leader?: string;
@@ -61,7 +64,15 @@ export function measureSweep(stack: string, reports: Report[], now: number): voi
 /** Counts a change of a group's leader, if that is what the report says. */
 export function measureChange(stack: string, report: Report, now: number): void {
     if (isChange(report)) {
-        measure({ Stack: stack, Group: report.group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
+        const group = report.group.replace(/[^ -~]/g, "?"); // an electorate's may hold any letter, a dimension only ASCII
+        measure({ Stack: stack, Group: group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
+    }
+}
+
+/** Counts instances whose protection from scaling in could not be set, if there are any. */
+export function measureProtection(stack: string, failed: number, now: number): void {
+    if (failed > 0) {
+        measure({ Stack: stack }, [["Stack"]], now, { FailedProtections: failed });
     }
 }
 

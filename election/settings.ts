@@ -10,6 +10,12 @@ export interface Settings {
     sweepMinutes: number;
     /** Days that log lines are kept. */
     logRetentionDays: number;
+    /** Key of a tag of groups: those that carry the same value elect one leader together. Empty: each group has its own. */
+    electorateTag: string;
+    /** Seconds between demoting a live leader and promoting its successor. */
+    handoverSeconds: number;
+    /** Whether leaders are protected from scaling in. */
+    protectLeader: boolean;
     /** ARN of the SNS topic that is told of alarms; empty if nobody is. */
     alarmTopicArn: string;
     /** Whether there is a dashboard. */
@@ -47,12 +53,19 @@ export function readSettings(get: (key: string) => string | undefined): Settings
             (n) => retentionDays.includes(n),
             `one of ${retentionDays.join(", ")}`,
         ),
+        electorateTag: matching(
+            "electorateTag",
+            /^$|^[\p{L}\p{N} _.:/=+@-]{1,128}$/u,
+            "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
+        ),
+        handoverSeconds: integer("handoverSeconds", (n) => n >= 0 && n <= 30, "a whole number from 0 to 30"),
+        protectLeader: flag("protectLeader"),
         alarmTopicArn: matching(
             "alarmTopicArn",
             /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
             "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
         ),
-        dashboard: matching("dashboard", /^(true|false)$/, "true or false") === "true",
+        dashboard: flag("dashboard"),
     };
 
     function matching(key: string, allowed: RegExp, rule: string, forbidden?: RegExp): string {
@@ -60,9 +73,13 @@ export function readSettings(get: (key: string) => string | undefined): Settings
         return text !== undefined && allowed.test(text) && !forbidden?.test(text) ? text : refuse(key, text, rule);
     }
 
+    function flag(key: string): boolean {
+        return matching(key, /^(true|false)$/, "true or false") === "true";
+    }
+
     function integer(key: string, allowed: (value: number) => boolean, rule: string): number {
         const text = get(key);
-        return text !== undefined && /^[1-9]\d{0,4}$/.test(text) && allowed(Number(text))
+        return text !== undefined && /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text))
             ? Number(text)
             : refuse(key, text, rule);
     }

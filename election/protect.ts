@@ -1,0 +1,54 @@
+import { type Aws, asking, inParts } from "./aws";
+import type { Group } from "./decide";
+import { sweepType } from "./events";
+import type { Written } from "./promote";
+import { warn } from "./report";
+
+/**
+ * Protects leaders from scaling in: whoever was promoted, and what a sweep finds without it; whoever was demoted loses it.
+ * What fails is told and left: no election waits for it, and the next sweep repairs it.
+ *
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
+ *
+ * @param elections each group with what was written for it, and the id of its leader
+ * @returns how many instances are not as they should be
+ */
+export async function protect(
+    aws: Aws,
+    elections: { group: Group; written: Written; leader?: string }[],
+): Promise<number> {
+    const wishes = elections.flatMap(({ group, written, leader }) => {
+        const sweeping = group.triggers.includes(sweepType);
+        // Auto Scaling protects no other instances, and drops the protection of those that leave.
+        const inService = group.members.filter(({ lifecycleState }) => lifecycleState === "InService");
+        return inService.flatMap(({ id, group: name, protected: isProtected }) => {
+            if (id === leader && (id === written.promoted || sweeping) && !isProtected) {
+                return [{ id, group: name, on: true }];
+            }
+            return written.demoted.includes(id) ? [{ id, group: name, on: false }] : [];
+        });
+    });
+    const failures = await Promise.all(
+        [true, false].flatMap((on) => {
+            const some = wishes.filter((wish) => wish.on === on);
+            const groups = [...new Set(some.map(({ group }) => group))];
+            return groups.flatMap((group) => {
+                const ids = some.filter((wish) => wish.group === group).map(({ id }) => id);
+                return inParts(ids, 50).map((part) => set(aws, group, part, on));
+            });
+        }),
+    );
+    return failures.reduce((sum, count) => sum + count, 0);
+}
+
+async function set(aws: Aws, group: string, ids: string[], on: boolean): Promise<number> {
+    const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: on };
+    try {
+        const answer = aws.autoScaling.setInstanceProtection(request);
+        await asking("autoscaling:SetInstanceProtection", [group, ...ids], answer);
+        return 0;
+    } catch (error) {
+        warn(`leaders are not ${on ? "protected from" : "left to"} scaling in as they should be`, error);
+        return ids.length;
+    }
+}
