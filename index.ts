@@ -3,14 +3,17 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { createHandler, electionStatements, eventPatterns } from "./election";
 import { listLeaders } from "./election/leaders";
+import { alarms, dashboardBody, queries } from "./election/operations";
 import { readSettings } from "./election/settings";
 
 const config = new pulumi.Config();
 const settings = readSettings((key) => config.get(key));
-const scope = { asgPrefix: settings.asgPrefix, tagKey: settings.tagKey };
-const tags = { "pulumi:project": pulumi.getProject(), "pulumi:stack": pulumi.getStack() };
+const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+const { asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader } = settings;
+const scope = { stack: `${project}/${stack}`, asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader };
+const tags = { "pulumi:project": project, "pulumi:stack": stack };
 
-const functionTimeoutSeconds = 10;
+const functionTimeoutSeconds = 10 + handoverSeconds;
 
 // Where the stack is, in whatever partition.
 const place = pulumi
@@ -113,6 +116,24 @@ new aws.sqs.QueuePolicy("events", {
         ],
     }),
 });
+
+// What the alarms' topic is told, if there is one: a group has no leader, the function fails, nobody sweeps.
+const told = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
+for (const [name, alarm] of Object.entries(alarms(scope.stack, sweepMinutes, election.name))) {
+    new aws.cloudwatch.MetricAlarm(name, { ...alarm, alarmActions: told, okActions: told, tags });
+}
+
+// What an operator asks the log, and looks at. People find these by name, and a dashboard's name has no dots.
+const title = `${project}-${stack}`.replaceAll(".", "_");
+for (const [name, queryString] of Object.entries(queries)) {
+    new aws.cloudwatch.QueryDefinition(name, { name: `${title}/${name}`, logGroupNames: [logGroup.name], queryString });
+}
+if (settings.dashboard) {
+    const body = pulumi
+        .all([place, election.name, logGroup.name])
+        .apply(([{ region }, lambda, log]) => dashboardBody(scope.stack, region, lambda, log));
+    new aws.cloudwatch.Dashboard("election", { dashboardName: title, dashboardBody: pulumi.jsonStringify(body) });
+}
 
 export const functionName = election.name;
 export const logGroupName = logGroup.name;

@@ -187,6 +187,6 @@ const canNotBeTagged = (error: Error): boolean => isGone(error) || error.name ==
 /** Whether AWS refuses what it is asked, perhaps because of one of the resources, and not because it is asked too often. */
 function isAboutSome(error: Error): boolean {
     const status = (error.cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0;
-    const refused = status >= 400 && status < 500 && !/Throttl|^RequestLimitExceeded/.test(error.name);
+    const refused = status >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
     return refused || isGone(error);
 }

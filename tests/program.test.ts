@@ -1,6 +1,7 @@
 // What the program registers, under Pulumi's mocks, and what its rules hear.
 import { deflateRawSync } from "node:zlib";
 import { expect } from "chai";
+import { dashboardBody } from "../election/operations";
 import { type BusEvent, samples } from "./support/events";
 import { matches } from "./support/patterns";
 import { type Program, type Resource, runProgram } from "./support/program";
@@ -28,12 +29,20 @@ const mapping = "aws:lambda/eventSourceMapping:EventSourceMapping::events";
 const rule = (name: string) => `aws:cloudwatch/eventRule:EventRule::${name}`;
 const target = (name: string) => `aws:cloudwatch/eventTarget:EventTarget::${name}`;
 const rules = ["scaling", "departures", "tags", "sweep"];
+const alarm = (name: string) => `aws:cloudwatch/metricAlarm:MetricAlarm::${name}`;
+const alarmNames = ["no-leader", "function-failing", "no-sweep"];
+const query = (name: string) => `aws:cloudwatch/queryDefinition:QueryDefinition::${name}`;
+const queryNames = ["leader-history", "changes-by-cause"];
+const dashboard = "aws:cloudwatch/dashboard:Dashboard::election";
+const alarmTopicArn = "arn:aws:sns:eu-central-1:123456789012:ops";
+
+type Widget = { properties: { region: string } };
 
 const idOf = ({ type, name }: Resource) => `${type}::${name}`;
 
 /** A resource's inputs but for those that have tests of their own. */
 function declared({ inputs }: Resource): object {
-    const { tags, code, assumeRolePolicy, policy, eventPattern, ...rest } = inputs;
+    const { tags, code, assumeRolePolicy, policy, eventPattern, alarmDescription, queryString, ...rest } = inputs;
     return rest;
 }
 
@@ -41,8 +50,12 @@ describe("The program", function () {
     this.timeout(20000);
 
     let program: Program;
+    /** With every option on. */
+    let full: Program;
+    const everything = { alarmTopicArn, dashboard: "true" };
     before(async () => {
         program = await run();
+        full = await run({ config: everything });
     });
 
     function resource(id: string): Resource {
@@ -103,6 +116,85 @@ describe("The program", function () {
             { rule: `${name}-1234567`, arn: queueArn, sqsTarget: { messageGroupId: "election" } },
             [queue, rule(name)],
         ]),
+        [
+            "an alarm for three sweeps in a row that found a group vacant or failing",
+            alarm("no-leader"),
+            {
+                metricQueries: [
+                    {
+                        id: "vacant",
+                        metric: {
+                            namespace: "AsgLeaderElection",
+                            metricName: "VacantGroups",
+                            dimensions: { Stack: "asg-leader-election/dev" },
+                            period: 60,
+                            stat: "Minimum",
+                        },
+                    },
+                    {
+                        id: "failed",
+                        metric: {
+                            namespace: "AsgLeaderElection",
+                            metricName: "FailedElections",
+                            dimensions: { Stack: "asg-leader-election/dev" },
+                            period: 60,
+                            stat: "Minimum",
+                        },
+                    },
+                    { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
+                ],
+                comparisonOperator: "GreaterThanOrEqualToThreshold",
+                threshold: 1,
+                evaluationPeriods: 3,
+                treatMissingData: "ignore",
+                alarmActions: [],
+                okActions: [],
+            },
+            [],
+        ],
+        [
+            "an alarm for a function that fails again and again",
+            alarm("function-failing"),
+            {
+                namespace: "AWS/Lambda",
+                metricName: "Errors",
+                dimensions: { FunctionName: "election-1234567" },
+                period: 60,
+                statistic: "Sum",
+                comparisonOperator: "GreaterThanOrEqualToThreshold",
+                threshold: 1,
+                evaluationPeriods: 5,
+                datapointsToAlarm: 3,
+                treatMissingData: "ignore",
+                alarmActions: [],
+                okActions: [],
+            },
+            [lambda],
+        ],
+        [
+            "an alarm for sweeps that stay away",
+            alarm("no-sweep"),
+            {
+                namespace: "AsgLeaderElection",
+                metricName: "Groups",
+                dimensions: { Stack: "asg-leader-election/dev" },
+                period: 60,
+                statistic: "SampleCount",
+                comparisonOperator: "LessThanThreshold",
+                threshold: 1,
+                evaluationPeriods: 5,
+                treatMissingData: "breaching",
+                alarmActions: [],
+                okActions: [],
+            },
+            [],
+        ],
+        ...queryNames.map((name): [string, string, object, string[]] => [
+            `a saved query of the log group: ${name}`,
+            query(name),
+            { name: `asg-leader-election-dev/${name}`, logGroupNames: ["election-1234567"] },
+            [logGroup],
+        ]),
     ];
     for (const [what, id, inputs, after] of resources) {
         it(`registers ${what}`, () => {
@@ -151,29 +243,69 @@ describe("The program", function () {
         expect(deflateRawSync(program.functionText).length + headers).to.be.at.most(40 * 1024);
     });
 
-    it("names nothing itself, so that any number of stacks fit into an account", () => {
-        for (const { inputs } of program.resources) {
-            expect(inputs).to.not.have.any.keys("name", "namePrefix");
+    it("registers a dashboard beside all that if it is wanted, and nothing more with every option on", () => {
+        const ids = [...resources.map(([, id]) => id), dashboard];
+        expect(full.resources.map(idOf)).to.have.members(ids);
+        const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
+        expect(inputs.dashboardName).to.equal("asg-leader-election-dev");
+        expect(inputs.dashboardBody).to.equal(
+            JSON.stringify(
+                dashboardBody("asg-leader-election/dev", place.region, "election-1234567", "election-1234567"),
+            ),
+        );
+        expect(dependencies).to.have.members([lambda, logGroup]);
+    });
+
+    it("tells the topic of every alarm and of its recovery, and changes nothing else", () => {
+        for (const id of alarmNames.map(alarm)) {
+            const { inputs } = full.resources.find((one) => idOf(one) === id) as Resource;
+            const told = { alarmActions: [alarmTopicArn], okActions: [alarmTopicArn] };
+            expect(inputs, id).to.deep.equal({ ...resource(id).inputs, ...told });
         }
     });
 
+    it("names nothing itself but what people find by its name, so that any number of stacks fit into an account", () => {
+        const names = full.resources.flatMap(({ type, inputs: { name, namePrefix, dashboardName } }) =>
+            [name, namePrefix, dashboardName].filter((one) => one !== undefined).map((one) => [type, one]),
+        );
+        expect(names).to.have.deep.members([
+            ...queryNames.map((name) => [
+                "aws:cloudwatch/queryDefinition:QueryDefinition",
+                `asg-leader-election-dev/${name}`,
+            ]),
+            ["aws:cloudwatch/dashboard:Dashboard", "asg-leader-election-dev"],
+        ]);
+    });
+
+    it("has names that CloudWatch takes in a stack whose own name has dots", async () => {
+        const { resources } = await run({ stack: "eu.prod_1-b", config: { dashboard: "true" } });
+        const named = resources.flatMap(({ inputs: { name, dashboardName } }) => name ?? dashboardName ?? []);
+        expect(named).to.have.members([
+            ...queryNames.map((name) => `asg-leader-election-eu_prod_1-b/${name}`),
+            "asg-leader-election-eu_prod_1-b",
+        ]);
+    });
+
     it("tags whatever can be tagged with its project and stack", () => {
-        const untaggable = [rolePolicy, queuePolicy, ...rules.map(target)];
+        const untaggable = [rolePolicy, queuePolicy, ...rules.map(target), ...queryNames.map(query), dashboard];
         const tags = { "pulumi:project": "asg-leader-election", "pulumi:stack": "dev" };
-        for (const one of program.resources) {
+        for (const one of full.resources) {
             expect(one.inputs.tags, idOf(one)).to.deep.equal(untaggable.includes(idOf(one)) ? undefined : tags);
         }
     });
 
-    it("registers the same under another stack's name, but for the tags", async () => {
-        const other = await run({ stack: "prod" });
-        const untagged = ({ resources, ...rest }: Program) => ({
-            ...rest,
-            resources: resources
-                .map(({ inputs: { tags, code, ...inputs }, ...one }) => ({ ...one, inputs }))
-                .sort((one, another) => idOf(one as Resource).localeCompare(idOf(another as Resource))),
-        });
-        expect(untagged(other)).to.deep.equal(untagged(program));
+    it("registers the same under another stack's name, but for what carries that name", async () => {
+        const other = await run({ stack: "prod", config: everything });
+        const comparable = ({ resources, ...rest }: Program, stack: string) => {
+            const sorted = resources
+                .map(({ inputs: { code, ...inputs }, ...one }) => ({ ...one, inputs }))
+                .sort((one, another) => idOf(one as Resource).localeCompare(idOf(another as Resource)));
+            return JSON.stringify({ ...rest, resources: sorted })
+                .replaceAll(`asg-leader-election/${stack}`, "PROJECT/STACK")
+                .replaceAll(`asg-leader-election-${stack}`, "PROJECT-STACK")
+                .replaceAll(`"pulumi:stack":"${stack}"`, '"pulumi:stack":"STACK"');
+        };
+        expect(JSON.parse(comparable(other, "prod"))).to.deep.equal(JSON.parse(comparable(full, "dev")));
         const stacks = other.resources.flatMap(({ inputs }) => inputs.tags?.["pulumi:stack"] ?? []);
         expect(new Set(stacks)).to.deep.equal(new Set(["prod"]));
     });
@@ -190,12 +322,17 @@ describe("The program", function () {
         ["aws-us-gov", "us-gov-west-1"],
     ]) {
         it(`names resources of the partition ${partition} and the region only`, async () => {
-            const { resources, outputs, functionText } = await run({ partition, region });
+            const alarmTopicArn = `arn:${partition}:sns:${region}:123456789012:ops`;
+            const config = { alarmTopicArn, dashboard: "true" };
+            const { resources, outputs, functionText } = await run({ partition, region, config });
             const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
             const text = JSON.stringify([inputs, outputs, functionText]);
             const found = [...text.matchAll(/arn:([\w-]*):\w+:([\w-]*):/g)].map(([, ...named]) => named.join(" "));
             expect(new Set(found)).to.deep.equal(new Set([`${partition} ${region}`, `${partition} `]));
             expect(outputs.leadersCommand).to.contain(` --region ${region} `);
+            const { dashboardBody } = resources.find((one) => idOf(one) === dashboard)?.inputs ?? {};
+            const regions = JSON.parse(dashboardBody).widgets.map((widget: Widget) => widget.properties.region);
+            expect(new Set(regions)).to.deep.equal(new Set([region]));
         });
     }
 
@@ -207,6 +344,15 @@ describe("The program", function () {
             const { resources } = await run({ config: { sweepMinutes: minutes } });
             const schedules = resources.flatMap(({ inputs }) => inputs.scheduleExpression ?? []);
             expect(schedules).to.deep.equal([schedule]);
+        });
+
+        it(`watches sweeps in periods of ${minutes} min then`, async () => {
+            const { resources } = await run({ config: { sweepMinutes: minutes } });
+            const inputsOf = (name: string) => resources.find((one) => idOf(one) === alarm(name))?.inputs;
+            const [vacant, failed] = inputsOf("no-leader").metricQueries;
+            const periods = [vacant.metric.period, failed.metric.period, inputsOf("no-sweep").period];
+            expect(periods).to.deep.equal(Array(3).fill(60 * Number(minutes)));
+            expect(inputsOf("no-leader").alarmDescription).to.contain(`one every ${minutes} min`);
         });
     }
 

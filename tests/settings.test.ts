@@ -12,7 +12,7 @@ import { configuration, type Program, type Resource, root, runProgram } from "./
 interface Declaration {
     type: string;
     description: string;
-    default: string | number;
+    default: string | number | boolean;
 }
 
 const project: { name: string; config: Record<string, Declaration> } = parse(
@@ -51,6 +51,49 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
         good: retentionDays.split(", "),
         bad: [...notWholeNumbers, "2", "31", "366", "3654", "100000"],
     },
+    alarmTopicArn: {
+        allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+        good: [
+            "",
+            "arn:aws:sns:us-east-1:123456789012:ops",
+            "arn:aws-cn:sns:cn-north-1:123456789012:Ops_1-b",
+            "arn:aws-us-gov:sns:us-gov-west-1:123456789012:ops",
+            "arn:aws-iso:sns:us-iso-east-1:123456789012:ops",
+            "arn:aws-iso-b:sns:us-isob-east-1:123456789012:ops",
+            "arn:aws-iso-f:sns:us-isof-south-1:123456789012:ops",
+            "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ops",
+            `arn:aws:sns:ap-southeast-5:000000000000:${"x".repeat(256)}`,
+        ],
+        bad: [
+            " ",
+            "ops",
+            "arn:aws:sns:us-east-1:123456789012:ops.fifo",
+            "arn:aws:sns:us-east-1:123456789012:",
+            "arn:aws:sns:us-east-1:123456789012",
+            "arn:aws:sns:us-east-1:123456789012:ops:6b0e71bd-7e97-4d97-80ce-4a0994e55286", // a subscription
+            `arn:aws:sns:us-east-1:123456789012:${"x".repeat(257)}`,
+            "arn:aws:sns:us-east-1:12345678901:ops",
+            "arn:aws:sns:us-east-1:1234567890123:ops",
+            "arn:aws:sns:us-east-1::ops",
+            "arn:aws:sns::123456789012:ops",
+            "arn:aws:sns:us east 1:123456789012:ops",
+            "arn:aws:sqs:us-east-1:123456789012:ops",
+            "arn:aws:sns:us-east-1:123456789012:o ps",
+            "arn:aws:sns:us-east-1:123456789012:öps",
+            "arn:aws:sns:us-east-1:123456789012:*",
+            "arn:aws:sns:us-east-1:123456789012:ops\n",
+            " arn:aws:sns:us-east-1:123456789012:ops",
+            "ARN:AWS:SNS:US-EAST-1:123456789012:OPS",
+            "arn:azure:sns:us-east-1:123456789012:ops",
+            "arn:aws-:sns:us-east-1:123456789012:ops",
+            "https://sns.us-east-1.amazonaws.com/123456789012/ops",
+        ],
+    },
+    dashboard: {
+        allowed: "true or false",
+        good: ["true", "false"],
+        bad: ["", " ", "True", "FALSE", "yes", "no", "on", "1", "0", "null", " true", "true\n", "truefalse"],
+    },
 };
 
 const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
@@ -69,11 +112,16 @@ function effects({ resources, functionText }: Program) {
         allowedTags: Condition["ForAllValues:StringEquals"]["aws:TagKeys"],
         schedule: inputsOf("aws:cloudwatch/eventRule:EventRule", "sweep").scheduleExpression,
         retention: inputsOf("aws:cloudwatch/logGroup:LogGroup", "election").retentionInDays,
-        packaged: functionText.match(/\{asgPrefix: .*, tagKey: .*\}/)?.[0],
+        told: resources.flatMap(({ inputs: { alarmActions, okActions } }) =>
+            alarmActions ? [alarmActions, okActions] : [],
+        ),
+        dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
+        packaged: functionText.match(/\{asgPrefix: .*, tagKey: .*, stack: .*\}/)?.[0],
     };
 }
 
-function expected({ asgPrefix, tagKey, sweepMinutes, logRetentionDays }: Record<string, string | number>) {
+function expected(values: Record<string, Declaration["default"]>) {
+    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard } = values;
     return {
         heardPrefix: [{ prefix: asgPrefix }],
         heardTags: [tagKey],
@@ -81,24 +129,25 @@ function expected({ asgPrefix, tagKey, sweepMinutes, logRetentionDays }: Record<
         allowedTags: [tagKey, `${tagKey}:since`],
         schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
         retention: Number(logRetentionDays),
-        packaged: `{asgPrefix: ${JSON.stringify(asgPrefix)}, tagKey: ${JSON.stringify(tagKey)}}`,
+        told: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
+        dashboards: dashboard ? 1 : 0,
+        packaged: `{asgPrefix: ${JSON.stringify(asgPrefix)}, tagKey: ${JSON.stringify(tagKey)}, stack: "asg-leader-election/dev"}`,
     };
 }
 
 describe("The settings", function () {
     this.timeout(20000);
 
-    const texts = (values: Record<string, string | number>) =>
+    const texts = (values: Record<string, Declaration["default"]>) =>
         Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
     it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
         const settings = readSettings((key) => configuration()[`${project.name}:${key}`]);
         expect(Object.keys(project.config)).to.have.members(Object.keys(settings));
         for (const [key, { type, description, default: value }] of Object.entries(project.config)) {
-            expect(type, key).to.equal(
-                typeof settings[key as keyof typeof settings] === "number" ? "integer" : "string",
-            );
-            expect(typeof value, key).to.equal(type === "integer" ? "number" : "string");
+            const kind = typeof settings[key as keyof typeof settings];
+            expect(type, key).to.equal(kind === "number" ? "integer" : kind);
+            expect(typeof value, key).to.equal(kind);
             expect(description, key).to.match(/\w+ \w+/);
         }
     });
@@ -107,8 +156,22 @@ describe("The settings", function () {
         expect(rules).to.have.all.keys(Object.keys(project.config));
     });
 
-    const other = { asgPrefix: "shop-", tagKey: "shop:primary", sweepMinutes: 60, logRetentionDays: 3653 };
-    const odd = { asgPrefix: literal, tagKey: "0aZ_+=,.@:-", sweepMinutes: 2, logRetentionDays: 1 };
+    const other = {
+        asgPrefix: "shop-",
+        tagKey: "shop:primary",
+        sweepMinutes: 60,
+        logRetentionDays: 3653,
+        alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
+        dashboard: true,
+    };
+    const odd = {
+        asgPrefix: literal,
+        tagKey: "0aZ_+=,.@:-",
+        sweepMinutes: 2,
+        logRetentionDays: 1,
+        alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
+        dashboard: false,
+    };
     for (const [how, values] of Object.entries({ "at their defaults": defaults, changed: other, odd })) {
         it(`reach rules, permissions and function when they are ${how}`, async () => {
             expect(effects(await runProgram({ config: texts(values) }))).to.deep.equal(expected(values));
