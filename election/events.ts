@@ -26,8 +26,8 @@ export interface Batch {
     departing: Map<string, string>;
     /** Those of them that a Spot warning names: EC2 still calls them running. */
     warned: Set<string>;
-    /** Ids of instances that may be strays. */
-    detached: Set<string>;
+    /** Ids of instances that may be strays, each with the group that it left if an event says so. */
+    detached: Map<string, string | undefined>;
     /** What tag events say of instances, in the order in which they came. */
     tagged: { id: string; at: number; leader: boolean }[];
     /** Sentences about what is odd in the batch. */
@@ -73,6 +73,9 @@ export function eventPatterns({ asgPrefix, tagKey }: Scope) {
     };
 }
 
+/** Key of the tag by which AWS says in which group an instance is. */
+export const groupKey = "aws:autoscaling:groupName";
+
 /** Key of the tag that says since when an instance leads. */
 export const sinceKey = (tagKey: string): string => `${tagKey}:since`;
 
@@ -91,7 +94,7 @@ export function readBatch(bodies: unknown[], scope: Scope): Batch {
         launched: new Set(),
         departing: new Map(),
         warned: new Set(),
-        detached: new Set(),
+        detached: new Map(),
         tagged: [],
         odd: [],
     };
@@ -120,7 +123,8 @@ function readEvent(event: Fields, scope: Scope, batch: Batch): void {
     const detail = fields(event.detail);
     const type = typeof event["detail-type"] === "string" ? event["detail-type"] : "unknown";
     look(detail?.AutoScalingGroupName, type, scope, batch);
-    const kind = detail ? `${event.source}: ${type}` : "";
+    look(fields(detail?.tags)?.[groupKey], type, scope, batch);
+    const kind = detail && typeof event.source === "string" ? `${event.source}: ${type}` : "";
     if (kind === `aws.events: ${sweepType}`) {
         batch.sweep = true;
     } else if (kind === `aws.ec2: ${stateType}` || kind === `aws.ec2: ${spotType}`) {
@@ -137,15 +141,17 @@ function readEvent(event: Fields, scope: Scope, batch: Batch): void {
 function readScaling(detail: Fields, type: string, batch: Batch): void {
     if (typeof detail.AutoScalingGroupName !== "string" || detail.AutoScalingGroupName === "") {
         batch.odd.push(`${type} without a group name: ${shown(detail)}`);
-    }
-    const hints = type === launchType ? batch.launched : type === detachType ? batch.detached : undefined;
-    if (!hints || detail.Destination === "WarmPool") {
         return;
     }
-    if (isInstanceId(detail.EC2InstanceId)) {
-        hints.add(detail.EC2InstanceId);
-    } else {
+    if (![launchType, detachType].includes(type) || detail.Destination === "WarmPool") {
+        return;
+    }
+    if (!isInstanceId(detail.EC2InstanceId)) {
         batch.odd.push(`${type} without an instance id: ${shown(detail)}`);
+    } else if (type === launchType) {
+        batch.launched.add(detail.EC2InstanceId);
+    } else {
+        batch.detached.set(detail.EC2InstanceId, detail.AutoScalingGroupName);
     }
 }
 
@@ -170,13 +176,10 @@ function readTags(event: Fields, detail: Fields, scope: Scope, batch: Batch): vo
         batch.odd.push(`${tagType} without tags or an instance's ARN: ${shown(event)}`);
         return;
     }
-    const group = tags["aws:autoscaling:groupName"];
     const leader = marksLeader(tags[scope.tagKey]);
     batch.tagged.push({ id, at: Date.parse(event.time as string), leader });
-    if (group !== undefined) {
-        look(group, tagType, scope, batch);
-    } else if (leader && tags[sinceKey(scope.tagKey)] !== undefined) {
-        batch.detached.add(id);
+    if (leader && tags[groupKey] === undefined && tags[sinceKey(scope.tagKey)] !== undefined) {
+        batch.detached.set(id, batch.detached.get(id));
     }
 }
 

@@ -61,13 +61,18 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         const plans = elections.map(({ group, latest, decision }): Plan & Settled => ({
             ...settle(decision, rankings.get(group.name)),
             group: group.name,
+            follows:
+                scope.handoverSeconds > 0 &&
+                strays.some(({ id }) => (group.groups ?? [group.name]).includes(batch.detached.get(id) ?? "")),
             since: Math.max(now, latest + 1),
         }));
 
-        const began = Date.now(); // whatever an event says that is older may be what the writes have changed
+        const clock = () => Date.now();
+        const began = clock(); // whatever an event says that is older may be what the writes have changed
         const strayIds = strays.map(({ id }) => id);
-        const { written, stripped } = await promote(aws, scope, plans, strayIds, context.getRemainingTimeInMillis());
-        const times = { began, ended: Date.now() };
+        const millisLeft = context.getRemainingTimeInMillis();
+        const { written, stripped } = await promote(aws, scope, plans, strayIds, millisLeft, clock);
+        const times = { began, ended: clock() };
         for (const [place, { group }] of elections.entries()) {
             remember(memory, written[place], group, times);
         }
@@ -122,7 +127,7 @@ function report({ name, groups, members, leaders, triggers }: Group, plan: Plan 
         ? { id: written.promoted, since: written.since }
         : (plan.leader ?? live.find(({ id }) => !written.demoted.includes(id)));
     return {
-        group: name,
+        group: groups ? name.slice(1) : name,
         ...(groups ? { groups } : {}),
         outcome: written.error ? "failed" : plan.outcome,
         leader: leader?.id,

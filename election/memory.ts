@@ -76,7 +76,7 @@ export function latestWritten({ writes }: Memory, group: string, now: number): n
  */
 export function remember(
     memory: Memory,
-    { group: election, demoted, promoted, since }: Written,
+    { group: election, demoted, promoted, promotedAt, since }: Written,
     { leaders, members }: Pick<Group, "leaders" | "members">,
     times: { began: number; ended: number },
 ): void {
@@ -87,7 +87,7 @@ export function remember(
     }
     if (promoted) {
         const group = members.find(({ id }) => id === promoted)?.group;
-        memory.writes.set(promoted, { ...write, group, promoted: true, since });
+        memory.writes.set(promoted, { ...write, at: promotedAt ?? times.began, group, promoted: true, since });
         const earlier = memory.promotions.get(election) ?? [];
         const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
         memory.promotions.set(election, all);

@@ -2,7 +2,7 @@ import type { DescribeAutoScalingGroupsCommandInput } from "@aws-sdk/client-auto
 import type { Filter } from "@aws-sdk/client-ec2";
 import { type Aws, asking, describeInstances, everyPage, inParts, listed, text } from "./aws";
 import { type Group, isLive, type Leader, type Member } from "./decide";
-import { type Batch, marksLeader, type Scope, sinceKey, sweepType } from "./events";
+import { type Batch, groupKey, marksLeader, type Scope, sinceKey, sweepType } from "./events";
 import { warn } from "./report";
 
 /** What a batch led us to look at. */
@@ -53,23 +53,22 @@ export async function observe(
                 add(group, batch.departing.get(id));
             }
         }
-        return { groups: assemble(scope, triggers, listing, tagged), strays: await findStrays(aws, tagged), states };
+        const { strays, moved } = await findStrays(aws, tagged);
+        return { groups: assemble(scope, triggers, listing, [...tagged, ...moved]), strays, states };
     }
 
-    // With electorates, a launch may be a leader that has moved between groups, and its own tags may lag behind.
-    const moved = scope.electorateTag ? [...batch.detached, ...batch.launched] : [...batch.detached];
     const named = [...triggers.keys()];
     const [first, departed, mentioned, states] = await Promise.all([
         readNamed(aws, scope, named),
         // Most departures of a region are none of ours; this one read tells.
         readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`])),
-        readTagged(aws, scope, withIds(moved)),
+        readTagged(aws, scope, withIds([...batch.detached.keys()])),
         reading,
     ]);
     for (const { id, group } of departed) {
         add(group as string, batch.departing.get(id));
     }
-    const [second, strays] = await Promise.all([
+    const [second, { strays, moved }] = await Promise.all([
         readNamed(
             aws,
             scope,
@@ -79,7 +78,7 @@ export async function observe(
     ]);
     const listing = new Map([...first.listing, ...second.listing]);
     return {
-        groups: assemble(scope, triggers, listing, [...first.tagged, ...second.tagged, ...mentioned]),
+        groups: assemble(scope, triggers, listing, [...first.tagged, ...second.tagged, ...moved]),
         strays,
         states,
     };
@@ -87,49 +86,61 @@ export async function observe(
 
 /** Reads groups by name, with their electorates' other groups, and all their leaders. */
 async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<{ listing: Listing; tagged: Tagged[] }> {
-    const leadersIn = (groups: string[]) => readTagged(aws, scope, inGroups(groups.map(literally)));
     if (names.length === 0) {
         return { listing: new Map(), tagged: [] }; // an empty list of names would mean all
     }
     const [listing, tagged] = await Promise.all([
         readGroups(aws, scope, { AutoScalingGroupNames: names }),
-        leadersIn(names),
+        // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag behind.
+        readTagged(aws, scope, ...(scope.electorateTag ? [] : [inGroups(names.map(literally))])),
     ]);
     const electorates = new Set([...listing.values()].flatMap(({ electorate }) => electorate ?? []));
     if (electorates.size === 0) {
         return { listing, tagged };
     }
     const Filters = [{ Name: `tag:${scope.electorateTag}`, Values: [...electorates] }];
-    const all = await readGroups(aws, scope, { Filters });
-    const others = [...all.keys()].filter((name) => !listing.has(name));
-    return { listing: new Map([...listing, ...all]), tagged: [...tagged, ...(await leadersIn(others))] };
+    return { listing: new Map([...listing, ...(await readGroups(aws, scope, { Filters }))]), tagged };
 }
 
 /** Puts together what belongs together: a group with its leaders, or all groups of an electorate with theirs. */
 function assemble(scope: Scope, triggers: Map<string, Set<string>>, listing: Listing, tagged: Tagged[]): Group[] {
     const nameOf = (group: string) => {
         const electorate = listing.get(group)?.electorate;
-        return electorate === undefined ? group : `${scope.electorateTag}=${electorate}`;
+        // No group's name has a colon.
+        return electorate === undefined ? group : `:${scope.electorateTag}=${electorate}`;
     };
     const listedIn = new Map([...listing].flatMap(([group, { members }]) => members.map(({ id }) => [id, group])));
     // An instance that has just moved is where it is listed: its own tags may lag behind.
     const homeOf = ({ id, group = "" }: Tagged) => nameOf(listedIn.get(id) ?? group);
-    const leaders = [...new Map(tagged.map((leader) => [leader.id, leader])).values()];
+    const leaders = grouped([...new Map(tagged.map((leader) => [leader.id, leader])).values()], homeOf);
+    const electorates = grouped([...listing.keys()].sort(), nameOf);
 
     const groups = new Map<string, Group>();
     for (const [group, types] of triggers) {
         const name = nameOf(group);
-        const names = [...listing.keys()].filter((other) => nameOf(other) === name).sort();
+        const names = electorates.get(name) ?? [];
         groups.set(name, {
             name,
             ...(name === group ? {} : { groups: names }),
             exists: names.length > 0,
             members: names.flatMap((each) => listing.get(each)?.members ?? []),
-            leaders: leaders.filter((leader) => homeOf(leader) === name),
+            leaders: leaders.get(name) ?? [],
             triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...types])],
         });
     }
     return [...groups.values()];
+}
+
+function grouped<T>(list: T[], nameOf: (item: T) => string): Map<string, T[]> {
+    const groups = new Map<string, T[]>();
+    for (const item of list) {
+        const name = nameOf(item);
+        groups
+            .set(name, groups.get(name) ?? [])
+            .get(name)
+            ?.push(item);
+    }
+    return groups;
 }
 
 /** The scope's groups that a request asks for; unknown names are left out. */
@@ -177,14 +188,14 @@ async function readTagged(aws: Aws, scope: Scope, ...filters: Filter[]): Promise
                 state: text(instance.State?.Name, place),
                 value: tags.get(scope.tagKey),
                 since: tags.get(sinceKey(scope.tagKey)),
-                group: tags.get("aws:autoscaling:groupName"),
+                group: tags.get(groupKey),
             };
         })
         .filter(({ value }) => marksLeader(value));
 }
 
-/** Of the tagged instances, those that carry `since` and that no group lists: their own tags may lag behind. */
-async function findStrays(aws: Aws, tagged: Tagged[]): Promise<Leader[]> {
+/** Of the tagged instances with `since` that name no group, those that none lists, and those that have just moved into one. */
+async function findStrays(aws: Aws, tagged: Tagged[]): Promise<{ strays: Leader[]; moved: Tagged[] }> {
     const suspects = tagged.filter((one) => one.group === undefined && one.since !== undefined && isLive(one));
     const action = "autoscaling:DescribeAutoScalingInstances";
     const parts = inParts(suspects, 50).map(async (part) => {
@@ -196,13 +207,20 @@ async function findStrays(aws: Aws, tagged: Tagged[]): Promise<Leader[]> {
                 aws.autoScaling.describeAutoScalingInstances({ InstanceIds }),
             );
             const members = listed(answer.AutoScalingInstances, action);
-            return part.filter(({ id }) => !members.some(({ InstanceId }) => InstanceId === id));
+            return part.map((one) => ({
+                ...one,
+                group: members.find(({ InstanceId }) => InstanceId === one.id)?.AutoScalingGroupName,
+            }));
         } catch (error) {
             warn("strays keep their tags", error); // no group needs to wait for that
             return [];
         }
     });
-    return (await Promise.all(parts)).flat();
+    const found = (await Promise.all(parts)).flat();
+    return {
+        strays: found.filter(({ group }) => group === undefined),
+        moved: found.filter(({ group }) => group !== undefined),
+    };
 }
 
 /** EC2's states of instances, by id; those that it doesn't know are left out. */
@@ -215,7 +233,7 @@ export async function readStates(aws: Aws, ids: string[]): Promise<Map<string, s
     return new Map(instances.map(({ InstanceId, State }) => [String(InstanceId), String(State?.Name)]));
 }
 
-const inGroups = (Values: string[]): Filter => ({ Name: "tag:aws:autoscaling:groupName", Values });
+const inGroups = (Values: string[]): Filter => ({ Name: `tag:${groupKey}`, Values });
 
 const withIds = (Values: string[]): Filter => ({ Name: "instance-id", Values });
 

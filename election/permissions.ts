@@ -1,4 +1,4 @@
-import { type Scope, sinceKey } from "./events";
+import { groupKey, type Scope, sinceKey } from "./events";
 
 /** Where the stack's instances are. */
 export interface Place {
@@ -14,7 +14,7 @@ export interface Place {
  */
 export function electionStatements(scope: Scope, { partition, region, accountId }: Place) {
     const instances = `arn:${partition}:ec2:${region}:${accountId}:instance/*`;
-    const groupName = "aws:ResourceTag/aws:autoscaling:groupName";
+    const groupName = `aws:ResourceTag/${groupKey}`;
     const leaderTags = { "aws:TagKeys": [scope.tagKey, sinceKey(scope.tagKey)] };
     return [
         {

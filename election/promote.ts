@@ -8,6 +8,8 @@ export interface Plan {
     demote: string[];
     /** Ids of whom the first that is still there gets the tag. */
     promote: string[];
+    /** Whether a leader that has left the group alive is among the strays. */
+    follows: boolean;
     /** Since when whoever is promoted leads: milliseconds since 1970. */
     since: number;
 }
@@ -19,6 +21,8 @@ export interface Written {
     promoted?: string;
     /** Since when the promoted instance leads, as its tag says. */
     since?: string;
+    /** When it was about to be promoted: milliseconds since 1970. */
+    promotedAt?: number;
     error?: Error;
 }
 
@@ -32,6 +36,7 @@ const millisToReport = 500;
  *
  * @param strays ids that lose the tags beside those of the plans
  * @param millisLeft how long the invocation may still run
+ * @param clock tells the time: milliseconds since 1970
  * @returns what was written, in the order of the plans; then what of the strays
  */
 export async function promote(
@@ -40,13 +45,15 @@ export async function promote(
     plans: Plan[],
     strays: string[],
     millisLeft: number,
+    clock: () => number,
 ): Promise<{ written: Written[]; stripped: Written }> {
-    const stray: Plan = { group: "", demote: strays, promote: [], since: 0 };
+    const stray: Plan = { group: "", demote: strays, promote: [], follows: false, since: 0 };
     const steps = [stray, ...plans].map((plan) => ({ plan, done: { group: plan.group, demoted: [] } as Written }));
 
-    const handOvers = steps.filter(({ plan }) => plan.demote.length > 0 && plan.promote.length > 0);
-    const millisToWait = handOvers.length > 0 ? scope.handoverSeconds * 1000 : 0;
+    const handOvers = steps.filter(({ plan }) => plan.promote.length > 0 && (plan.demote.length > 0 || plan.follows));
+    let millisToWait = handOvers.length > 0 ? scope.handoverSeconds * 1000 : 0;
     if (millisLeft < millisToDemote + millisToWait + millisToPromote) {
+        millisToWait = 0;
         for (const { done } of handOvers) {
             done.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
         }
@@ -80,6 +87,7 @@ export async function promote(
     async function promoteFirst(some: typeof steps): Promise<void> {
         let open = some;
         for (let choice = 0; open.length > 0; choice++) {
+            const began = clock();
             const chosen = open.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
             const promoted = await promoteAll(aws, scope, chosen, abortSignal);
             open = open.filter(({ plan, done }) => {
@@ -87,6 +95,7 @@ export async function promote(
                 const error = promoted.get(id);
                 if (!error) {
                     done.promoted = id;
+                    done.promotedAt = began;
                     done.since = new Date(plan.since).toISOString();
                 } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
                     return true;

@@ -4,9 +4,14 @@ import { sweepType } from "./events";
 import type { Written } from "./promote";
 import { warn } from "./report";
 
+// Auto Scaling takes the setting of no other members, and drops the protection of those that leave.
+const keepingProtection = ["InService", "EnteringStandby", "Standby"];
+// By then all tags are written; what is left of the invocation's time is needed to tell of them.
+const patienceMillis = 1500;
+
 /**
- * Protects leaders from scaling in: whoever was promoted, and what a sweep finds without it; whoever was demoted loses it.
- * What fails is told and left: no election waits for it, and the next sweep repairs it.
+ * Protects leaders from scaling in: whoever was promoted, and whom a sweep finds without it; whoever was demoted loses
+ * it. What fails is told and left, and keeps no election from its end; the next sweep protects a leader that lacks it.
  *
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
  *
@@ -19,32 +24,33 @@ export async function protect(
 ): Promise<number> {
     const wishes = elections.flatMap(({ group, written, leader }) => {
         const sweeping = group.triggers.includes(sweepType);
-        // Auto Scaling protects no other instances, and drops the protection of those that leave.
-        const inService = group.members.filter(({ lifecycleState }) => lifecycleState === "InService");
-        return inService.flatMap(({ id, group: name, protected: isProtected }) => {
-            if (id === leader && (id === written.promoted || sweeping) && !isProtected) {
+        const members = group.members.filter(({ lifecycleState }) => keepingProtection.includes(lifecycleState));
+        return members.flatMap(({ id, group: name, lifecycleState, protected: isProtected }) => {
+            const lacks = !isProtected && lifecycleState === "InService";
+            if (id === leader && (id === written.promoted || sweeping) && lacks) {
                 return [{ id, group: name, on: true }];
             }
             return written.demoted.includes(id) ? [{ id, group: name, on: false }] : [];
         });
     });
+    const abortSignal = AbortSignal.timeout(patienceMillis);
     const failures = await Promise.all(
         [true, false].flatMap((on) => {
             const some = wishes.filter((wish) => wish.on === on);
             const groups = [...new Set(some.map(({ group }) => group))];
             return groups.flatMap((group) => {
                 const ids = some.filter((wish) => wish.group === group).map(({ id }) => id);
-                return inParts(ids, 50).map((part) => set(aws, group, part, on));
+                return inParts(ids, 50).map((part) => set(aws, group, part, on, abortSignal));
             });
         }),
     );
     return failures.reduce((sum, count) => sum + count, 0);
 }
 
-async function set(aws: Aws, group: string, ids: string[], on: boolean): Promise<number> {
+async function set(aws: Aws, group: string, ids: string[], on: boolean, abortSignal: AbortSignal): Promise<number> {
     const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: on };
     try {
-        const answer = aws.autoScaling.setInstanceProtection(request);
+        const answer = aws.autoScaling.setInstanceProtection(request, { abortSignal });
         await asking("autoscaling:SetInstanceProtection", [group, ...ids], answer);
         return 0;
     } catch (error) {

@@ -28,6 +28,10 @@ const literal = printable.filter((character) => !":*?\\$".includes(character)).j
 const retentionDays =
     "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653";
 const notWholeNumbers = ["", " ", "abc", "0", "-1", "+1", "1.5", "1.0", "1e1", "0x1", "01", "1 ", "1,5", "NaN", "true"];
+const flags = {
+    good: ["true", "false"],
+    bad: ["", " ", "True", "FALSE", "yes", "no", "on", "1", "0", "null", " true", "true\n", "truefalse"],
+};
 
 /** What each setting may be and may not be, and how that is said. */
 const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> = {
@@ -51,6 +55,25 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
         good: retentionDays.split(", "),
         bad: [...notWholeNumbers, "2", "31", "366", "3654", "100000"],
     },
+    electorateTag: {
+        allowed: "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
+        good: [
+            "",
+            "e",
+            "e".repeat(128),
+            "elasticbeanstalk:environment-name",
+            "aZ09 _.:/=+@-",
+            "Umgebung für Läufe",
+            "環境",
+        ],
+        bad: ["e".repeat(129), "a*", "a?", "a,b", "a\n", "\t", "a'", 'a"', "a\\", "${a", "a;b", "a#"],
+    },
+    handoverSeconds: {
+        allowed: "a whole number from 0 to 30",
+        good: ["0", "1", "29", "30"],
+        bad: [...notWholeNumbers.filter((text) => text !== "0"), "00", "31", "100000"],
+    },
+    protectLeader: { allowed: "true or false", ...flags },
     alarmTopicArn: {
         allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
         good: [
@@ -89,11 +112,7 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
             "https://sns.us-east-1.amazonaws.com/123456789012/ops",
         ],
     },
-    dashboard: {
-        allowed: "true or false",
-        good: ["true", "false"],
-        bad: ["", " ", "True", "FALSE", "yes", "no", "on", "1", "0", "null", " true", "true\n", "truefalse"],
-    },
+    dashboard: { allowed: "true or false", ...flags },
 };
 
 const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
@@ -116,12 +135,12 @@ function effects({ resources, functionText }: Program) {
             alarmActions ? [alarmActions, okActions] : [],
         ),
         dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
-        packaged: functionText.match(/\{asgPrefix: .*, tagKey: .*, stack: .*\}/)?.[0],
+        packaged: functionText.match(/\{stack: .*, asgPrefix: .*\}/)?.[0],
     };
 }
 
 function expected(values: Record<string, Declaration["default"]>) {
-    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard } = values;
+    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...electing } = values;
     return {
         heardPrefix: [{ prefix: asgPrefix }],
         heardTags: [tagKey],
@@ -131,7 +150,9 @@ function expected(values: Record<string, Declaration["default"]>) {
         retention: Number(logRetentionDays),
         told: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
-        packaged: `{asgPrefix: ${JSON.stringify(asgPrefix)}, tagKey: ${JSON.stringify(tagKey)}, stack: "asg-leader-election/dev"}`,
+        packaged: `{${Object.entries({ stack: "asg-leader-election/dev", asgPrefix, tagKey, ...electing })
+            .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+            .join(", ")}}`,
     };
 }
 
@@ -161,6 +182,9 @@ describe("The settings", function () {
         tagKey: "shop:primary",
         sweepMinutes: 60,
         logRetentionDays: 3653,
+        electorateTag: "shop:environment",
+        handoverSeconds: 30,
+        protectLeader: true,
         alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
         dashboard: true,
     };
@@ -169,6 +193,9 @@ describe("The settings", function () {
         tagKey: "0aZ_+=,.@:-",
         sweepMinutes: 2,
         logRetentionDays: 1,
+        electorateTag: "Umgebung / 環境",
+        handoverSeconds: 1,
+        protectLeader: false,
         alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
         dashboard: false,
     };

@@ -1,17 +1,15 @@
 import type { Reports } from "./endpoint";
 import { type BusEvent, sweepEvent } from "./events";
-import { type Handler, startContainer } from "./packaged";
+import { batchOf, type Handler, startContainer } from "./packaged";
 import { matches } from "./patterns";
 import type { Program } from "./program";
 import type { Region } from "./region";
-import { type Container, running, type Timeline } from "./timeline";
+import { type Batch, type Container, running, type Timeline } from "./timeline";
 import { type Wiring, wiringOf } from "./wiring";
 
 /** What became of a batch. */
-export interface Invocation {
-    start: number;
+export interface Invocation extends Batch {
     end: number;
-    events: unknown[];
     reports: Reports;
     /** Why its batch came back, if it did. */
     error?: Error;
@@ -24,12 +22,20 @@ interface Message {
     visibleAt: number;
 }
 
+type StartedContainer = Container & { handler: Handler };
+
 const millisToQueue = 300; // from an event's source over EventBridge into the queue
 const deduplicationMillis = 5 * 60 * 1000;
 
 /** What a program registered, deployed into a region inside this process: its rules, its queue, its function. */
 export class Deployment {
     readonly invocations: Invocation[] = [];
+    /** Who is told of every invocation when it has ended. */
+    readonly observers: ((invocation: Invocation) => void)[] = [];
+    /** The container that was last handed a batch from the queue. */
+    lastContainer?: Container;
+    /** How many events were taken by a rule and will arrive, by none, and by a rule but lost. */
+    readonly events = { heard: 0, ignored: 0, lost: 0 };
     /** When the copies of an event reach the queue, in milliseconds from now: none if it is lost. */
     fate: (event: BusEvent) => number[] = () => [millisToQueue];
     /** Whether its schedules fire. */
@@ -40,7 +46,7 @@ export class Deployment {
     private readonly sent = new Map<string, number>();
     private onTheWay = 0;
     private received: Message[] = [];
-    private container?: Container & { handler?: Handler };
+    private container?: StartedContainer;
 
     constructor(
         private readonly program: Program,
@@ -59,10 +65,14 @@ export class Deployment {
     /** Hears an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
     hear(event: BusEvent): void {
         const { rules, queue } = this.wiring;
-        for (const { eventPattern, targetArn } of rules) {
-            if (eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event)) {
-                this.deliver(JSON.stringify(event), this.fate(event));
-            }
+        const takers = rules.filter(
+            ({ eventPattern, targetArn }) =>
+                eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event),
+        );
+        const deliveries = takers.map(() => this.fate(event));
+        this.events[takers.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "heard" : "lost"]++;
+        for (const delays of deliveries) {
+            this.deliver(JSON.stringify(event), delays);
         }
     }
 
@@ -83,6 +93,14 @@ export class Deployment {
         if (this.container) {
             this.container.dead = true;
             this.container = undefined;
+        }
+    }
+
+    /** The batch that is under way comes back too early: another container starts with it. */
+    async repeat(): Promise<void> {
+        if (this.received.length > 0) {
+            // Only the first one's answer counts.
+            await this.invoke(this.handOver(this.received), this.newContainer()).catch(() => {});
         }
     }
 
@@ -140,17 +158,17 @@ export class Deployment {
     }
 
     private async process(batch: Message[], visibleAt: number): Promise<void> {
-        const start = this.timeline.now;
-        const outcome = await this.invoke(batch.map(({ body }) => body)).then(
+        const given = this.handOver(batch);
+        this.lastContainer = this.startedContainer();
+        const outcome = await this.invoke(given, this.startedContainer()).then(
             (reports) => ({ reports }),
             (error: Error) => ({ reports: [], error }),
         );
-        this.invocations.push({
-            start,
-            end: this.timeline.now,
-            events: batch.map(({ body }) => JSON.parse(body)),
-            ...outcome,
-        });
+        const invocation: Invocation = { ...given, end: this.timeline.now, ...outcome };
+        this.invocations.push(invocation);
+        for (const observer of this.observers) {
+            observer(invocation);
+        }
         if ("error" in outcome) {
             this.queue.unshift(...batch.map((message) => ({ ...message, visibleAt })));
         }
@@ -158,10 +176,14 @@ export class Deployment {
         this.receive();
     }
 
-    private async invoke(bodies: string[]): Promise<Reports> {
+    private handOver(messages: Message[]): Batch {
+        return { start: this.timeline.now, events: messages.map(({ body }) => JSON.parse(body)) };
+    }
+
+    private async invoke(batch: Batch, container: StartedContainer): Promise<Reports> {
         const timeoutMillis = this.wiring.functionTimeoutSeconds * 1000;
         const deadline = this.timeline.now + timeoutMillis;
-        const container = this.startedContainer();
+        container.batch = batch;
         let over = false;
         const timeout = this.timeline.after(timeoutMillis).then(() => {
             if (!over) {
@@ -173,10 +195,9 @@ export class Deployment {
             throw new Error(`the function did not end within ${timeoutMillis} ms`);
         });
         const work = running.run(container, () =>
-            container.handler(
-                { Records: bodies.map((body) => ({ body })) },
-                { getRemainingTimeInMillis: () => deadline - this.timeline.now },
-            ),
+            container.handler(batchOf(...batch.events), {
+                getRemainingTimeInMillis: () => deadline - this.timeline.now,
+            }),
         );
         return Promise.race([work, timeout]).finally(() => {
             over = true;
@@ -184,12 +205,13 @@ export class Deployment {
         });
     }
 
-    private startedContainer(): Container & { handler: Handler } {
-        if (!this.container?.handler) {
-            const container: Container & { handler?: Handler } = { dead: false };
-            container.handler = running.run(container, () => startContainer(this.program));
-            this.container = container;
-        }
-        return this.container as Container & { handler: Handler };
+    private startedContainer(): StartedContainer {
+        this.container ??= this.newContainer();
+        return this.container;
+    }
+
+    private newContainer(): StartedContainer {
+        const container: Container = { dead: false };
+        return Object.assign(container, { handler: running.run(container, () => startContainer(this.program)) });
     }
 }

@@ -44,15 +44,26 @@ export class Fleet {
         return Array.from({ length: size }, () => this.region.addInstance(name));
     }
 
+    /** How many members a group wants. */
+    size(group: string): number {
+        return this.desired.get(group) ?? 0;
+    }
+
     members(group: string): string[] {
         return this.region.groups.get(group)?.members.map(({ id }) => id) ?? [];
     }
 
-    /** Changes a group's size: launches what is missing, terminates the oldest that are too many and not protected. */
-    scale(group: string, size: number, how: { hook?: boolean } = {}): string[] {
+    /**
+     * Changes a group's size: launches what is missing, terminates those that are too many and not protected, the oldest first.
+     *
+     * @param how.first goes before the oldest
+     * @returns ids of the members that are terminated
+     */
+    scale(group: string, size: number, how: { hook?: boolean; first?: string } = {}): string[] {
         this.desired.set(group, size);
         const leaving = this.active(group)
             .filter(({ protected: isProtected }) => !isProtected)
+            .sort((a, b) => Number(b.id === how.first) - Number(a.id === how.first))
             .slice(0, Math.max(0, this.active(group).length - size))
             .map(({ id }) => id);
         for (const id of leaving) {

@@ -1,9 +1,15 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { mockClient } from "aws-sdk-client-mock";
 import { type BusEvent, tagEvent } from "./events";
 import { type Container, running, type Timeline } from "./timeline";
+
+// biome-ignore lint/suspicious/noExplicitAny: three classes that have only this in common
+const clients: { client: any; service: string; send: unknown }[] = [
+    { client: EC2Client, service: "ec2" },
+    { client: AutoScalingClient, service: "autoscaling" },
+    { client: CloudWatchClient, service: "cloudwatch" },
+].map((one) => ({ ...one, send: one.client.prototype.send }));
 
 export const groupKey = "aws:autoscaling:groupName";
 
@@ -74,8 +80,14 @@ export class Region {
     readonly calls: Call[] = [];
     /** Who hears of the region's events. */
     readonly listeners: ((event: BusEvent) => void)[] = [];
+    /** Who is told of every instance that changes, or whose group says something else of it, by whoever did it. */
+    readonly watchers: ((id: string) => void)[] = [];
     /** Who looks at the region after every write to tags. */
     readonly observers: ((call: Call) => void)[] = [];
+    /** Who looks at the region when a call, even one that reads, is about to take effect. */
+    readonly witnesses: ((call: Call) => void)[] = [];
+    /** Whether whoever makes a call may do so; EC2 refuses a call if it may not be made on all of its resources. */
+    permits: (call: Call) => boolean = () => true;
     /** Milliseconds that a call takes; its effect comes half-way. */
     latency = 20;
     /** Milliseconds by which EC2's reads lag behind its writes. */
@@ -88,26 +100,19 @@ export class Region {
     pageSize = 1000;
 
     private ids = 0;
-    private mocks = [mockClient(EC2Client), mockClient(AutoScalingClient), mockClient(CloudWatchClient)];
 
     constructor(readonly timeline: Timeline) {
-        const [ec2, autoScaling, cloudWatch] = this.mocks;
-        for (const [mock, service] of [
-            [ec2, "ec2"],
-            [autoScaling, "autoscaling"],
-            [cloudWatch, "cloudwatch"],
-        ] as const) {
-            // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
-            (mock as any).send.callsFake((command: { constructor: { name: string }; input: object }) =>
-                this.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input),
-            );
+        for (const { client, service } of clients) {
+            // biome-ignore lint/suspicious/noExplicitAny: whatever command is sent
+            client.prototype.send = (command: any) =>
+                this.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input);
         }
     }
 
     /** Gives the SDK's clients back. */
     close(): void {
-        for (const mock of this.mocks) {
-            mock.restore();
+        for (const { client, send } of clients) {
+            client.prototype.send = send;
         }
     }
 
@@ -145,6 +150,7 @@ export class Region {
                 protected: false,
             });
         }
+        this.changed(id);
         return id;
     }
 
@@ -165,6 +171,7 @@ export class Region {
             throw new Error(`no group lists ${id}`);
         }
         Object.assign(found.member, change);
+        this.changed(id);
     }
 
     /** The group lists the instance no more; its tags stay as they are. */
@@ -172,6 +179,7 @@ export class Region {
         const found = this.memberOf(id);
         if (found) {
             found.group.members = found.group.members.filter((member) => member.id !== id);
+            this.changed(id);
         }
     }
 
@@ -199,6 +207,7 @@ export class Region {
     setState(id: string, state: string): void {
         const { versions } = this.instance(id);
         versions.push({ ...this.current(id), at: this.timeline.now, state });
+        this.changed(id);
     }
 
     /** Sets tags, or takes them off where the value is undefined; whoever listens hears of it. */
@@ -214,6 +223,7 @@ export class Region {
             ),
         );
         this.instance(id).versions.push({ ...before, at: this.timeline.now, tags });
+        this.changed(id);
         this.emit(tagEvent(this.timeline.now, id, changed, tags));
     }
 
@@ -232,7 +242,14 @@ export class Region {
         });
     }
 
-    private instance(id: string): Instance {
+    private changed(id: string): void {
+        for (const watcher of this.watchers) {
+            watcher(id);
+        }
+    }
+
+    /** Throws, as EC2 does, if there is no such instance. */
+    instance(id: string): Instance {
         const instance = this.instances.get(id);
         if (!instance) {
             throw awsError("InvalidInstanceID.NotFound", `The instance ID '${id}' does not exist`);
@@ -282,7 +299,13 @@ export class Region {
         if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
             return fault.error ?? {};
         }
+        for (const witness of this.witnesses) {
+            witness(call);
+        }
         try {
+            if (!this.permits(call)) {
+                throw awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
+            }
             const perform = this.actions[call.action];
             if (!perform) {
                 throw awsError("InvalidAction", `${call.action} is not known here`);
@@ -338,10 +361,11 @@ export class Region {
             const members = this.groups.get(AutoScalingGroupName)?.members ?? [];
             for (const id of ids) {
                 const member = members.find((one) => one.id === id);
-                if (member?.lifecycleState !== "InService") {
+                if (!["InService", "EnteringStandby", "Standby"].includes(member?.lifecycleState ?? "")) {
                     throw awsError(
                         "ValidationError",
-                        `The instance ${id} is not part of Auto Scaling group ${AutoScalingGroupName} or is not in InService.`,
+                        `The instance ${id} is not part of Auto Scaling group ${AutoScalingGroupName}, ` +
+                            "or is not in InService or EnteringStandby or Standby.",
                     );
                 }
             }
@@ -439,11 +463,12 @@ export class Region {
                 throw awsError("InvalidParameterValue", `The filter '${Name}' is invalid`);
             }
         }
+        const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
         return seen.filter(({ id, state, tags }) =>
-            filters.every(({ Name, Values }) => {
+            wanted.every(({ Name, fits }) => {
                 const value =
                     Name === "instance-id" ? id : Name === "instance-state-name" ? state : tags[Name.slice(4)];
-                return value !== undefined && Values.some((pattern) => wildcard(pattern).test(value));
+                return value !== undefined && fits(value);
             }),
         );
     }
@@ -463,6 +488,13 @@ function limit(what: string, size: number, most: number): void {
     if (size > most) {
         throw awsError("ValidationError", `${what} is ${size}, at most ${most} are allowed`);
     }
+}
+
+/** Whether a value fits one of a filter's values. */
+function oneOf(values: string[]): (value: string) => boolean {
+    const literals = new Set(values.filter((pattern) => !/[*?\\]/.test(pattern)));
+    const patterns = values.filter((pattern) => !literals.has(pattern)).map(wildcard);
+    return (value) => literals.has(value) || patterns.some((pattern) => pattern.test(value));
 }
 
 /** A filter's value: * is anything, ? is one character, a backslash takes the next one literally. */

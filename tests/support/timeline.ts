@@ -73,6 +73,15 @@ export interface Line {
 export interface Container {
     /** It has ended: nothing that it does has an effect, or gets an answer. */
     dead: boolean;
+    /** What it works on, or did last. */
+    batch?: Batch;
+}
+
+/** Events that a container was handed together. */
+export interface Batch {
+    start: number;
+    // biome-ignore lint/suspicious/noExplicitAny: whatever the queue holds
+    events: any[];
 }
 
 /** Which container is running, for whoever is asked something by it. */

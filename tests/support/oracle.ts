@@ -1,0 +1,654 @@
+import type { Invocation } from "./deployment";
+import type { BusEvent } from "./events";
+import { allows, type Request, requestsOf, type Statement } from "./iam";
+import { accountId, type Program } from "./program";
+import { type Call, groupKey, type Region } from "./region";
+import type { Batch, Container } from "./timeline";
+import type { World } from "./world";
+
+/** What is expected of an election depends on how the world was disturbed. */
+export interface Expectations {
+    tagKey: string;
+    asgPrefix: string;
+    /** One elector is at work. */
+    alone: boolean;
+    /** And reads see every write at once: each write can be judged by what was there to be seen. */
+    exact: boolean;
+    /** Instances whose tags EC2 will not write. */
+    cursed: Map<string, string>;
+}
+
+/** What there was to be seen of an instance. */
+interface Sight {
+    state: string;
+    tags: Record<string, string>;
+    /** The group that lists it. */
+    group?: string;
+    lifecycleState?: string;
+    healthStatus?: string;
+    checks: string;
+    load?: number;
+}
+
+type View = Map<string, Sight>;
+
+interface Write {
+    at: number;
+    id: string;
+    group: string | undefined;
+    by: unknown;
+    /** When it promotes. */
+    since?: number;
+    /** Whether its container may not have heard that it was done. */
+    unsure: boolean;
+}
+
+const day = 24 * 60 * 60 * 1000;
+const rememberedMillis = 30_000;
+const mostLagMillis = 5000;
+const agesAgo = Number.NEGATIVE_INFINITY;
+const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
+
+/** What the decision table says of a group: nobody leads, or exactly one of these does. */
+export type Verdict = { row: string; oneOf: string[] };
+
+/** Reads the decision table for a group off the region as it is, with no event in mind. */
+export function verdict(region: Region, group: string, expect: Expectations): Verdict {
+    return verdictOn(look(region), group, region.timeline.now, expect, []);
+}
+
+function verdictOn(
+    view: View,
+    group: string,
+    now: number,
+    { tagKey, cursed }: Pick<Expectations, "tagKey" | "cursed">,
+    events: Batch["events"],
+): Verdict {
+    const [warned, launched] = [warnedIn(events), launchedIn(events)];
+    const members = [...view].filter(([, sight]) => sight.group === group);
+    const leaders = [...view]
+        .filter(([, sight]) => leadsIn(group, tagKey)(sight) && isAlive(sight))
+        .sort(
+            ([a, one], [b, other]) =>
+                sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
+        )
+        .map(([id]) => id);
+    const fit = members.filter(([id, sight]) => isFit(sight) && !warned.has(id)).map(([id]) => id);
+    const fitLeaders = leaders.filter((id) => fit.includes(id));
+    if (fitLeaders.length > 0) {
+        return { row: "a fit leader", oneOf: fitLeaders.slice(0, 1) };
+    }
+    const electable = members.filter(([id]) => !cursed.has(id));
+    if (fit.length > 0) {
+        const able = electable.filter(([id]) => fit.includes(id));
+        return { row: "fit members", oneOf: best(able, (id) => (launched.has(id) ? 0 : 1)) };
+    }
+    if (leaders.length > 0) {
+        return { row: "a leader alive", oneOf: leaders.slice(0, 1) };
+    }
+    const arriving = electable.filter(([, sight]) => isArriving(sight));
+    return { row: arriving.length > 0 ? "arriving members" : "nobody", oneOf: best(arriving) };
+}
+
+/** Watches every call that the function makes, and notes whatever breaks a rule. */
+export class Referee {
+    readonly violations: string[] = [];
+    /** Batches in which a call has gone wrong: what came of them is judged less closely. */
+    readonly disturbed = new WeakSet<object>();
+
+    private readonly policy: { Statement: Statement[] };
+    private readonly views = new WeakMap<object, View[]>();
+    private readonly writes: Write[] = [];
+    private readonly sweeps: { at: number; by: unknown }[] = [];
+    /** Leaders whom the function has tagged, and nobody since has untagged or taken from their groups. */
+    private readonly ours = new Map<string, string>();
+    private readonly moved = new Map<string, number>();
+    /** Who else has changed an instance's tags since the function last wrote them: when, and the event that tells. */
+    private readonly touched = new Map<string, { at: number; event: string }>();
+    /** When others last changed an instance's tags, beside its group's. */
+    private readonly edited = new Map<string, number>();
+    /** Events that a container was handed; copies have longer ids. */
+    private readonly received = new WeakMap<object, { at: number; event: BusEvent }[]>();
+    /** Batches whose groups or leaders couldn't be read. */
+    private readonly unread = new WeakSet<object>();
+    private isWriting = false;
+    private lastChangeByOthers = agesAgo;
+
+    constructor(
+        private readonly world: World,
+        program: Program,
+        private readonly expect: Expectations,
+    ) {
+        const { region } = world;
+        const role = program.resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
+        this.policy = JSON.parse(role?.inputs.policy);
+        region.permits = (call) => this.permits(call);
+        region.witnesses.push((call) => call.by?.batch && this.witness(call, call.by.batch));
+        region.observers.push((call) => this.afterWrite(call));
+        region.listeners.push((event) => event.source === "aws.tag" && this.hearOfTags(event));
+        region.watchers.push(() => {
+            if (!this.isWriting) {
+                this.lastChangeByOthers = region.timeline.now;
+            }
+        });
+    }
+
+    /** Tells that a call will go wrong. */
+    disturb(call: Call, fails: boolean): void {
+        const events = call.by?.batch?.events as object;
+        this.disturbed.add(events);
+        if (fails && (/Groups$/.test(call.action) || isAboutTags(call))) {
+            this.unread.add(events);
+        }
+    }
+
+    /** Somebody changes what no event tells of, and no list: load, and checks. */
+    changeUnseen(): void {
+        this.lastChangeByOthers = this.world.region.timeline.now;
+    }
+
+    /** Notes what the reports and the log lines of all invocations should not have said, or should have. */
+    judgeReports(): void {
+        const { stack, lines } = this.world;
+        const logged = new Set(lines.map(({ entry }) => JSON.stringify(entry)));
+        for (const { events, reports, start } of stack.invocations) {
+            for (const report of reports) {
+                const where = `${report.group} at ${start}`;
+                if (
+                    (report.outcome === "elected" || report.demoted.length > 0) &&
+                    !logged.has(JSON.stringify(report))
+                ) {
+                    this.note(`${where}: a change was not logged`);
+                }
+                const statements = [...report.reason.matchAll(/(i-\w+) (is [^;]*|has a Spot[^;]*)/g)];
+                if (this.expect.exact) {
+                    for (const [, id, said] of statements) {
+                        if (!this.isTrue(id, said.trim(), report.group, { start, events })) {
+                            this.note(`${where}: the reason is not true: ${id} ${said}`);
+                        }
+                    }
+                }
+                const named = statements.map(([, id]) => id);
+                for (const id of report.outcome === "elected" ? report.demoted : []) {
+                    if (!named.includes(id)) {
+                        this.note(`${where}: ${id} was replaced without a reason: ${report.reason}`);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Compares an election that nobody has disturbed with the decision table. */
+    judgeElection({ events, start, reports, error }: Invocation, by: Container): void {
+        const { region } = this.world;
+        const { tagKey, asgPrefix, cursed, exact } = this.expect;
+        const [view] = this.views.get(events) ?? [];
+        if (this.unread.has(events) && !error) {
+            this.note(`the invocation at ${start} went on without having read everything`);
+        }
+        if (!exact || !view || by.dead || this.disturbed.has(events) || this.lastChangeByOthers >= start) {
+            return;
+        }
+        if (error) {
+            this.note(`the invocation at ${start} failed: ${error.message}`);
+        }
+        for (const group of groupsIn(events, view, this.expect)) {
+            if (!reports.some((report) => report.group === group)) {
+                this.note(`${group} at ${start}: an event named it, but nobody looked`);
+            }
+        }
+        const own = this.writes.filter((write) => write.by === by && write.at >= start - rememberedMillis - 1000);
+        const unaware = (id: string) => {
+            const touch = this.touched.get(id);
+            const told = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch?.event);
+            return touch !== undefined && !told && own.some((write) => write.id === id);
+        };
+        for (const { group, outcome, reason } of reports) {
+            const about = [...view].filter(([, sight]) => sight.group === group || sight.tags[groupKey] === group);
+            const haste = this.writes.filter((write) => write.by === by && write.group === group && write.since);
+            if (about.some(([id]) => cursed.has(id) || unaware(id)) || haste.length >= 3) {
+                continue; // what is refused, unheard of or braked comes out otherwise
+            }
+            const { row, oneOf } = verdictOn(view, group, start, this.expect, events);
+            const leaders = region.leaders(group, tagKey);
+            const right = leaders.length === Math.min(1, oneOf.length) && leaders.every((id) => oneOf.includes(id));
+            if (!right || outcome === "failed") {
+                const found = `${outcome}, and ${leaders.join(", ") || "nobody"} leads: ${reason}`;
+                this.note(`${group} at ${start}: ${row}: one of ${oneOf.join(", ") || "none"}; found ${found}`);
+            }
+            if (!group.startsWith(asgPrefix)) {
+                this.note(`${group} at ${start}: it is a foreign group`);
+            }
+        }
+    }
+
+    /** Writes since a time, whoever made them. */
+    writesSince(at: number): Call[] {
+        return this.world.region.calls.filter(({ action, start }) => /Tags$/.test(action) && start >= at);
+    }
+
+    private note(violation: string): void {
+        this.violations.push(violation);
+    }
+
+    private hearOfTags({ id: event, resources, detail }: BusEvent): void {
+        const { now } = this.world.region.timeline;
+        const id = resources[0].split("/")[1];
+        const { tags } = detail;
+        this.touched.set(id, { at: now, event });
+        if (!this.isWriting && detail["changed-tag-keys"].some((key: string) => key !== groupKey)) {
+            this.edited.set(id, now);
+        }
+        if (detail["changed-tag-keys"].includes(groupKey)) {
+            this.moved.set(id, now);
+        }
+        if (!isTrue(tags[this.expect.tagKey]) || tags[groupKey] !== this.ours.get(id)) {
+            this.ours.delete(id);
+        }
+    }
+
+    private witness(call: Call, batch: Batch): void {
+        const { region } = this.world;
+        const views = this.views.get(batch.events) ?? [];
+        this.views.set(batch.events, views);
+        if (views.length === 0) {
+            const received = this.received.get(call.by as object) ?? [];
+            this.received.set(call.by as object, received);
+            received.push(...batch.events.map((event) => ({ at: batch.start, event })));
+        }
+        if (views.length === 0 && batch.events.some((event) => event["detail-type"] === "Scheduled Event")) {
+            this.sweeps.push({ at: region.timeline.now, by: call.by });
+        }
+        if (call.action === "ec2:CreateTags") {
+            this.judgePromotions(call, batch, views);
+        } else if (call.action === "ec2:DeleteTags") {
+            this.judgeDemotions(call, batch, views);
+        } else {
+            views.push(look(region));
+        }
+        if (/Tags$/.test(call.action)) {
+            this.isWriting = true;
+            queueMicrotask(() => {
+                this.isWriting = false;
+            });
+        }
+    }
+
+    private permits(call: Call): boolean {
+        const { region } = this.world;
+        const { action, input } = call;
+        const requests: Request[] =
+            action === "ec2:CreateTags" || action === "ec2:DeleteTags"
+                ? requestsOf(
+                      action,
+                      input.Resources,
+                      input.Tags?.map(({ Key }: { Key: string }) => Key),
+                      (id) => region.tags(id)[groupKey],
+                      { partition: "aws", region: "us-east-1", accountId },
+                  )
+                : [{ action, resource: "*", context: {} }];
+        const refused = requests.filter((request) => !allows(this.policy, request));
+        for (const { resource } of refused) {
+            const id = resource.split("/")[1];
+            // Who moves an instance to another group during an election may make its write forbidden.
+            const start = (call.by?.batch?.start ?? 0) - (this.expect.exact ? 0 : mostLagMillis);
+            if ((this.moved.get(id) ?? agesAgo) < start) {
+                this.note(`the policy does not allow ${action} on ${resource}`);
+            }
+        }
+        return refused.length === 0;
+    }
+
+    private judgePromotions(call: Call, batch: Batch, views: View[]): void {
+        const { tagKey, asgPrefix } = this.expect;
+        const { Resources, Tags } = call.input;
+        const at = this.world.region.timeline.now;
+        const since = Date.parse(Tags[1]?.Value);
+        const written = [
+            { Key: tagKey, Value: "true" },
+            { Key: `${tagKey}:since`, Value: Number.isNaN(since) ? "" : new Date(since).toISOString() },
+        ];
+        if (JSON.stringify(Tags) !== JSON.stringify(written)) {
+            this.note(`an odd promotion: ${JSON.stringify(Tags)}`);
+        }
+        for (const id of Resources) {
+            const groups = new Set(views.map((view) => view.get(id)?.group).filter((group) => group !== undefined));
+            const [group] = groups;
+            const where = `promotion of ${id} in ${group} at ${at}`;
+            if (![...groups].some((name) => name.startsWith(asgPrefix))) {
+                this.note(`${where}: no group of ours lists it`);
+            }
+            const listed = views.map((view) => view.get(id) as Sight);
+            if (!listed.some((sight) => isReady(sight) || isListedArriving(sight))) {
+                this.note(`${where}: it is neither in service nor arriving`);
+            }
+            this.judgeMemory(where, id, group, call, batch);
+            if (this.expect.exact && groups.size === 1) {
+                this.judgePromotion(where, id, group, since, call, batch, views);
+            }
+        }
+    }
+
+    private judgePromotion(
+        where: string,
+        id: string,
+        group: string,
+        since: number,
+        call: Call,
+        batch: Batch,
+        views: View[],
+    ): void {
+        const { tagKey, cursed } = this.expect;
+        const warned = warnedIn(batch.events);
+        const demoted = this.remembered(call, batch).filter((write) => write.since === undefined);
+        const always = (holds: (sight: Sight) => boolean) => (other: string) =>
+            views.every((view) => view.get(other)?.group === group && holds(view.get(other) as Sight));
+        const leads = leadsIn(group, tagKey);
+        const everybody = [...(views[0] ?? [])].map(([other]) => other);
+        const others = everybody.filter((other) => other !== id && !warned.has(other));
+
+        const sights = views.map((view) => view.get(id) as Sight);
+        if (!sights.some(({ state }) => ["pending", "running"].includes(state))) {
+            this.note(`${where}: it is ${sights[0]?.state}`);
+        }
+        const reigning = others.find(
+            (other) =>
+                always((sight) => isFit(sight) && leads(sight))(other) && !demoted.some((write) => write.id === other),
+        );
+        if (reigning) {
+            this.note(`${where}: ${reigning} leads, and is fit`);
+        }
+        const electable = others.filter((other) => always(isFit)(other) && !cursed.has(other));
+        if (!sights.some(isReady) && !this.disturbed.has(batch.events)) {
+            const better = electable[0] ?? everybody.find((other) => always((s) => leads(s) && isAlive(s))(other));
+            if (better && !demoted.some((write) => write.id === better)) {
+                this.note(`${where}: it is only arriving, and ${better} is there`);
+            }
+        }
+        if (sights.every(leads) && !this.disturbed.has(batch.events) && !demoted.some((write) => write.id === id)) {
+            this.note(`${where}: it leads already`);
+        }
+        const now = this.world.region.timeline.now;
+        const stable = everybody.filter((other) =>
+            views.every(
+                (view) => view.get(other)?.tags[`${tagKey}:since`] === views[0].get(other)?.tags[`${tagKey}:since`],
+            ),
+        );
+        const seen = stable
+            .filter((other) => views.every((view) => leads(view.get(other) as Sight)))
+            .map((other) => sinceIn((views[0].get(other) as Sight).tags, tagKey, batch.start))
+            .filter((time) => !Number.isNaN(time));
+        const latest = Math.max(0, ...seen);
+        if (!(since > latest) || since < batch.start) {
+            this.note(`${where}: its since is ${since}, after ${latest} at ${batch.start}`);
+        }
+        const isRetry = (write: Write) => write.by === call.by && write.at >= batch.start;
+        const before = this.writes.filter(
+            (write) => write.group === group && write.since !== undefined && !isRetry(write),
+        );
+        const last = before.at(-1)?.since as number;
+        if (last <= (before.at(-1)?.at as number) && !(since > last)) {
+            this.note(`${where}: its since does not come after ${last}`);
+        }
+        this.judgeBrake(where, group, call, batch, now);
+    }
+
+    /** What a container wrote of late counts as read, unless an event says otherwise. */
+    private judgeMemory(where: string, id: string, group: string | undefined, call: Call, batch: Batch): void {
+        if (!this.expect.alone || this.disturbed.has(batch.events)) {
+            return;
+        }
+        const promotes = call.action === "ec2:CreateTags";
+        const known = this.writes.filter((write) => this.isKnown(write, call, batch));
+        const [last] = this.writes
+            .filter((write) => write.id === id)
+            .slice(-1)
+            .filter((write) => known.includes(write));
+        const isStray = !promotes && this.world.region.memberOf(id) === undefined;
+        const moved = (this.moved.get(id) ?? agesAgo) > (last?.at ?? 0);
+        if (last && (last.since !== undefined) === promotes && !isStray && !moved) {
+            this.note(`${where}: that has been done at ${last.at}`);
+        }
+        const before = known.filter((write) => write.group === group && write.since !== undefined).at(-1);
+        if (promotes && before && Date.parse(call.input.Tags[1]?.Value) <= (before.since as number)) {
+            this.note(`${where}: its since does not come after ${before.since}`);
+        }
+    }
+
+    private isKnown({ id, at, by, since, unsure }: Write, call: Call, batch: Batch): boolean {
+        const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis + 1000;
+        // Others may have written since, or an event of the same second may tell of what was before.
+        const contradicted = (this.received.get(call.by as object) ?? []).some(
+            ({ at: heardAt, event: { source, resources, detail } }) =>
+                heardAt >= at &&
+                source === "aws.tag" &&
+                resources[0].endsWith(id) &&
+                isTrue(detail.tags[this.expect.tagKey]) !== (since !== undefined),
+        );
+        // What was written may not be what was seen, if others wrote while reads lagged.
+        const edited = (this.edited.get(id) ?? agesAgo) > at - mostLagMillis;
+        return isOwn && !unsure && !contradicted && !edited;
+    }
+
+    private judgeBrake(where: string, group: string, call: Call, batch: Batch, now: number): void {
+        const lastSweep = this.sweeps.filter(({ by }) => by === call.by).at(-1)?.at ?? agesAgo;
+        const own = this.writes.filter(
+            ({ group: elsewhere, by, since, at, unsure }) =>
+                elsewhere === group && by === call.by && since !== undefined && at > lastSweep && !unsure,
+        );
+        const hasty = own.some((write, place) => write.at - (own[place - 2]?.at ?? agesAgo) <= 60_000);
+        if (hasty && isOnlyTags(batch) && now > lastSweep) {
+            this.note(`${where}: tag events alone caused it after three others within a minute`);
+        }
+    }
+
+    private judgeDemotions(call: Call, batch: Batch, views: View[]): void {
+        const { tagKey, asgPrefix } = this.expect;
+        const { Resources, Tags } = call.input;
+        if (JSON.stringify(Tags) !== JSON.stringify([{ Key: tagKey }, { Key: `${tagKey}:since` }])) {
+            this.note(`an odd demotion: ${JSON.stringify(Tags)}`);
+        }
+        for (const id of Resources) {
+            const where = `demotion of ${id} at ${this.world.region.timeline.now}`;
+            const sights = views.map((view) => view.get(id) as Sight);
+            if (sights.every(({ tags }) => tags[groupKey] !== undefined && !tags[groupKey].startsWith(asgPrefix))) {
+                if ((this.moved.get(id) ?? agesAgo) < batch.start - mostLagMillis) {
+                    this.note(`${where}: it is in a foreign group`);
+                }
+            }
+            this.judgeMemory(where, id, undefined, call, batch);
+            if (this.expect.exact) {
+                this.judgeDemotion(where, id, call, batch, views);
+            }
+        }
+    }
+
+    private judgeDemotion(where: string, id: string, call: Call, batch: Batch, views: View[]): void {
+        const { tagKey } = this.expect;
+        const sinceKey = `${tagKey}:since`;
+        const sights = views.map((view) => view.get(id) as Sight);
+        const memory = this.remembered(call, batch);
+        const promoted = memory.filter((write) => write.since !== undefined).map((write) => write.id);
+        const asStray = sights.some(({ tags, group }) => tags[groupKey] === undefined && group === undefined);
+        if (!sights.some(({ tags }) => isTrue(tags[tagKey])) && !promoted.includes(id)) {
+            this.note(`${where}: it has no leader tag`);
+        }
+        if (asStray) {
+            if (!sights.some(({ tags }) => tags[sinceKey] !== undefined) && !promoted.includes(id)) {
+                this.note(`${where}: it was not elected`);
+            }
+            return;
+        }
+        const group = sights[0]?.tags[groupKey];
+        const warned = warnedIn(batch.events);
+        const members = [...(views[0] ?? [])].map(([other]) => other).filter((other) => other !== id);
+        const once = (other: string, holds: (sight: Sight) => boolean) =>
+            promoted.includes(other) || views.some((view) => view.get(other) && holds(view.get(other) as Sight));
+        const leads = leadsIn(group, tagKey);
+        const fitHere = (sight: Sight) => isFit(sight) && sight.group === group;
+        const fitThroughout = sights.every(fitHere) && !warned.has(id);
+        const later = (other: string) =>
+            views.some((view) => {
+                const [mine, theirs] = [id, other].map((one) =>
+                    sinceIn((view.get(one) as Sight)?.tags ?? {}, tagKey, batch.start),
+                );
+                return theirs > mine || (theirs === mine && other < id);
+            });
+        const rival = members.find(
+            (other) =>
+                once(other, (sight) => leads(sight) && fitHere(sight)) && (later(other) || promoted.includes(other)),
+        );
+        if (fitThroughout && !rival) {
+            this.note(`${where}: it leads, is fit, and nobody came later`);
+        }
+        const successor = members.find((other) =>
+            once(other, (sight) => (leads(sight) && isAlive(sight)) || fitHere(sight)),
+        );
+        if (!fitThroughout && !successor) {
+            this.note(`${where}: there is nobody else`);
+        }
+    }
+
+    private afterWrite(call: Call): void {
+        const { region } = this.world;
+        const { tagKey } = this.expect;
+        const { Resources, Tags } = call.input;
+        const promotes = call.action === "ec2:CreateTags";
+        const batch = call.by?.batch as Batch;
+        for (const id of Resources) {
+            const tags = region.tags(id);
+            const group = tags[groupKey];
+            const done = promotes
+                ? isTrue(tags[tagKey]) && tags[`${tagKey}:since`] === Tags[1]?.Value
+                : tags[tagKey] === undefined;
+            if (!done) {
+                continue;
+            }
+            const since = promotes ? Date.parse(Tags[1]?.Value) : undefined;
+            this.touched.delete(id);
+            this.writes.push({
+                at: region.timeline.now,
+                id,
+                group,
+                by: call.by,
+                since,
+                unsure: this.disturbed.has(batch.events),
+            });
+            if (promotes && group !== undefined) {
+                this.ours.set(id, group);
+            }
+        }
+        if (this.expect.exact) {
+            this.judgeLeaders();
+        }
+    }
+
+    private judgeLeaders(): void {
+        const { region } = this.world;
+        for (const group of new Set(this.ours.values())) {
+            const live = region.leaders(group, this.expect.tagKey).filter((id) => this.ours.get(id) === group);
+            if (live.length > 1) {
+                this.note(`${group} has the leaders ${live.join(" and ")} at ${region.timeline.now}`);
+            }
+        }
+    }
+
+    /** What the caller's container wrote of late, and may know still. */
+    private remembered(call: Call, batch: Batch): Write[] {
+        return this.writes.filter(({ by, at }) => by === call.by && at >= batch.start - rememberedMillis);
+    }
+
+    private isTrue(id: string, said: string, group: string, batch: Batch): boolean {
+        const sights = (this.views.get(batch.events) ?? []).map((view) => view.get(id) as Sight);
+        const [, lifecycleState, healthStatus] = said.match(/^is listed as (\S+) and (\S+)$/) ?? [];
+        if (said === "has a Spot interruption warning") {
+            return warnedIn(batch.events).has(id);
+        }
+        if (lifecycleState) {
+            return sights.some((s) => s.lifecycleState === lifecycleState && s.healthStatus === healthStatus);
+        }
+        return said === "is not listed by its group"
+            ? sights.some((sight) => sight.group !== group)
+            : sights.some(({ state }) => said === `is ${state}`);
+    }
+}
+
+/** A `since` in milliseconds since 1970, as far as it counts. */
+export function sinceIn(tags: Record<string, string>, tagKey: string, now: number): number {
+    const value = tags[`${tagKey}:since`] ?? "";
+    const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) ? Date.parse(value) : 0;
+    return Number.isNaN(at) || at > now + day ? 0 : at;
+}
+
+function look(region: Region): View {
+    const view: View = new Map();
+    for (const { id, checks, load } of region.instances.values()) {
+        view.set(id, { state: region.state(id), tags: region.tags(id), checks, load });
+    }
+    for (const { name, members } of region.groups.values()) {
+        for (const { id, lifecycleState, healthStatus } of members) {
+            Object.assign(view.get(id) as Sight, { group: name, lifecycleState, healthStatus });
+        }
+    }
+    return view;
+}
+
+/** Those who rank first: by checks, then by load in steps of ten points; nobody knows what chance says. */
+function best(members: [string, Sight][], tier: (id: string) => number = () => 0): string[] {
+    const grade = { ok: 0, impaired: 2 } as Record<string, number>;
+    const rankOf = ([id, { state, checks, load }]: [string, Sight]) =>
+        (tier(id) * 10 + (state === "running" ? (grade[checks] ?? 1) : 1)) * 1000 +
+        (load === undefined ? 999 : Math.floor(load / 10));
+    const first = Math.min(...members.map(rankOf));
+    return members.filter((member) => rankOf(member) === first).map(([id]) => id);
+}
+
+const isTrue = (value: string | undefined): boolean => /^true$/i.test(value ?? "");
+
+const isReady = ({ lifecycleState, healthStatus }: Sight): boolean =>
+    lifecycleState === "InService" && healthStatus === "Healthy";
+
+const isFit = (sight: Sight): boolean => isReady(sight) && sight.state === "running";
+
+const isListedArriving = ({ lifecycleState, healthStatus }: Sight): boolean =>
+    arrivingStates.includes(lifecycleState as string) && healthStatus === "Healthy";
+
+const isArriving = (sight: Sight): boolean => isListedArriving(sight) && ["pending", "running"].includes(sight.state);
+
+function warnedIn(events: Batch["events"]): Set<string> {
+    const warnings = events.filter((event) => event["detail-type"] === "EC2 Spot Instance Interruption Warning");
+    return new Set(warnings.map(({ detail }) => detail["instance-id"]));
+}
+
+function launchedIn(events: Batch["events"]): Set<string> {
+    const launches = events.filter((event) => event["detail-type"] === "EC2 Instance Launch Successful");
+    return new Set(launches.map(({ detail }) => detail.EC2InstanceId));
+}
+
+/** Groups of the prefix that a batch must lead to. */
+function groupsIn(events: Batch["events"], view: View, { asgPrefix, tagKey }: Expectations): string[] {
+    const leading = (id: string) => {
+        const sight = view.get(id);
+        return sight && isTrue(sight.tags[tagKey]) ? sight.tags[groupKey] : undefined;
+    };
+    const groups = events.flatMap(({ source, detail }) =>
+        source === "aws.events"
+            ? [...view.values()].map(({ group }) => group)
+            : [detail.AutoScalingGroupName ?? detail.tags?.[groupKey] ?? leading(detail["instance-id"])],
+    );
+    return [...new Set(groups)].filter((group) => group?.startsWith(asgPrefix));
+}
+
+const isAlive = ({ state }: Sight): boolean => state !== "shutting-down" && state !== "terminated";
+
+const leadsIn =
+    (group: string | undefined, tagKey: string) =>
+    ({ tags }: Sight): boolean =>
+        isTrue(tags[tagKey]) && tags[groupKey] === group;
+
+function isAboutTags({ action, input }: Call): boolean {
+    const filters: { Name: string }[] = input.Filters ?? [];
+    return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag:"));
+}
+
+const isOnlyTags = ({ events }: Pick<Batch, "events">): boolean => events.every(({ source }) => source === "aws.tag");

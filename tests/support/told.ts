@@ -1,0 +1,84 @@
+import type { History } from "./history";
+
+const leader = { group: 0, who: "leader", n: 0 } as const;
+const otherLeader = { group: 1, who: "leader", n: 0 } as const;
+const loose = { group: 0, who: "loose", n: 0 } as const;
+const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
+
+/** Histories that chance seldom makes: those that once broke a rule, and what each rule is there for. */
+export const told: Record<string, History> = {
+    "the answer to a promotion is lost while somebody strips every leader": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "none" } },
+            { wait: 500, act: { kind: "rival", group: 0, seconds: 2 } },
+            { wait: 250, act: { kind: "trouble", calls: 1, on: "create", fault: "timesOutAfterEffect", partly: 0 } },
+            { wait: 500, act: { kind: "stop", pick: leader } },
+            { wait: 380, act: { kind: "tag", pick: leader, value: "true", since: "none" } },
+        ],
+    },
+    "a stray ends before anybody looks": {
+        groups: [{ size: 0 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: loose, value: "true", since: "edge" } },
+            { wait: 0, act: { kind: "crash", pick: loose } },
+        ],
+        fates: ["lost"],
+    },
+    "a leader can't be demoted when another group has none": {
+        groups: [{ size: 2 }, { size: 2 }],
+        acts: [{ wait: 0, act: { kind: "sweep" } }],
+        last: [
+            { kind: "curse", pick: leader, error: "UnauthorizedOperation" },
+            { kind: "tag", pick: member(0), value: "true", since: "later" },
+            { kind: "tag", pick: member(1), value: "true", since: "later" },
+            { kind: "strip", pick: otherLeader, what: "both" },
+        ],
+    },
+    "nobody of a group can be tagged when another has no leader": {
+        groups: [{ size: 2 }, { size: 2 }],
+        acts: [],
+        last: [
+            { kind: "curse", pick: member(0), error: "TagLimitExceeded" },
+            { kind: "curse", pick: member(1), error: "TagLimitExceeded" },
+        ],
+    },
+    "all but one of a group can't be tagged": {
+        groups: [{ size: 3 }],
+        acts: [],
+        last: [
+            { kind: "curse", pick: member(1), error: "TagLimitExceeded" },
+            { kind: "curse", pick: member(2), error: "TagLimitExceeded" },
+        ],
+    },
+    "the leader and another get a Spot warning together": {
+        groups: [{ size: 3 }, { size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "warn", pick: leader } },
+            { wait: 0, act: { kind: "warn", pick: member(0) } },
+            { wait: 5000, act: { kind: "warn", pick: otherLeader } },
+            { wait: 0, act: { kind: "warn", pick: member(1, 1) } },
+        ],
+    },
+    "a leader of a time to come leaves before EC2 shows that it leads": {
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 9000, act: { kind: "date", pick: leader, since: "later" } },
+            { wait: 9000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 600, act: { kind: "detach", pick: leader } },
+        ],
+        lags: [4000],
+    },
+    "a leader is stopped, and nobody hears of it": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 2000, act: { kind: "stop", pick: leader } },
+            { wait: 5000, act: { kind: "sweep" } },
+        ],
+        fates: ["onTime", "lost", "lost"],
+    },
+};
