@@ -286,31 +286,31 @@ class Life {
     }
 
     private fault(call: Call): Fault | undefined {
+        const { region } = this.world;
+        const promotes = call.action === "ec2:CreateTags";
         const tagging: string[] = /Tags$/.test(call.action) ? call.input.Resources : [];
-        // A tag that is there already takes no more room.
-        const isFull = (id: string) => call.action === "ec2:CreateTags" && !(tagKey in this.world.region.tags(id));
-        const cursed = tagging.filter((id) => {
-            const error = this.expect.cursed.get(id);
-            return error === "UnauthorizedOperation" || (error && isFull(id));
-        });
-        const trouble = this.troubles.find(({ left, on }) => left > 0 && on.test(call.action));
-        if (this.world.region.latency > 200) {
+        const cursed = tagging.map((id) => this.expect.cursed.get(id) ?? "");
+        const refusal = cursed.find((error) => error === "UnauthorizedOperation" || (error && promotes));
+        if (region.latency > 200) {
             this.referee.disturb(call, false); // little time remains
         }
-        if (trouble) {
-            trouble.left--;
-            const fault = trouble.fault(call);
-            if (fault.error?.name === "TagLimitExceeded" && !tagging.some(isFull)) {
-                return undefined;
-            }
+        if (refusal) {
             this.referee.disturb(call, true);
-            return fault;
+            return { error: awsError(refusal, "Not this one.") };
         }
-        if (cursed.length > 0) {
-            this.referee.disturb(call, true);
-            return { error: awsError(this.expect.cursed.get(cursed[0]) as string, "Not this one.") };
+        const trouble = this.troubles.find(({ left, on }) => left > 0 && on.test(call.action));
+        if (!trouble) {
+            return undefined;
         }
-        return undefined;
+        trouble.left--;
+        const fault = trouble.fault(call);
+        // A tag that is there already takes no more room.
+        const isFull = promotes && tagging.some((id) => !(tagKey in region.tags(id)));
+        if (fault.error?.name === "TagLimitExceeded" && !isFull) {
+            return undefined;
+        }
+        this.referee.disturb(call, true);
+        return fault;
     }
 
     private pick({ group, who, n }: Pick): string | undefined {
