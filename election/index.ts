@@ -7,7 +7,7 @@ import { observe } from "./observe";
 import { type Plan, promote, type Written } from "./promote";
 import { protect } from "./protect";
 import { type Ranking, rank } from "./rank";
-import { log, logStrays, measureChange, measureProtection, measureSweep, type Report, seen, warn } from "./report";
+import { type Report, seen, tell, warn } from "./report";
 
 export { eventPatterns } from "./events";
 export { electionStatements } from "./permissions";
@@ -79,23 +79,14 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         remember(memory, stripped, { leaders: strays, members: [] }, times);
 
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
-        if (scope.protectLeader) {
-            const settled = elections.map(({ group }, place) => ({
-                group,
-                written: written[place],
-                leader: reports[place].leader,
-            }));
-            measureProtection(scope.stack, await protect(aws, settled), times.ended);
-        }
-        for (const each of reports) {
-            log(each);
-            measureChange(scope.stack, each, times.ended);
-        }
-        logStrays(stripped);
-        if (batch.sweep) {
-            const existing = reports.filter((_, place) => groups[place].exists);
-            measureSweep(scope.stack, existing, times.ended);
-        }
+        const settled = elections.map(({ group }, place) => ({
+            group,
+            written: written[place],
+            leader: reports[place].leader,
+        }));
+        const unprotected = scope.protectLeader ? await protect(aws, settled) : 0;
+        const swept = batch.sweep ? reports.filter((_, place) => groups[place].exists) : undefined;
+        tell(scope.stack, { reports, stripped, unprotected, swept }, times.ended);
         return reports;
     };
 }

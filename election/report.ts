@@ -29,8 +29,32 @@ export function warn(message: string, about: unknown): void {
     console.warn({ message, about: about instanceof Error ? about.message : about });
 }
 
+/** What an invocation came to. */
+interface Outcome {
+    reports: Report[];
+    /** What was written for strays. */
+    stripped: Written;
+    /** How many leaders are not protected from scaling in as they should be. */
+    unprotected: number;
+    /** After a sweep, the reports of the groups that it found. */
+    swept?: Report[];
+}
+
+/** Tells of everything that an invocation did: log lines, and metrics of the stack. `now` is in milliseconds since 1970. */
+export function tell(stack: string, { reports, stripped, unprotected, swept }: Outcome, now: number): void {
+    for (const report of reports) {
+        log(report);
+        measureChange(stack, report, now);
+    }
+    logStrays(stripped);
+    measureProtection(stack, unprotected, now);
+    if (swept) {
+        measureSweep(stack, swept, now);
+    }
+}
+
 /** Logs an election: failures and changes always, what a sweep finds in order at debug level only. */
-export function log(report: Report): void {
+function log(report: Report): void {
     if (report.outcome === "failed") {
         console.error(report);
     } else if (isChange(report) || report.triggers.some((type) => type !== sweepType)) {
@@ -41,7 +65,7 @@ export function log(report: Report): void {
 }
 
 /** Logs which instances that lead no group any more lost their tags, or kept them. */
-export function logStrays({ demoted, error }: Written): void {
+function logStrays({ demoted, error }: Written): void {
     if (demoted.length > 0) {
         console.info({ outcome: "stripped", demoted, reason: "these instances are in no group any more" });
     }
@@ -51,7 +75,7 @@ export function logStrays({ demoted, error }: Written): void {
 }
 
 /** Counts what a sweep has found. */
-export function measureSweep(stack: string, reports: Report[], now: number): void {
+function measureSweep(stack: string, reports: Report[], now: number): void {
     const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
     measure({ Stack: stack }, [["Stack"]], now, {
         Groups: reports.length,
@@ -62,7 +86,7 @@ export function measureSweep(stack: string, reports: Report[], now: number): voi
 }
 
 /** Counts a change of a group's leader, if that is what the report says. */
-export function measureChange(stack: string, report: Report, now: number): void {
+function measureChange(stack: string, report: Report, now: number): void {
     if (isChange(report)) {
         const group = report.group.replace(/[^ -~]/g, "?"); // an electorate's may hold any letter, a dimension only ASCII
         measure({ Stack: stack, Group: group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
@@ -70,7 +94,7 @@ export function measureChange(stack: string, report: Report, now: number): void 
 }
 
 /** Counts instances whose protection from scaling in could not be set, if there are any. */
-export function measureProtection(stack: string, failed: number, now: number): void {
+function measureProtection(stack: string, failed: number, now: number): void {
     if (failed > 0) {
         measure({ Stack: stack }, [["Stack"]], now, { FailedProtections: failed });
     }

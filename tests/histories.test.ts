@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import { asgPrefix, checkHistories, type History, live, tagKey, worlds } from "./support/history";
 import { type Program, runProgram } from "./support/program";
 import { told } from "./support/told";
+import { inWorld } from "./support/world";
 
 const histories = Number(process.env.HISTORIES ?? 1000);
 const seed = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
@@ -50,6 +51,22 @@ describe("The rules are kept when", () => {
             expect((await live(program, history)).violations).to.deep.equal([]);
         });
     }
+});
+
+it("A stray that has just been stripped is not stripped again while reads lag", async () => {
+    await inWorld(program, async ({ timeline, region, stack }) => {
+        const tags = { [tagKey]: "true", [`${tagKey}:since`]: "2026-11-23T05:00:00.000Z" };
+        const stray = region.addInstance(undefined, { tags });
+        await timeline.pass(5000);
+        stack.sweep();
+        await timeline.pass(600);
+        region.lag = () => 1000;
+        stack.sweep();
+        await timeline.pass(600);
+        const writes = region.calls.filter(({ action }) => action === "ec2:DeleteTags");
+        expect(region.tags(stray)).to.deep.equal({});
+        expect(writes).to.have.length(1);
+    });
 });
 
 describe("What breaks a rule is noticed:", () => {

@@ -97,7 +97,7 @@ class Duel {
         this.electors = [1, 2].map(() => new Elector(program, world));
         world.region.gate = (call) => this.gate(call);
         world.region.listeners.push((event) => {
-            if (event.source === "aws.tag") {
+            if (event.source === "aws.tag" && event.detail["changed-tag-keys"].includes(tagKey)) {
                 for (const { heard } of this.electors) {
                     heard.push(event);
                 }

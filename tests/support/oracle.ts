@@ -102,6 +102,7 @@ export class Referee {
     private readonly sweeps: { at: number; by: unknown }[] = [];
     /** Leaders whom the function has tagged, and nobody since has untagged or taken from their groups. */
     private readonly ours = new Map<string, string>();
+    /** When instances last joined a group or left one. */
     private readonly moved = new Map<string, number>();
     /** Who else has changed an instance's tags since the function last wrote them: when, and the event that tells. */
     private readonly touched = new Map<string, { at: number; event: string }>();
@@ -368,29 +369,31 @@ export class Referee {
         if (sights.every(leads) && !this.disturbed.has(batch.events) && !demoted.some((write) => write.id === id)) {
             this.note(`${where}: it leads already`);
         }
-        const now = this.world.region.timeline.now;
-        const stable = everybody.filter((other) =>
-            views.every(
-                (view) => view.get(other)?.tags[`${tagKey}:since`] === views[0].get(other)?.tags[`${tagKey}:since`],
-            ),
-        );
-        const seen = stable
-            .filter((other) => views.every((view) => leads(view.get(other) as Sight)))
-            .map((other) => sinceIn((views[0].get(other) as Sight).tags, tagKey, batch.start))
-            .filter((time) => !Number.isNaN(time));
-        const latest = Math.max(0, ...seen);
-        if (!(since > latest) || since < batch.start) {
+        this.judgeSince(where, group, since, call, batch, views);
+        this.judgeBrake(where, group, call, batch);
+    }
+
+    /** It comes after every `since` that there was to be seen, and after those that went before. */
+    private judgeSince(where: string, group: string, since: number, call: Call, batch: Batch, views: View[]): void {
+        const { tagKey } = this.expect;
+        const times = [...(views[0] ?? [])].map(([id, { tags }]) => {
+            const stays = views.every((view) => {
+                const sight = view.get(id) as Sight;
+                return leadsIn(group, tagKey)(sight) && sight.tags[`${tagKey}:since`] === tags[`${tagKey}:since`];
+            });
+            return stays ? sinceIn(tags, tagKey, batch.start) : 0;
+        });
+        const latest = Math.max(0, ...times);
+        if (since <= latest || since < batch.start) {
             this.note(`${where}: its since is ${since}, after ${latest} at ${batch.start}`);
         }
         const isRetry = (write: Write) => write.by === call.by && write.at >= batch.start;
-        const before = this.writes.filter(
-            (write) => write.group === group && write.since !== undefined && !isRetry(write),
-        );
-        const last = before.at(-1)?.since as number;
-        if (last <= (before.at(-1)?.at as number) && !(since > last)) {
-            this.note(`${where}: its since does not come after ${last}`);
+        const promotions = this.writes.filter((write) => write.group === group && write.since !== undefined);
+        const last = promotions.filter((write) => !isRetry(write)).at(-1);
+        // One that lies ahead was somebody's doing, and may be gone with its tag.
+        if (last?.since !== undefined && last.since <= last.at && since <= last.since) {
+            this.note(`${where}: its since does not come after ${last.since}`);
         }
-        this.judgeBrake(where, group, call, batch, now);
     }
 
     /** What a container wrote of late counts as read, unless an event says otherwise. */
@@ -430,14 +433,14 @@ export class Referee {
         return isOwn && !unsure && !contradicted && !edited;
     }
 
-    private judgeBrake(where: string, group: string, call: Call, batch: Batch, now: number): void {
+    private judgeBrake(where: string, group: string, call: Call, batch: Batch): void {
         const lastSweep = this.sweeps.filter(({ by }) => by === call.by).at(-1)?.at ?? agesAgo;
         const own = this.writes.filter(
             ({ group: elsewhere, by, since, at, unsure }) =>
                 elsewhere === group && by === call.by && since !== undefined && at > lastSweep && !unsure,
         );
         const hasty = own.some((write, place) => write.at - (own[place - 2]?.at ?? agesAgo) <= 60_000);
-        if (hasty && isOnlyTags(batch) && now > lastSweep) {
+        if (hasty && isOnlyTags(batch)) {
             this.note(`${where}: tag events alone caused it after three others within a minute`);
         }
     }
