@@ -81,4 +81,13 @@ export const told: Record<string, History> = {
         ],
         fates: ["onTime", "lost", "lost"],
     },
+    "a leader comes back to its group before anybody hears that it was detached": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "detach", pick: leader } },
+            { wait: 100, act: { kind: "attach", pick: loose, group: 0 } },
+        ],
+        fates: ["onTime", 20_000],
+    },
 };
