@@ -153,12 +153,14 @@ async function promoteAll(
 async function writeAll(ids: string[], write: (ids: string[]) => Promise<unknown>): Promise<Outcomes> {
     const outcomes: Outcomes = new Map();
     let refusals = 0;
+    let isAboutAll = true; // as far as is known
     await Promise.all(inParts(ids, 1000).map(writeSome));
     return outcomes;
 
     async function writeSome(some: string[]): Promise<void> {
         try {
             await write(some);
+            isAboutAll = false;
             settle(some, undefined);
         } catch (error) {
             refusals++;
@@ -170,11 +172,12 @@ async function writeAll(ids: string[], write: (ids: string[]) => Promise<unknown
     async function divide(some: string[], error: Error): Promise<void> {
         if (some.length === 1 || !isAboutSome(error)) {
             settle(some, error);
-        } else if (refusals > 50 && outcomes.size === 0) {
+        } else if (refusals > 50 && isAboutAll) {
             // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
             settle(some, new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error }));
         } else {
             const gone = isGone(error) ? idsIn(error.cause as Error) : [];
+            isAboutAll &&= gone.length === 0;
             settle(
                 some.filter((id) => gone.includes(id)),
                 error,

@@ -63,6 +63,8 @@ export interface Fault {
     partly?: number;
     /** The caller's container ends: it gets no answer, and does nothing more. */
     dies?: boolean;
+    /** Makes another answer of the one that the caller would get. */
+    answer?: (answer: object) => object;
 }
 
 /** An error as the SDK throws it after its own retries. */
@@ -316,7 +318,8 @@ export class Region {
                     observer(call);
                 }
             }
-            return fault.error ?? structuredClone(result);
+            const answer = structuredClone(result);
+            return fault.error ?? fault.answer?.(answer) ?? answer;
         } catch (error) {
             return error as Error;
         }
