@@ -2,7 +2,17 @@ import { createHash } from "node:crypto";
 import { connect } from "./aws";
 import { type Decision, decide, type Group, isLive, isReady, type Leader, latestSince } from "./decide";
 import { readBatch, type Scope } from "./events";
-import { brakes, departingLeaders, emptyMemory, forget, latestWritten, recall, release, remember } from "./memory";
+import {
+    brakes,
+    departingLeaders,
+    emptyMemory,
+    forget,
+    isDemoted,
+    latestWritten,
+    recall,
+    release,
+    remember,
+} from "./memory";
 import { observe } from "./observe";
 import { type Plan, promote, type Written } from "./promote";
 import { protect } from "./protect";
@@ -40,7 +50,8 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         }
         forget(memory, batch, now);
 
-        const { groups, strays, states } = await observe(aws, scope, batch, departingLeaders(memory, batch));
+        const { groups, states, ...found } = await observe(aws, scope, batch, departingLeaders(memory, batch));
+        const strays = found.strays.filter((stray) => !isDemoted(memory, stray));
         if (batch.sweep) {
             release(memory, now);
         }

@@ -1,4 +1,4 @@
-import { type Group, sinceOf } from "./decide";
+import { type Group, type Leader, sinceOf } from "./decide";
 import { type Batch, tagType } from "./events";
 import type { Written } from "./promote";
 
@@ -50,10 +50,9 @@ export function departingLeaders({ writes }: Memory, { departing }: Batch): Map<
 }
 
 /** The group with this container's own writes, which EC2's answers may not show yet; `states` are those that EC2 was asked for. */
-export function recall({ writes }: Memory, group: Group, states: Map<string, string>): Group {
-    // Someone may have promoted it again: then it has another `since`.
-    const isDemoted = (write: Write | undefined, since?: string) => write?.promoted === false && write.since === since;
-    const leaders = group.leaders.filter(({ id, since }) => !isDemoted(writes.get(id), since));
+export function recall(memory: Memory, group: Group, states: Map<string, string>): Group {
+    const { writes } = memory;
+    const leaders = group.leaders.filter((leader) => !isDemoted(memory, leader));
     for (const { id } of group.members) {
         const write = writes.get(id);
         if (write?.promoted && write.election === group.name && !leaders.some((leader) => leader.id === id)) {
@@ -61,6 +60,12 @@ export function recall({ writes }: Memory, group: Group, states: Map<string, str
         }
     }
     return { ...group, leaders };
+}
+
+/** Whether this container has taken an instance's tags off, though EC2's answers may not show it yet. */
+export function isDemoted({ writes }: Memory, { id, since }: Leader): boolean {
+    const write = writes.get(id);
+    return write?.promoted === false && write.since === since; // promoted again, it would have another one
 }
 
 /** The latest `since` among this container's own writes to a group, in milliseconds since 1970, or 0. */
