@@ -196,6 +196,22 @@ describe("What AWS answers is named when it can't be used:", () => {
         });
     });
 
+    it("an instance that EC2 doesn't know keeps nobody else's status checks from counting", async () => {
+        await inWorld(program, async (world) => {
+            const { region, stack } = world;
+            const unknown = region.addInstance("awseb-shop");
+            region.addInstance("awseb-shop", { checks: "impaired", load: 0 });
+            const sound = region.addInstance("awseb-shop");
+            region.fault = ({ action, input }) =>
+                action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(unknown)
+                    ? { error: awsError("InvalidInstanceID.NotFound", `The instance ID '${unknown}' does not exist`) }
+                    : undefined;
+            stack.sweep();
+            await stack.settle();
+            expect(region.leaders("awseb-shop", tagKey)).to.deep.equal([sound]);
+        });
+    });
+
     it("a stray that can't be looked up keeps its tags, and no group waits for it", async () => {
         await inWorld(program, async (world) => {
             const { ours } = populate(world);
