@@ -407,9 +407,8 @@ export class Referee {
             .filter((write) => write.id === id)
             .slice(-1)
             .filter((write) => known.includes(write));
-        const isStray = !promotes && this.world.region.memberOf(id) === undefined;
         const moved = (this.moved.get(id) ?? agesAgo) > (last?.at ?? 0);
-        if (last && (last.since !== undefined) === promotes && !isStray && !moved) {
+        if (last && (last.since !== undefined) === promotes && !moved) {
             this.note(`${where}: that has been done at ${last.at}`);
         }
         const before = known.filter((write) => write.group === group && write.since !== undefined).at(-1);

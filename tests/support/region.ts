@@ -1,15 +1,9 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { EC2Client } from "@aws-sdk/client-ec2";
+import { mockClient } from "aws-sdk-client-mock";
 import { type BusEvent, tagEvent } from "./events";
 import { type Container, running, type Timeline } from "./timeline";
-
-// biome-ignore lint/suspicious/noExplicitAny: three classes that have only this in common
-const clients: { client: any; service: string; send: unknown }[] = [
-    { client: EC2Client, service: "ec2" },
-    { client: AutoScalingClient, service: "autoscaling" },
-    { client: CloudWatchClient, service: "cloudwatch" },
-].map((one) => ({ ...one, send: one.client.prototype.send }));
 
 export const groupKey = "aws:autoscaling:groupName";
 
@@ -103,18 +97,25 @@ export class Region {
 
     private ids = 0;
 
+    private readonly mocks = {
+        ec2: mockClient(EC2Client),
+        autoscaling: mockClient(AutoScalingClient),
+        cloudwatch: mockClient(CloudWatchClient),
+    };
+
     constructor(readonly timeline: Timeline) {
-        for (const { client, service } of clients) {
-            // biome-ignore lint/suspicious/noExplicitAny: whatever command is sent
-            client.prototype.send = (command: any) =>
-                this.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input);
+        for (const [service, mock] of Object.entries(this.mocks)) {
+            // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
+            (mock as any).send.callsFake((command: { constructor: { name: string }; input: object }) =>
+                this.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input),
+            );
         }
     }
 
     /** Gives the SDK's clients back. */
     close(): void {
-        for (const { client, send } of clients) {
-            client.prototype.send = send;
+        for (const mock of Object.values(this.mocks)) {
+            mock.restore();
         }
     }
 

@@ -51,14 +51,22 @@ export const told: Record<string, History> = {
             { kind: "curse", pick: member(2), error: "TagLimitExceeded" },
         ],
     },
-    "the leader and another get a Spot warning together": {
-        groups: [{ size: 3 }, { size: 3 }],
+    "the leader and another get a Spot warning while an election is under way": {
+        groups: [{ size: 3 }],
         acts: [
             { wait: 0, act: { kind: "sweep" } },
-            { wait: 5000, act: { kind: "warn", pick: leader } },
+            { wait: 5000, act: { kind: "sweep" } },
+            { wait: 10, act: { kind: "warn", pick: leader } },
             { wait: 0, act: { kind: "warn", pick: member(0) } },
-            { wait: 5000, act: { kind: "warn", pick: otherLeader } },
-            { wait: 0, act: { kind: "warn", pick: member(1, 1) } },
+        ],
+    },
+    "the leader gets a Spot warning, and one of the others is busier": {
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "condition", pick: member(0), load: 55, checks: "ok" } },
+            { wait: 0, act: { kind: "condition", pick: member(1), load: 5, checks: "ok" } },
+            { wait: 10, act: { kind: "warn", pick: leader } },
         ],
     },
     "a leader of a time to come leaves before EC2 shows that it leads": {
