@@ -97,25 +97,15 @@ export class Region {
 
     private ids = 0;
 
-    private readonly mocks = {
-        ec2: mockClient(EC2Client),
-        autoscaling: mockClient(AutoScalingClient),
-        cloudwatch: mockClient(CloudWatchClient),
-    };
-
     constructor(readonly timeline: Timeline) {
-        for (const [service, mock] of Object.entries(this.mocks)) {
-            // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
-            (mock as any).send.callsFake((command: { constructor: { name: string }; input: object }) =>
-                this.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input),
-            );
-        }
+        current = this;
     }
 
     /** Gives the SDK's clients back. */
     close(): void {
-        for (const mock of Object.values(this.mocks)) {
-            mock.restore();
+        current = undefined;
+        for (const mock of mocks) {
+            mock.resetHistory();
         }
     }
 
@@ -266,7 +256,8 @@ export class Region {
 
     // What the region answers.
 
-    private async answer(action: string, input: object): Promise<object> {
+    /** What a client gets that sends a command. */
+    async answer(action: string, input: object): Promise<object> {
         const by = running.getStore();
         if (by?.dead) {
             return never();
@@ -483,6 +474,24 @@ export class Region {
         return { [key]: all.slice(start, end), ...(end < all.length ? { NextToken: String(end) } : {}) };
     }
 }
+
+/** The region behind the SDK's clients; without one they speak to AWS. */
+let current: Region | undefined;
+
+// Made once, not for each region: the library holds on to every stub.
+const mocks = Object.entries({ ec2: EC2Client, autoscaling: AutoScalingClient, cloudwatch: CloudWatchClient }).map(
+    ([service, client]) => {
+        const { send } = client.prototype;
+        const mock = mockClient(client as typeof EC2Client);
+        // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
+        (mock as any).send.callsFake(function (this: unknown, command: any, ...rest: never[]) {
+            return current
+                ? current.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input)
+                : Reflect.apply(send, this, [command, ...rest]);
+        });
+        return mock;
+    },
+);
 
 function never(): Promise<never> {
     return new Promise(() => {});
