@@ -18,6 +18,7 @@ export interface Leader {
 
 /** A group as it was observed, or the groups of an electorate, taken as one. */
 export interface Group {
+    /** Tells it from all others; an electorate's is its tag's key and value behind a colon, which no group's name has. */
     name: string;
     /** Names of an electorate's groups. */
     groups?: string[];

@@ -41,9 +41,10 @@ interface Context {
 export function createHandler(scope: Scope): (event: QueueEvent, context: Context) => Promise<Report[]> {
     const aws = connect();
     const memory = emptyMemory();
+    const clock = () => Date.now();
 
     return async (event, context) => {
-        const now = Date.now();
+        const now = clock();
         const batch = readBatch(bodies(event), scope);
         for (const sentence of batch.odd) {
             warn("ignored", sentence);
@@ -78,7 +79,6 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
             since: Math.max(now, latest + 1),
         }));
 
-        const clock = () => Date.now();
         const began = clock(); // whatever an event says that is older may be what the writes have changed
         const strayIds = strays.map(({ id }) => id);
         const millisLeft = context.getRemainingTimeInMillis();
@@ -90,12 +90,9 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         remember(memory, stripped, { leaders: strays, members: [] }, times);
 
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
-        const settled = elections.map(({ group }, place) => ({
-            group,
-            written: written[place],
-            leader: reports[place].leader,
-        }));
-        const unprotected = scope.protectLeader ? await protect(aws, settled) : 0;
+        const held = () =>
+            elections.map(({ group }, place) => ({ group, written: written[place], leader: reports[place].leader }));
+        const unprotected = scope.protectLeader ? await protect(aws, held()) : 0;
         const swept = batch.sweep ? reports.filter((_, place) => groups[place].exists) : undefined;
         tell(scope.stack, { reports, stripped, unprotected, swept }, times.ended);
         return reports;
@@ -125,9 +122,8 @@ function brake(decision: Decision): Decision {
 
 function report({ name, groups, members, leaders, triggers }: Group, plan: Plan & Settled, written: Written): Report {
     const live = leaders.filter(isLive);
-    const leader = written.promoted
-        ? { id: written.promoted, since: written.since }
-        : (plan.leader ?? live.find(({ id }) => !written.demoted.includes(id)));
+    const leader: Pick<Leader, "id" | "since"> | undefined =
+        written.promoted ?? plan.leader ?? live.find(({ id }) => !written.demoted.includes(id));
     return {
         group: groups ? name.slice(1) : name,
         ...(groups ? { groups } : {}),

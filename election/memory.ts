@@ -81,7 +81,7 @@ export function latestWritten({ writes }: Memory, group: string, now: number): n
  */
 export function remember(
     memory: Memory,
-    { group: election, demoted, promoted, promotedAt, since }: Written,
+    { group: election, demoted, promoted }: Written,
     { leaders, members }: Pick<Group, "leaders" | "members">,
     times: { began: number; ended: number },
 ): void {
@@ -91,8 +91,9 @@ export function remember(
         memory.writes.set(id, { ...write, promoted: false, since: before });
     }
     if (promoted) {
-        const group = members.find(({ id }) => id === promoted)?.group;
-        memory.writes.set(promoted, { ...write, at: promotedAt ?? times.began, group, promoted: true, since });
+        const { id, since, at } = promoted;
+        const group = members.find((member) => member.id === id)?.group;
+        memory.writes.set(id, { ...write, at, group, promoted: true, since });
         const earlier = memory.promotions.get(election) ?? [];
         const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
         memory.promotions.set(election, all);

@@ -1,9 +1,8 @@
 import type * as aws from "@pulumi/aws";
 import type { Input } from "@pulumi/pulumi";
+import { metricNamespace } from "./report";
 
 // What an operator watches: plain data for the program to declare.
-
-const namespace = "AsgLeaderElection";
 
 /** Alarms, by name, for whoever keeps the stack running. */
 export function alarms(
@@ -15,7 +14,13 @@ export function alarms(
     const dimensions = { Stack: stack };
     const sweeps = `sweeps (one every ${sweepMinutes} min)`;
     // The minimum: of two sweeps that fall into one period, a good one ends the row.
-    const least = (metricName: string) => ({ namespace, metricName, dimensions, period, stat: "Minimum" });
+    const least = (metricName: string) => ({
+        namespace: metricNamespace,
+        metricName,
+        dimensions,
+        period,
+        stat: "Minimum",
+    });
     return {
         "no-leader": {
             alarmDescription:
@@ -54,7 +59,7 @@ export function alarms(
                 `Stack ${stack}: none of the last 5 ${sweeps} was done, so that groups go unwatched. First see whether ` +
                 "the rule of the sweep and the event source mapping of the function (the stack's output functionName) " +
                 "are enabled, then whether the function is throttled or fails.",
-            namespace,
+            namespace: metricNamespace,
             metricName: "Groups",
             dimensions,
             statistic: "SampleCount",
@@ -92,7 +97,7 @@ export const queries: Record<string, string> = {
 
 /** What the dashboard shows, as a body for CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html */
 export function dashboardBody(stack: string, region: string, functionName: string, logGroupName: string): object {
-    const own = (metric: string) => [namespace, metric, "Stack", stack];
+    const own = (metric: string) => [metricNamespace, metric, "Stack", stack];
     const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", functionName];
     const graph = (title: string, stat: string, ...metrics: string[][]) => ({
         type: "metric",

@@ -18,11 +18,8 @@ export interface Plan {
 export interface Written {
     group: string;
     demoted: string[];
-    promoted?: string;
-    /** Since when the promoted instance leads, as its tag says. */
-    since?: string;
-    /** When it was about to be promoted: milliseconds since 1970. */
-    promotedAt?: number;
+    /** Who was promoted, with the `since` that its tag has, and when it was about to be: milliseconds since 1970. */
+    promoted?: { id: string; since: string; at: number };
     error?: Error;
 }
 
@@ -87,16 +84,14 @@ export async function promote(
     async function promoteFirst(some: typeof steps): Promise<void> {
         let open = some;
         for (let choice = 0; open.length > 0; choice++) {
-            const began = clock();
+            const at = clock();
             const chosen = open.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
             const promoted = await promoteAll(aws, scope, chosen, abortSignal);
             open = open.filter(({ plan, done }) => {
                 const id = plan.promote[choice];
                 const error = promoted.get(id);
                 if (!error) {
-                    done.promoted = id;
-                    done.promotedAt = began;
-                    done.since = new Date(plan.since).toISOString();
+                    done.promoted = { id, since: new Date(plan.since).toISOString(), at };
                 } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
                     return true;
                 } else {

@@ -27,7 +27,7 @@ export async function protect(
         const members = group.members.filter(({ lifecycleState }) => keepingProtection.includes(lifecycleState));
         return members.flatMap(({ id, group: name, lifecycleState, protected: isProtected }) => {
             const lacks = !isProtected && lifecycleState === "InService";
-            if (id === leader && (id === written.promoted || sweeping) && lacks) {
+            if (id === leader && (id === written.promoted?.id || sweeping) && lacks) {
                 return [{ id, group: name, on: true }];
             }
             return written.demoted.includes(id) ? [{ id, group: name, on: false }] : [];

@@ -24,6 +24,9 @@ export interface Report {
     reason: string;
 }
 
+/** Where CloudWatch keeps the stack's metrics. */
+export const metricNamespace = "AsgLeaderElection";
+
 /** Says what is odd but keeps nobody from going on. */
 export function warn(message: string, about: unknown): void {
     console.warn({ message, about: about instanceof Error ? about.message : about });
@@ -113,7 +116,7 @@ function measure(
     counts: Record<string, number>,
 ): void {
     const Metrics = Object.keys(counts).map((Name) => ({ Name, Unit: "Count" }));
-    const CloudWatchMetrics = [{ Namespace: "AsgLeaderElection", Dimensions, Metrics }];
+    const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
     const line = { _aws: { Timestamp, CloudWatchMetrics }, ...dimensions, ...counts };
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);

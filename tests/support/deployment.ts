@@ -159,8 +159,9 @@ export class Deployment {
 
     private async process(batch: Message[], visibleAt: number): Promise<void> {
         const given = this.handOver(batch);
-        this.lastContainer = this.startedContainer();
-        const outcome = await this.invoke(given, this.startedContainer()).then(
+        const container = this.startedContainer();
+        this.lastContainer = container;
+        const outcome = await this.invoke(given, container).then(
             (reports) => ({ reports }),
             (error: Error) => ({ reports: [], error }),
         );
