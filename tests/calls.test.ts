@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent } from "./support/events";
 import { type Program, runProgram } from "./support/program";
 import { awsError, type Call } from "./support/region";
+import { roundTripsIn, writesIn } from "./support/watching";
 import { inWorld, type World } from "./support/world";
 
 const tagKey = "app:isLeader";
@@ -417,21 +418,6 @@ function callsOf({ region }: World, { start, end }: { start: number; end: number
 
 function sum(calls: Call[]): Cost {
     return { calls: calls.length, roundTrips: roundTripsIn(calls) };
-}
-
-/** How often somebody waited for an answer: calls that overlap in time are waited for together. */
-function roundTripsIn(calls: Call[]): number {
-    let roundTrips = 0;
-    let busyUntil = Number.NEGATIVE_INFINITY;
-    for (const { start, end } of [...calls].sort((a, b) => a.start - b.start)) {
-        roundTrips += start >= busyUntil ? 1 : 0;
-        busyUntil = Math.max(busyUntil, end);
-    }
-    return roundTrips;
-}
-
-function writesIn(calls: Call[]): Call[] {
-    return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
 }
 
 function leaderless({ region }: World, names: string[]): string[] {

@@ -2,9 +2,10 @@
 import { expect } from "chai";
 import type { Reports } from "./support/endpoint";
 import { type BusEvent, scalingEvent, stateEvent, tagEvent } from "./support/events";
-import { allows, requestsOf, type Statement } from "./support/iam";
+import { allows, requestsIn, rolePolicyOf } from "./support/iam";
 import { accountId, type Program, runProgram } from "./support/program";
 import { awsError, type Call, groupKey, type Region } from "./support/region";
+import { metricLinesIn, roundTripsIn, writesIn } from "./support/watching";
 import { inWorld, type World } from "./support/world";
 
 const tagKey = "app:isLeader";
@@ -582,7 +583,7 @@ describe("Groups with the same value of the electorate's tag", function () {
                     world.fleet.addGroup(second, 1, environment(value));
                     world.stack.sweep();
                     await world.stack.settle();
-                    const metrics = metricsOf(world);
+                    const metrics = metricLinesIn(world);
                     expect(metrics.flatMap(({ Group }) => Group ?? [])).to.deep.equal([
                         `${electorateTag}=${dimension}`,
                     ]);
@@ -780,23 +781,10 @@ function watch(world: World): string[] {
 }
 
 /** Whether a program's policy allows a call. */
-function permitsOf({ resources }: Program, { region }: World): (call: Call) => boolean {
-    const role = resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
-    const policy: { Statement: Statement[] } = JSON.parse(role?.inputs.policy);
+function permitsOf(program: Program, { region }: World): (call: Call) => boolean {
+    const policy = rolePolicyOf(program);
     const place = { partition: "aws", region: "us-east-1", accountId };
-    return ({ action, input }) => {
-        const requests =
-            action === "ec2:CreateTags" || action === "ec2:DeleteTags"
-                ? requestsOf(
-                      action,
-                      input.Resources,
-                      input.Tags.map(({ Key }: { Key: string }) => Key),
-                      (id) => region.tags(id)[groupKey],
-                      place,
-                  )
-                : [{ action, resource: "*", context: {} }];
-        return requests.every((request) => allows(policy, request));
-    };
+    return (call) => requestsIn(call, region, place).every((request) => allows(policy, request));
 }
 
 function eventOf({ timeline }: World, sample: string, group: string, id: string): BusEvent {
@@ -833,25 +821,4 @@ async function hearTogether(world: World, events: BusEvent[]): Promise<Reports> 
     await hear(world, stateEvent(timeline.now, "i-0ffffffffffffffff", "stopping"), ...events);
     expect(stack.invocations[before + 1].events).to.deep.equal(events);
     return stack.invocations[before + 1].reports;
-}
-
-function writesIn(calls: Call[]): Call[] {
-    return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
-}
-
-/** How often somebody waited for an answer: calls that overlap in time are waited for together. */
-function roundTripsIn(calls: Call[]): number {
-    let busyUntil = Number.NEGATIVE_INFINITY;
-    return [...calls]
-        .sort((one, other) => one.start - other.start)
-        .filter(({ start, end }) => {
-            const waits = start >= busyUntil;
-            busyUntil = Math.max(busyUntil, end);
-            return waits;
-        }).length;
-}
-
-/** Lines that CloudWatch reads as metrics. */
-function metricsOf({ lines }: World): Record<string, unknown>[] {
-    return lines.filter(({ level }) => level === "stdout").map(({ entry }) => JSON.parse(entry));
 }

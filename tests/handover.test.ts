@@ -1,7 +1,7 @@
 // The pause between demotion and promotion: a live leader has time to see that it no longer leads.
 import { expect } from "chai";
 import { type Program, runProgram } from "./support/program";
-import type { Call } from "./support/region";
+import { type Change, noteChanges, writesIn } from "./support/watching";
 import { wiringOf } from "./support/wiring";
 import { inWorld, type World } from "./support/world";
 
@@ -14,13 +14,6 @@ const minute = 60 * seconds;
 const pause = 10 * seconds;
 const promptly = 1 * seconds; // from what happened to its event's election
 const handoverSeconds = String(pause / seconds);
-
-/** When an instance got or lost the leader tag. */
-interface Change {
-    at: number;
-    id: string;
-    leads: boolean;
-}
 
 /** A world with one group, led by its oldest member since five o'clock. */
 interface Shop extends World {
@@ -48,7 +41,7 @@ describe("A hand-over with a pause", function () {
     function inWatchedWorld(act: (world: World & { changes: Change[] }) => Promise<void>): Promise<void> {
         return inWorld(program, async (world) => {
             const breaches = watch(world);
-            await act({ ...world, changes: note(world) });
+            await act({ ...world, changes: noteChanges(world, tagKey) });
             expect(breaches, "moments with two leaders").to.deep.equal([]);
         });
     }
@@ -124,7 +117,7 @@ describe("A hand-over with a pause", function () {
             await inWorld(other, async (world) => {
                 const leader = addGroup(world, shop, 2);
                 await world.stack.settle();
-                const changes = note(world);
+                const changes = noteChanges(world, tagKey);
                 world.fleet.stop(leader);
                 await world.timeline.pass(40 * seconds);
                 expect(world.region.leaders(shop, tagKey)).to.deep.equal([changes[1].id]);
@@ -220,7 +213,7 @@ describe("A hand-over with a pause", function () {
                 });
                 region.fault = ({ action, input }) =>
                     action === "ec2:DeleteTags" && input.Resources.includes(refused) ? { error: denied } : undefined;
-                const changes = note(world);
+                const changes = noteChanges(world, tagKey);
                 stack.sweep();
                 await timeline.pass(15 * seconds);
                 expect(region.leaders(names[0], tagKey)).to.have.length(1).and.to.not.include(fine);
@@ -470,20 +463,6 @@ function addGroup({ region, fleet }: World, name: string, size: number): string 
     return leader;
 }
 
-/** Notes who gets the tag, and who loses it, when it happens. */
-function note({ region, timeline }: World): Change[] {
-    const changes: Change[] = [];
-    const leads = (id: string) => region.tags(id)[tagKey] === "true";
-    const before = new Map([...region.instances.keys()].map((id) => [id, leads(id)]));
-    region.watchers.push((id) => {
-        if (leads(id) !== (before.get(id) ?? false)) {
-            changes.push({ at: timeline.now, id, leads: leads(id) });
-        }
-        before.set(id, leads(id));
-    });
-    return changes;
-}
-
 const who = (changes: Change[]): [string, boolean][] => changes.map(({ id, leads }) => [id, leads]);
 
 /** Notes every moment with two live leaders in a group. */
@@ -518,8 +497,4 @@ function once(action: string, fault: { dies: boolean; afterEffect?: boolean }): 
         happened = true;
         return fault;
     };
-}
-
-function writesIn(calls: Call[]): Call[] {
-    return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
 }

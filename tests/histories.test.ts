@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { asgPrefix, checkHistories, type History, live, tagKey, worlds } from "./support/history";
+import { rolePolicyOf } from "./support/iam";
 import { type Program, runProgram } from "./support/program";
 import { told } from "./support/told";
 import { inWorld } from "./support/world";
@@ -36,10 +37,7 @@ describe("In any history the rules are kept", () => {
     }
 
     it("and everything that the policy allows is asked for", () => {
-        const role = program.resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
-        const allowed: string[] = JSON.parse(role?.inputs.policy).Statement.flatMap(
-            ({ Action }: { Action: string | string[] }) => Action,
-        );
+        const allowed = rolePolicyOf(program).Statement.flatMap(({ Action }) => Action);
         const ofQueueAndLogs = /^(sqs|logs):/; // asked for by Lambda itself
         expect([...asked]).to.have.members([...new Set(allowed.filter((action) => !ofQueueAndLogs.test(action)))]);
     });

@@ -6,10 +6,11 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { invoke, pointSdkAt } from "./support/endpoint";
 import { type BusEvent, scalingEvent, sweepEvent } from "./support/events";
-import { allows, type Request, requestsOf, type Statement } from "./support/iam";
+import { allows, type Request, requestsIn, rolePolicyOf } from "./support/iam";
 import { startContainer } from "./support/packaged";
 import { accountId, type Program, runProgram } from "./support/program";
-import { awsError, type Call, groupKey } from "./support/region";
+import { awsError, type Call } from "./support/region";
+import { metricLinesIn, noteChanges } from "./support/watching";
 import { inWorld, type World } from "./support/world";
 
 const tagKey = "app:isLeader";
@@ -396,7 +397,7 @@ describe("A protected leader", function () {
             "a group with a slash in its name": "awseb-a/b",
         })) {
             it(`that allows it for ${what}`, () => {
-                expect(allows(policyOf(program), set(arn(name)))).to.equal(true);
+                expect(allows(rolePolicyOf(program), set(arn(name)))).to.equal(true);
             });
         }
 
@@ -409,13 +410,13 @@ describe("A protected leader", function () {
             everything: "*",
         })) {
             it(`that does not allow it for ${what}`, () => {
-                expect(allows(policyOf(program), set(resource))).to.equal(false);
+                expect(allows(rolePolicyOf(program), set(resource))).to.equal(false);
             });
         }
 
         it("of its own: nothing else changes in the policy", async () => {
             const off = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
-            const [wide, narrow] = [program, off].map((one) => policyOf(one).Statement);
+            const [wide, narrow] = [program, off].map((one) => rolePolicyOf(one).Statement);
             const added = wide.filter(({ Action }) => [Action].flat().includes(setProtection));
             expect(added).to.have.length(1);
             expect([added[0].Action].flat()).to.deep.equal([setProtection]);
@@ -444,9 +445,9 @@ describe("A protected leader", function () {
             }, off));
 
         it("the policy lacks the action", () => {
-            const actions = policyOf(off).Statement.flatMap(({ Action }) => Action);
+            const actions = rolePolicyOf(off).Statement.flatMap(({ Action }) => Action);
             expect(actions).to.include("ec2:CreateTags").and.to.not.include(setProtection);
-            expect(JSON.stringify(policyOf(off))).to.not.include("autoScalingGroupName/");
+            expect(JSON.stringify(rolePolicyOf(off))).to.not.include("autoScalingGroupName/");
         });
     });
 
@@ -482,7 +483,7 @@ describe("A protected leader", function () {
             expect(inBoth(protectedIn)).to.deep.equal([leader]);
 
             // It is warned: a member of either group takes over after the pause, and its protection with it.
-            const changes = noteLeaders(world);
+            const changes = noteChanges(world, tagKey);
             fleet.warn(leader);
             await timeline.pass(15 * seconds);
             const [successor] = inBoth(leadersOf);
@@ -554,46 +555,13 @@ function eventOf({ timeline }: World, sample: string, group: string, id: string)
 }
 
 /** The values of a metric, in the order in which they were written. */
-function metric({ lines }: World, name: string): number[] {
-    return lines
-        .filter(({ level }) => level === "stdout")
-        .map(({ entry }) => JSON.parse(entry))
-        .flatMap((line) => (name in line ? [line[name]] : []));
-}
-
-/** Notes who gets the tag, and who loses it, when it happens. */
-function noteLeaders({ region, timeline }: World): { at: number; id: string; leads: boolean }[] {
-    const changes: { at: number; id: string; leads: boolean }[] = [];
-    const leads = (id: string) => region.tags(id)[tagKey] === "true";
-    const before = new Map([...region.instances.keys()].map((id) => [id, leads(id)]));
-    region.watchers.push((id) => {
-        if (leads(id) !== (before.get(id) ?? false)) {
-            changes.push({ at: timeline.now, id, leads: leads(id) });
-        }
-        before.set(id, leads(id));
-    });
-    return changes;
-}
-
-function policyOf({ resources }: Program): { Statement: Statement[] } {
-    return JSON.parse(resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy);
+function metric(world: World, name: string): number[] {
+    return metricLinesIn(world).flatMap((line) => (name in line ? [line[name] as number] : []));
 }
 
 /** Whether a program's policy allows a call. */
 function permitsOf(program: Program, world: World): (call: Call) => boolean {
-    const policy = policyOf(program);
+    const policy = rolePolicyOf(program);
     const place = { partition, region, accountId };
-    return ({ action, input }) => requests(action, input).every((request) => allows(policy, request));
-
-    // biome-ignore lint/suspicious/noExplicitAny: each action has its own input
-    function requests(action: string, input: any): Request[] {
-        if (action === "ec2:CreateTags" || action === "ec2:DeleteTags") {
-            const keys = input.Tags.map(({ Key }: { Key: string }) => Key);
-            return requestsOf(action, input.Resources, keys, (id) => world.region.tags(id)[groupKey], place);
-        }
-        const group = `autoScalingGroup:${uuid}:autoScalingGroupName/${input.AutoScalingGroupName}`;
-        const resource =
-            action === setProtection ? `arn:${partition}:autoscaling:${region}:${accountId}:${group}` : "*";
-        return [{ action, resource, context: {} }];
-    }
+    return (call) => requestsIn(call, world.region, place).every((request) => allows(policy, request));
 }

@@ -1,4 +1,6 @@
 import type { Place } from "../../election/permissions";
+import type { Program } from "./program";
+import { type Call, groupKey, type Region } from "./region";
 
 type Texts = string | string[];
 
@@ -46,6 +48,26 @@ export function requestsOf(
         context: { "aws:ResourceTag/aws:autoscaling:groupName": groupOf(id), "aws:TagKeys": keys },
     }));
 }
+
+/** The policy of the function's role, as a program registers it. */
+export function rolePolicyOf({ resources }: Program): { Statement: Statement[] } {
+    return JSON.parse(resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy);
+}
+
+/** The requests that IAM sees in a call to a region, with the groups that its instances' tags name now. */
+export function requestsIn({ action, input }: Call, region: Region, place: Place): Request[] {
+    if (action === "ec2:CreateTags" || action === "ec2:DeleteTags") {
+        const keys = input.Tags?.map(({ Key }: { Key: string }) => Key);
+        return requestsOf(action, input.Resources, keys, (id) => region.tags(id)[groupKey], place);
+    }
+    const ofGroup = `arn:${place.partition}:autoscaling:${place.region}:${place.accountId}:autoScalingGroup:${uuid}`;
+    const resource = action.startsWith("autoscaling:Set")
+        ? `${ofGroup}:autoScalingGroupName/${input.AutoScalingGroupName}`
+        : "*";
+    return [{ action, resource, context: {} }];
+}
+
+const uuid = "00000000-0000-0000-0000-000000000000";
 
 function applies(statement: Statement, { action, resource, context }: Request): boolean {
     refuseUnknown("elements", statement, ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]);

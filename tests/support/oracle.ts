@@ -1,6 +1,6 @@
 import type { Invocation } from "./deployment";
 import type { BusEvent } from "./events";
-import { allows, type Request, requestsOf, type Statement } from "./iam";
+import { allows, requestsIn, rolePolicyOf, type Statement } from "./iam";
 import { accountId, type Program } from "./program";
 import { type Call, groupKey, type Region } from "./region";
 import type { Batch, Container } from "./timeline";
@@ -121,8 +121,7 @@ export class Referee {
         private readonly expect: Expectations,
     ) {
         const { region } = world;
-        const role = program.resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
-        this.policy = JSON.parse(role?.inputs.policy);
+        this.policy = rolePolicyOf(program);
         region.permits = (call) => this.permits(call);
         region.witnesses.push((call) => call.by?.batch && this.witness(call, call.by.batch));
         region.observers.push((call) => this.afterWrite(call));
@@ -277,24 +276,14 @@ export class Referee {
 
     private permits(call: Call): boolean {
         const { region } = this.world;
-        const { action, input } = call;
-        const requests: Request[] =
-            action === "ec2:CreateTags" || action === "ec2:DeleteTags"
-                ? requestsOf(
-                      action,
-                      input.Resources,
-                      input.Tags?.map(({ Key }: { Key: string }) => Key),
-                      (id) => region.tags(id)[groupKey],
-                      { partition: "aws", region: "us-east-1", accountId },
-                  )
-                : [{ action, resource: "*", context: {} }];
+        const requests = requestsIn(call, region, { partition: "aws", region: "us-east-1", accountId });
         const refused = requests.filter((request) => !allows(this.policy, request));
         for (const { resource } of refused) {
             const id = resource.split("/")[1];
             // Who moves an instance to another group during an election may make its write forbidden.
             const start = (call.by?.batch?.start ?? 0) - (this.expect.exact ? 0 : mostLagMillis);
             if ((this.moved.get(id) ?? agesAgo) < start) {
-                this.note(`the policy does not allow ${action} on ${resource}`);
+                this.note(`the policy does not allow ${call.action} on ${resource}`);
             }
         }
         return refused.length === 0;
