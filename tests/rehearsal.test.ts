@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { readOptions, rehearse } from "./rehearsal";
-import { deeds, randomDay } from "./support/day";
+import { deedsOf, randomDay } from "./support/day";
 import { type Program, root, runProgram } from "./support/program";
 
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -43,7 +43,7 @@ describe("the rehearsal", function () {
         });
 
         it("plays everything that can happen to a group", () => {
-            for (const what of Object.keys(deeds)) {
+            for (const what of Object.keys(deedsOf(false))) {
                 expect(toldOf(day.out, what), what).not.to.equal("");
             }
         });
@@ -103,6 +103,59 @@ describe("the rehearsal", function () {
         });
     });
 
+    describe("of the scripted day of groups that elect together", () => {
+        let day: Awaited<ReturnType<typeof start>>;
+        before(async () => {
+            day = await start("--set", "electorateTag=elasticbeanstalk:environment-name");
+        });
+
+        it("keeps every rule, and says so", () => {
+            expect(day.err).to.equal("");
+            expect(day.out).to.match(/\nEvery rule was kept\.\n$/);
+            expect(day.out).to.match(/found at rest +1,4\d\d times/);
+            expect(day.status).to.equal(0);
+        });
+
+        it("plays everything that can happen to a group or its environment", () => {
+            for (const what of Object.keys(deedsOf(true))) {
+                expect(toldOf(day.out, what), what).not.to.equal("");
+            }
+        });
+
+        it("shows one leader throughout an update, and then one of the new instances", () => {
+            const begins = toldOf(day.out, "update begins");
+            const moves = toldOf(day.out, "instances move");
+            const ends = toldOf(day.out, "update ends");
+            const named = (section: string) => section.split("\n")[0].match(/shop-\d+/g) ?? [];
+            const leads = [...day.out.matchAll(/★ (shop-\d+) leads/g)];
+            const before = leads.findLast(({ index }) => index < day.out.indexOf(begins))?.[1];
+
+            expect(named(begins)).to.have.length.above(1);
+            expect(named(moves)).to.deep.equal(named(begins));
+            expect(begins + moves).not.to.match(/[★☆]/);
+            expect(named(ends)).to.include(before).and.have.lengthOf(named(begins).length);
+            const [, after, seconds] = ends.match(/★ (\S+) leads +without a leader for ([\d.]+) s/) ?? [];
+            expect(named(begins)).to.include(after);
+            expect(Number(seconds)).to.be.greaterThan(0).and.at.most(1);
+        });
+
+        it("shows the group in its old size after an update", () => {
+            const named = (what: string) =>
+                toldOf(day.out, what)
+                    .split("\n")[0]
+                    .match(/shop-\d+/g);
+            expect(named("all crash")).to.have.lengthOf(named("update begins")?.length as number);
+        });
+
+        it("says who elects together, and calls them by one name", () => {
+            const [prologue, ...told] = day.out.split(/^(?=\d\d:)/m);
+            expect(prologue).to.include(
+                "Groups with the same elasticbeanstalk:environment-name elect one leader together",
+            );
+            expect(told.join("")).not.to.match(/awseb-|environment-name/);
+        });
+    });
+
     describe("of a random day", () => {
         const settings = { tagKey: "shop:primary", asgPrefix: "legacy-" };
 
@@ -115,6 +168,20 @@ describe("the rehearsal", function () {
             expect(out).to.match(/\nEvery rule was kept\.\n$/);
             expect({ status, err }).to.deep.equal({ status: 0, err: "" });
         });
+
+        for (const seed of [1, 19]) {
+            it(`keeps every rule with updates, gentle hand-overs and protected leaders: seed ${seed}`, async () => {
+                const settings = { electorateTag: "team", handoverSeconds: "10", protectLeader: "true" };
+                const { text: told, breaches } = await rehearse(await runProgram({ config: settings }), {
+                    seed,
+                    settings,
+                });
+                expect(breaches).to.deep.equal([]);
+                expect(told).to.match(/found at rest +1,4\d\d times/);
+                expect(toldOf(told, "instances move")).to.include("loses its tags"); // the leader moves too
+                expect(toldOf(told, "update ends")).to.match(/★ \S+ leads/);
+            });
+        }
 
         it("differs from seed to seed", () => {
             expect(randomDay(7)).to.deep.equal(randomDay(7));
@@ -158,12 +225,15 @@ describe("the rehearsal", function () {
 
     describe("fails by name when the function", () => {
         let program: Program;
+        let uniting: Program;
+        const together = { electorateTag: "team" };
         before(async () => {
             program = await runProgram();
+            uniting = await runProgram({ config: together });
         });
 
         const late = "((...call) => (setTimeout(() => aws.ec2.deleteTags(...call), 1000), Promise.resolve({})))(";
-        const faults: [fault: string, text: RegExp, instead: string, rule: string][] = [
+        const faults: [fault: string, text: RegExp, instead: string, rule: string, settings?: typeof together][] = [
             ["promotes before it demotes", /aws\.ec2\.deleteTags\(/, late, "no election makes a second leader"],
             ["never demotes", /aws\.ec2\.deleteTags\(/, "(async () => ({}))(", "at rest a group has one leader"],
             [
@@ -176,12 +246,34 @@ describe("the rehearsal", function () {
             ["forgets the prefix", /asgPrefix: "awseb-"/, 'asgPrefix: ""', "no other groups are touched"],
             ["doesn't know the time", /new Date\(time\)\.toISOString/, "new Date(0).toISOString", "since only grows"],
             ["likes work", /Math\.floor\((average|mean)/, "-Math.floor($1", "the successor is healthy and idle"],
+            [
+                "treats an electorate's groups apart",
+                /electorate: electorate \|\| undefined/,
+                "electorate: undefined",
+                "at rest a group has one leader",
+                together,
+            ],
+            [
+                "doesn't see an electorate's leaders in its other groups",
+                /scope\.electorateTag \? \[\] : /,
+                "",
+                "no election makes a second leader",
+                together,
+            ],
+            [
+                "takes a foreign group into an electorate",
+                /startsWith\(asgPrefix\)\);(?=\s+return new Map)/,
+                'startsWith(""));',
+                "a group with fit members has a fit leader",
+                together,
+            ],
         ];
-        for (const [fault, text, instead, rule] of faults) {
+        for (const [fault, text, instead, rule, settings] of faults) {
             it(fault, async () => {
-                const functionText = program.functionText.replace(text, instead);
-                expect(functionText).not.to.equal(program.functionText);
-                const { text: told, breaches, status } = await rehearse({ ...program, functionText });
+                const faultless = settings ? uniting : program;
+                const functionText = faultless.functionText.replace(text, instead);
+                expect(functionText).not.to.equal(faultless.functionText);
+                const { text: told, breaches, status } = await rehearse({ ...faultless, functionText }, { settings });
                 expect(breaches.map((breach) => breach.rule)).to.include(rule);
                 expect(status).to.equal(1);
                 expect(told)

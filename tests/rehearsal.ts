@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import { dayLength, deeds, type Moment, randomDay, scriptedDay } from "./support/day";
+import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./support/day";
+import type { Franchise } from "./support/electorate";
 import { type Breach, Judge } from "./support/judge";
 import { Lookout } from "./support/lookout";
 import { Narrator } from "./support/narrator";
@@ -53,14 +54,18 @@ export interface Rehearsal {
 export function rehearse(program: Program, options: Options = {}): Promise<Rehearsal> {
     const { seed, settings, colour = false } = options;
     const config = configuration(settings);
-    const [asgPrefix, tagKey] = ["asgPrefix", "tagKey"].map((key) => config[`${project.name}:${key}`]);
-    const scope = { asgPrefix, tagKey };
+    const setting = (key: keyof Franchise) => config[`${project.name}:${key}`];
+    const scope: Franchise = {
+        asgPrefix: setting("asgPrefix"),
+        tagKey: setting("tagKey"),
+        electorateTag: setting("electorateTag"),
+    };
 
     return inWorld(program, async (world) => {
         const { region, stack } = world;
         const stage = setStage(world, scope);
-        const lookout = new Lookout(region, scope);
-        const judge = new Judge(region, scope, wiringOf(program).functionTimeoutSeconds * 1000);
+        const lookout = new Lookout(region, stage.electorates);
+        const judge = new Judge(region, scope, stage.electorates, wiringOf(program).functionTimeoutSeconds * 1000);
         const narrator = new Narrator(stage, lookout, colour);
         judge.onBreach = (breach) => narrator.breaks(breach);
         stack.observers.push((invocation) => {
@@ -68,7 +73,9 @@ export function rehearse(program: Program, options: Options = {}): Promise<Rehea
             judge.judgeInvocation(invocation);
         });
 
-        const happened = await play(stage, seed === undefined ? scriptedDay() : randomDay(seed), judge, narrator);
+        const together = scope.electorateTag !== "";
+        const moments = seed === undefined ? scriptedDay(together) : randomDay(seed, together);
+        const happened = await play(stage, moments, judge, narrator);
         narrator.endQuiet();
         lookout.look();
 
@@ -86,8 +93,9 @@ export function rehearse(program: Program, options: Options = {}): Promise<Rehea
 
 /** Lets the day pass, and happen what is to happen, unless too much goes wrong; what has happened. */
 async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Narrator): Promise<Happening[]> {
-    const { timeline, stack, groups } = stage;
+    const { timeline, stack, groups, electorates } = stage;
     const happened: Happening[] = [];
+    const deeds = deedsOf(stage.scope.electorateTag !== "");
     const dawn = timeline.now;
     const waitUntil = async (seconds: number) => {
         const end = dawn + seconds * 1000;
@@ -103,7 +111,7 @@ async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Nar
         }
         const words = deeds[what](stage, groups[group]);
         if (words) {
-            happened.push({ at: timeline.now, group: groups[group], what });
+            happened.push({ at: timeline.now, electorate: electorates.nameOf(groups[group]), what });
             narrator.happens(groups[group], what, words);
         }
     }
@@ -116,6 +124,7 @@ function prologue({ groups, scope }: Stage, { seed, settings = {} }: Options): s
         ...(seed === undefined ? [] : [`--seed ${seed}`]),
         ...Object.entries(settings).map(([key, value]) => `--set ${key}=${value}`),
     ];
+    const together = `Groups with the same ${scope.electorateTag} elect one leader together; an update brings a second group.`;
     return [
         ["A day in the life of two groups", ...conditions].join("  "),
         "",
@@ -125,6 +134,7 @@ function prologue({ groups, scope }: Stage, { seed, settings = {} }: Options): s
         "",
         `Instances are numbered as they come: shop-1, shop-2 … A leader (★) carries the tag ${scope.tagKey}.`,
         "In brackets: what told the function to look, and why it decided so.",
+        ...(scope.electorateTag ? [together] : []),
         "",
     ];
 }

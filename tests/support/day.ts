@@ -1,7 +1,7 @@
 // What happens in a day: what may happen to a group, when it does, and in which words it is told.
 import fc from "fast-check";
 import { isFit } from "./lookout";
-import type { Stage } from "./stage";
+import { type Stage, secondOf } from "./stage";
 
 /** Something that happens to a group. It is told in these words, instances by their ids; undefined: it can't happen now. */
 type Deed = (stage: Stage, group: string) => string | undefined;
@@ -13,18 +13,28 @@ export interface Moment {
     what: string;
 }
 
-/** Something that happens to the group's leader, if that is fit. */
+/** Ids of those who lead for a group. */
+function leadersOf({ electorates }: Stage, group: string): string[] {
+    return electorates.leaders(electorates.nameOf(group));
+}
+
+/** Something that happens to who leads for the group, if that is fit. */
 const leaderIs =
     (deed: (stage: Stage, leader: string, group: string) => string | undefined): Deed =>
     (stage, group) => {
-        const [leader] = stage.region.leaders(group, stage.scope.tagKey);
+        const [leader] = leadersOf(stage, group);
         return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
     };
 
-/** Ids of the members that are fit and don't lead. */
-function others({ region, fleet, scope }: Stage, group: string): string[] {
-    const leaders = region.leaders(group, scope.tagKey);
-    return fleet.members(group).filter((id) => isFit(region, id) && !leaders.includes(id));
+/** Ids of all who elect together with a group. */
+function membersOf({ electorates }: Stage, group: string): string[] {
+    return electorates.members(electorates.nameOf(group)).map(({ id }) => id);
+}
+
+/** Ids of those of them who are fit and don't lead. */
+function others(stage: Stage, group: string): string[] {
+    const leaders = leadersOf(stage, group);
+    return membersOf(stage, group).filter((id) => isFit(stage.region, id) && !leaders.includes(id));
 }
 
 const since = ({ scope }: Stage) => `${scope.tagKey}:since`;
@@ -49,7 +59,7 @@ function scaleIn(hook: boolean): Deed {
     });
 }
 
-export const deeds: Record<string, Deed> = {
+const deeds: Record<string, Deed> = {
     launch: (stage, group) => launch(stage, group, false),
     "launch, hook": (stage, group) => launch(stage, group, true),
     "scale out": ({ fleet }, group) => {
@@ -133,7 +143,7 @@ export const deeds: Record<string, Deed> = {
         return `${leader}, the leader, ends; ${idle} is idle (CPU 4 %), everybody else is busy (CPU 91 %)`;
     }),
     "all crash": (stage, group) => {
-        const members = stage.fleet.members(group);
+        const members = membersOf(stage, group);
         for (const id of members) {
             stage.fleet.crash(id);
         }
@@ -146,6 +156,68 @@ export const deeds: Record<string, Deed> = {
         return `${first}, which carries a leader tag of somebody else's, crashes; the group grows`;
     },
 };
+
+/** What happens when an environment is updated, as Elastic Beanstalk's immutable updates do it. */
+const updates: Record<string, Deed> = {
+    "update begins": ({ fleet, region, replaced }, group) => {
+        const second = secondOf(group);
+        const size = fleet.size(group);
+        if (size === 0 || region.groups.has(second) || replaced.has(group)) {
+            return undefined;
+        }
+        fleet.addGroup(second, 0, region.groups.get(group)?.tags);
+        fleet.scale(second, size);
+        return `a second group appears beside the first, with ${fleet.members(second).join(", ")}`;
+    },
+    "instances move": (stage, group) => {
+        const { fleet, region, replaced } = stage;
+        const second = secondOf(group);
+        if (!region.groups.has(second) || replaced.has(group)) {
+            return undefined;
+        }
+        replaced.set(group, fleet.members(group));
+        const moving = fleet.members(second).join(", ");
+        move(stage, second, group);
+        return `from the second group to the first, one by one: ${moving}`;
+    },
+    "update ends": (stage, group) => {
+        const { fleet, region, replaced } = stage;
+        if (region.groups.has(secondOf(group))) {
+            return undefined;
+        }
+        const old = fleet.members(group).filter((id) => replaced.get(group)?.includes(id));
+        replaced.delete(group);
+        if (old.length === 0) {
+            return undefined;
+        }
+        const leads = leadersOf(stage, group).some((id) => old.includes(id));
+        for (const id of old) {
+            fleet.retire(id);
+        }
+        return `the old ones go${leads ? ", the leader among them" : ""}: ${old.join(", ")}`;
+    },
+};
+
+/** Moves a group's instances to another, one after the other, each as soon as it is fit; then the group is deleted. */
+function move(stage: Stage, from: string, to: string): void {
+    const { region, fleet, timeline } = stage;
+    const members = fleet.members(from);
+    if (members.length === 0) {
+        region.groups.delete(from);
+        return;
+    }
+    const next = members.find((id) => isFit(region, id));
+    if (next) {
+        fleet.detach(next);
+        timeline.at(timeline.now + 3000, () => fleet.attach(next, to));
+    }
+    timeline.at(timeline.now + 5000, () => move(stage, from, to));
+}
+
+/** What may happen, by name; updates only where the groups of an environment elect together. */
+export function deedsOf(together: boolean): Record<string, Deed> {
+    return together ? { ...deeds, ...updates } : deeds;
+}
 
 function loadOf({ region }: Stage, id: string): number {
     return region.instance(id).load ?? 50;
@@ -177,33 +249,47 @@ const script = `
 05:00:10 blog launch
 `;
 
+const updateScript = `
+12:05:10 shop update begins
+12:10:10 shop instances move
+12:15:10 shop update ends
+`;
+
 /** In seconds. */
 export const dayLength = 24 * 60 * 60;
 const dawn = 6 * 60 * 60;
 
-/** The day that was written by hand. */
-export function scriptedDay(): Moment[] {
-    return script
-        .trim()
-        .split("\n")
+/** The day that was written by hand; with an update where the groups of an environment elect together. */
+export function scriptedDay(together = false): Moment[] {
+    const lines = `${script}${together ? updateScript : ""}`.match(/.+/g) ?? [];
+    return lines
         .map((line) => {
             const [, h, m, s, group, what] = line.match(/^(\d\d):(\d\d):(\d\d) (\w+) (.+)$/) as string[];
             const at = (Number(h) * 60 + Number(m)) * 60 + Number(s);
             return { at: (at - dawn + dayLength) % dayLength, group: group as Moment["group"], what };
-        });
+        })
+        .sort((a, b) => a.at - b.at);
 }
 
+/** What follows on something in a random day, whatever happens in between. */
+const sequelsOf: Record<string, { minutes: number; what: string }[]> = {
+    "scale to zero": [{ minutes: 30, what: "launch" }],
+    "update begins": [
+        { minutes: 20, what: "instances move" },
+        { minutes: 40, what: "update ends" },
+    ],
+};
+
 /** A day of random events, the same for the same seed. */
-export function randomDay(seed: number): Moment[] {
+export function randomDay(seed: number, together = false): Moment[] {
     const moment: fc.Arbitrary<Moment> = fc.record({
         at: fc.integer({ min: 10 * 60, max: dayLength - 60 * 60 }),
         group: fc.constantFrom("shop", "blog"),
-        what: fc.constantFrom(...Object.keys(deeds)),
+        what: fc.constantFrom(...Object.keys(deedsOf(together))),
     });
     const [moments] = fc.sample(fc.noBias(fc.array(moment, { minLength: 40, maxLength: 40 })), { seed, numRuns: 1 });
-    const opening = scriptedDay().slice(0, 2);
-    const returns = moments
-        .filter(({ what }) => what === "scale to zero")
-        .map(({ at, group }) => ({ at: at + 30 * 60, group, what: "launch" }));
-    return [...opening, ...[...moments, ...returns].sort((a, b) => a.at - b.at)];
+    const sequels = moments.flatMap(({ at, group, what }) =>
+        (sequelsOf[what] ?? []).map((sequel) => ({ at: at + sequel.minutes * 60, group, what: sequel.what })),
+    );
+    return [...scriptedDay().slice(0, 2), ...moments, ...sequels].sort((a, b) => a.at - b.at);
 }

@@ -134,6 +134,15 @@ export class Fleet {
         }
     }
 
+    /** Somebody has the group terminate a member, even a protected one, and launch no other for it. */
+    retire(id: string): void {
+        const group = this.groupOf(id);
+        if (group && this.active(group).some((member) => member.id === id)) {
+            this.lower(group);
+        }
+        this.terminate(id);
+    }
+
     /** The instance ends behind its group's back, which notices later. */
     crash(id: string): void {
         this.end(id);

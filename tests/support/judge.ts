@@ -1,9 +1,9 @@
 import type { Invocation } from "./deployment";
+import type { Electorates, Franchise } from "./electorate";
 import type { Reports } from "./endpoint";
 import type { BusEvent } from "./events";
 import { isFit } from "./lookout";
-import { type Call, groupKey, type Region } from "./region";
-import type { Scope } from "./stage";
+import { type Call, groupKey, isTrue, type Region } from "./region";
 import { running } from "./timeline";
 
 /** When a rule was broken, and how. */
@@ -16,6 +16,8 @@ export interface Breach {
 const failure = ({ outcome, group, reason }: Reports[number]) =>
     outcome === "failed" ? `${group}: ${reason}` : undefined;
 
+const mostRanked = 10; // of an electorate
+
 /** Watches over the rules that every stack keeps, whatever happens. */
 export class Judge {
     readonly breaches: Breach[] = [];
@@ -25,7 +27,7 @@ export class Judge {
     rests = 0;
     /** Ids of the instances that lead because the function says so. */
     private readonly promoted = new Set<string>();
-    /** The latest `since` that the function wrote, by group, in milliseconds since 1970. */
+    /** The latest `since` that the function wrote, by electorate, in milliseconds since 1970. */
     private readonly since = new Map<string, number>();
     /** When somebody other than the function last changed an instance, or an event told of it. */
     private readonly disturbed = new Map<string, number>();
@@ -34,7 +36,8 @@ export class Judge {
     /** @param patience milliseconds in which an election may still not know what has changed: how long the function may run */
     constructor(
         private readonly region: Region,
-        private readonly scope: Scope,
+        private readonly scope: Franchise,
+        private readonly electorates: Electorates,
         private readonly patience: number,
     ) {
         region.watchers.push((id) => this.noteChange(id));
@@ -58,17 +61,17 @@ export class Judge {
 
     /** After a sweep with nothing else going on, all is as the decision table says. */
     private judgeRest(): void {
-        for (const group of this.ours()) {
-            const leaders = this.region.leaders(group, this.scope.tagKey);
-            const members = this.region.groups.get(group)?.members ?? [];
+        for (const name of this.electorates.names()) {
+            const leaders = this.electorates.leaders(name);
+            const members = this.electorates.members(name);
             const fit = members.filter(({ id }) => isFit(this.region, id)).map(({ id }) => id);
             if (leaders.length > 1) {
-                this.breach("at rest a group has one leader", `${group} is led by ${leaders.join(", ")}`);
+                this.breach("at rest a group has one leader", `${name} is led by ${leaders.join(", ")}`);
             } else if (fit.length > 0 && !leaders.some((id) => fit.includes(id))) {
                 const who = leaders.length > 0 ? `is led by ${leaders}, who is not fit` : "has no leader";
-                this.breach("a group with fit members has a fit leader", `${group} ${who}; fit: ${fit.join(", ")}`);
+                this.breach("a group with fit members has a fit leader", `${name} ${who}; fit: ${fit.join(", ")}`);
             } else if (leaders.length === 0 && members.some(({ id }) => this.isArriving(id))) {
-                this.breach("while a group boots somebody leads", `${group} has no leader`);
+                this.breach("while a group boots somebody leads", `${name} has no leader`);
             }
         }
         const carriers = [...this.region.instances.keys()].filter((id) => this.isStray(id));
@@ -137,18 +140,19 @@ export class Judge {
             this.breach("who leads is not promoted again", `${id} led already`);
         }
         this.promoted.add(id);
-        const group = this.region.tags(id)[groupKey];
-        const live = this.region.leaders(group, this.scope.tagKey).filter((leader) => this.promoted.has(leader));
+        const name = this.electorates.nameOf(this.region.tags(id)[groupKey] ?? "");
+        const live = this.electorates.leaders(name).filter((leader) => this.promoted.has(leader));
         if (live.length > 1) {
-            this.breach("no election makes a second leader", `${group} is led by ${live.join(", ")}`);
+            this.breach("no election makes a second leader", `${name} is led by ${live.join(", ")}`);
         }
-        const latest = this.since.get(group) ?? 0;
+        const latest = this.since.get(name) ?? 0;
         if (!(Date.parse(since) > latest)) {
-            this.breach("since only grows", `${group} had ${new Date(latest).toISOString()}, ${id} got ${since}`);
+            this.breach("since only grows", `${name} had ${new Date(latest).toISOString()}, ${id} got ${since}`);
         }
-        this.since.set(group, Math.max(latest, Date.parse(since) || 0));
+        this.since.set(name, Math.max(latest, Date.parse(since) || 0));
         const better = this.others(id).filter((other) => this.isBetter(other, id));
-        if (better.length > 0 && !this.isDisturbed(id)) {
+        const unranked = Math.max(0, this.others(id).length + 1 - mostRanked);
+        if (better.length > unranked && !this.isDisturbed(id)) {
             this.breach("the successor is healthy and idle", `${id} was preferred to ${better.join(", ")}`);
         }
     }
@@ -156,8 +160,9 @@ export class Judge {
     private judgeDemotion(id: string): void {
         this.promoted.delete(id);
         const { region } = this;
-        const group = region.memberOf(id)?.group.name;
-        if (!group || region.leaders(group, this.scope.tagKey).length > 0 || this.isDisturbed(id)) {
+        const group = region.memberOf(id)?.group.name ?? "";
+        const led = this.electorates.leaders(this.electorates.nameOf(group)).length > 0;
+        if (!group || led || this.isDisturbed(id)) {
             return;
         }
         const others = this.others(id);
@@ -190,13 +195,13 @@ export class Judge {
         return this.region.timeline.now - (this.disturbed.get(id) ?? 0) < this.patience;
     }
 
-    private ours(): string[] {
-        return [...this.region.groups.keys()].filter((name) => name.startsWith(this.scope.asgPrefix));
-    }
-
+    /** The other members of an instance's electorate. */
     private others(id: string): string[] {
-        const members = this.region.memberOf(id)?.group.members ?? [];
-        return members.map((member) => member.id).filter((other) => other !== id);
+        const name = this.electorates.nameOf(this.region.memberOf(id)?.group.name ?? "");
+        return this.electorates
+            .members(name)
+            .map((member) => member.id)
+            .filter((other) => other !== id);
     }
 
     /** Whether one is fit for long enough to be known, and less busy. */
@@ -220,7 +225,7 @@ export class Judge {
     private isStray(id: string): boolean {
         const tags = this.region.tags(id);
         const { tagKey } = this.scope;
-        const marked = /^true$/i.test(tags[tagKey] ?? "") && tags[`${tagKey}:since`] !== undefined;
+        const marked = isTrue(tags[tagKey]) && tags[`${tagKey}:since`] !== undefined;
         return marked && tags[groupKey] === undefined && !this.region.memberOf(id);
     }
 }

@@ -1,7 +1,7 @@
+import type { Electorates } from "./electorate";
 import type { Region } from "./region";
-import type { Scope } from "./stage";
 
-/** How a group stands; a leader counts as long as EC2 calls it pending or running. */
+/** How an electorate stands; a leader counts as long as EC2 calls it pending or running. */
 type Standing = "led" | "leaderless" | "nobody fit" | "empty";
 
 /** A time without a leader, in milliseconds. */
@@ -22,73 +22,71 @@ interface Watched {
     contested?: number;
 }
 
-/** Measures how long each group of the stack is without a leader, or has several. */
+/** Measures how long each electorate of the stack is without a leader, or has several. */
 export class Lookout {
-    /** In milliseconds, of all groups. */
+    /** In milliseconds, of all electorates. */
     readonly totals = { leaderless: 0, nobodyFit: 0, contested: 0 };
-    /** How often a group had several leaders. */
+    /** How often an electorate had several leaders. */
     contests = 0;
     /** The gap in which somebody fit waited longest. */
-    longest?: { group: string; gap: Gap };
-    private readonly groups = new Map<string, Watched>();
+    longest?: { electorate: string; gap: Gap };
+    private readonly watched = new Map<string, Watched>();
     private readonly over = new Map<string, { gap?: Gap; contested?: number }>();
 
     constructor(
         private readonly region: Region,
-        private readonly scope: Scope,
+        private readonly electorates: Electorates,
     ) {
         region.watchers.push(() => this.look());
     }
 
-    /** The gap, and the milliseconds with several leaders, that have ended in a group since this was last asked. */
-    ended(group: string): { gap?: Gap; contested?: number } {
-        const ended = this.over.get(group) ?? {};
-        this.over.delete(group);
+    /** The gap, and the milliseconds with several leaders, that have ended in an electorate since this was last asked. */
+    ended(electorate: string): { gap?: Gap; contested?: number } {
+        const ended = this.over.get(electorate) ?? {};
+        this.over.delete(electorate);
         return ended;
     }
 
-    /** Looks at every group of the stack; called whenever anything changes. */
+    /** Looks at every electorate of the stack; called whenever anything changes. */
     look(): void {
-        for (const name of this.region.groups.keys()) {
-            if (name.startsWith(this.scope.asgPrefix)) {
-                this.lookAt(name);
-            }
+        for (const name of this.electorates.names()) {
+            this.lookAt(name);
         }
     }
 
-    private lookAt(group: string): void {
+    private lookAt(electorate: string): void {
         const { now } = this.region.timeline;
-        const leaders = this.region.leaders(group, this.scope.tagKey);
-        const before = this.groups.get(group);
-        const standing = this.standing(group, leaders);
+        const leaders = this.electorates.leaders(electorate);
+        const before = this.watched.get(electorate);
+        const standing = this.standing(electorate, leaders);
         const watched: Watched = {
             at: now,
             standing,
             leaders: leaders.length,
-            gap: before && this.prolonged(before, group, now - before.at),
+            gap: before && this.prolonged(before, electorate, now - before.at),
             contested: leaders.length > 1 ? (before?.contested ?? now) : undefined,
         };
-        this.groups.set(group, watched);
+        this.watched.set(electorate, watched);
         if (watched.contested !== undefined && before?.contested === undefined) {
             this.contests++;
         }
         if (watched.contested === undefined && before?.contested !== undefined) {
             this.totals.contested += now - before.contested;
-            this.over.set(group, { ...this.over.get(group), contested: now - before.contested });
+            this.over.set(electorate, { ...this.over.get(electorate), contested: now - before.contested });
         }
         if (watched.standing === "led" && watched.gap) {
-            this.over.set(group, { ...this.over.get(group), gap: watched.gap });
+            this.over.set(electorate, { ...this.over.get(electorate), gap: watched.gap });
             watched.gap = undefined;
         }
     }
 
-    private standing(group: string, leaders: string[]): Standing {
+    private standing(electorate: string, leaders: string[]): Standing {
         const { region } = this;
         const runs = (id: string) => ["pending", "running"].includes(region.state(id));
         if (leaders.some(runs)) {
             return "led";
         }
-        const members = region.groups.get(group)?.members ?? [];
+        const members = this.electorates.members(electorate);
         return members.length === 0
             ? "empty"
             : members.some(({ id }) => isFit(region, id))
@@ -97,16 +95,16 @@ export class Lookout {
     }
 
     /** The gap so far, some milliseconds longer. */
-    private prolonged({ at, standing, gap }: Watched, group: string, millis: number): Gap | undefined {
+    private prolonged({ at, standing, gap }: Watched, electorate: string, millis: number): Gap | undefined {
         if (standing === "led" || standing === "empty") {
-            return millis > 0 ? undefined : gap; // a group that stays empty misses no leader
+            return millis > 0 ? undefined : gap; // who stays empty misses no leader
         }
         const longer = { ...(gap ?? { start: at, leaderless: 0, nobodyFit: 0 }) };
         const part = standing === "leaderless" ? "leaderless" : "nobodyFit";
         longer[part] += millis;
         this.totals[part] += millis;
         if (longer.leaderless > (this.longest?.gap.leaderless ?? 0)) {
-            this.longest = { group, gap: longer };
+            this.longest = { electorate, gap: longer };
         }
         return longer;
     }

@@ -5,7 +5,7 @@ import type { Reports } from "./endpoint";
 import type { BusEvent } from "./events";
 import type { Breach } from "./judge";
 import type { Gap, Lookout } from "./lookout";
-import type { Stage } from "./stage";
+import { type Stage, secondOf } from "./stage";
 
 type Report = Reports[number];
 type Style = "bold" | "dim" | "red" | "green" | "yellow";
@@ -36,7 +36,7 @@ export class Narrator {
     private readonly names = new Map<string, string>();
     private readonly outcomes = new Map<string, string>();
     private quiet = { sweeps: 0, others: 0 };
-    private lastGroup = "";
+    private lastLabel = "";
     private linesRead = 0;
 
     constructor(
@@ -93,13 +93,17 @@ export class Narrator {
             this.lines.push(this.paint("dim", text));
         }
         this.quiet = { sweeps: 0, others: 0 };
-        this.lastGroup = "";
+        this.lastLabel = "";
     }
 
     /** A text with instances and groups by the names that they have here. */
     plain(text: string): string {
-        return Object.entries(this.stage.groups).reduce(
-            (all, [label, name]) => all.replaceAll(name, label),
+        const { groups, electorates } = this.stage;
+        const names = Object.entries(groups).flatMap(([label, group]) =>
+            [secondOf(group), electorates.nameOf(group), group].map((name) => ({ name, label })),
+        );
+        return names.reduce(
+            (all, { name, label }) => all.replaceAll(name, label),
             text.replace(/\bi-[0-9a-f]+/g, (id) => this.names.get(id) ?? id),
         );
     }
@@ -128,8 +132,9 @@ export class Narrator {
     }
 
     private row(group: string, what: string, style: Style, words: string, why?: string): void {
-        const label = group === this.lastGroup ? "" : this.plain(group);
-        this.lastGroup = group;
+        const name = this.plain(group);
+        const label = name === this.lastLabel ? "" : name;
+        this.lastLabel = name;
         const because = why ? this.paint("dim", `${words ? "  " : ""}(${this.plain(why)})`) : "";
         const cells = [
             timeOfDay(this.stage.timeline.now),

@@ -7,6 +7,9 @@ import { type Container, running, type Timeline } from "./timeline";
 
 export const groupKey = "aws:autoscaling:groupName";
 
+/** Whether a tag's value marks a leader. */
+export const isTrue = (value: string | undefined): boolean => /^true$/i.test(value ?? "");
+
 /** A version of what EC2 says of an instance. */
 interface Version {
     at: number;
@@ -231,7 +234,7 @@ export class Region {
         return [...this.instances.keys()].filter((id) => {
             const { state, tags } = this.current(id);
             const live = state !== "shutting-down" && state !== "terminated";
-            return live && tags[groupKey] === group && /^true$/i.test(tags[tagKey] ?? "");
+            return live && tags[groupKey] === group && isTrue(tags[tagKey]);
         });
     }
 

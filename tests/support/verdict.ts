@@ -5,10 +5,10 @@ import type { Lookout } from "./lookout";
 import { count, duration, type Narrator, timeOfDay } from "./narrator";
 import type { Stage } from "./stage";
 
-/** Something that happened to a group, in milliseconds since 1970. */
+/** Something that happened to an electorate, in milliseconds since 1970. */
 export interface Happening {
     at: number;
-    group: string;
+    electorate: string;
     what: string;
 }
 
@@ -60,9 +60,9 @@ function longest({ longest: found }: Lookout, happened: Happening[]): string {
     if (!found) {
         return "";
     }
-    const { group, gap } = found;
-    const cause = happened.findLast((happening) => happening.group === group && happening.at <= gap.start);
-    return `; the longest ${duration(gap.leaderless)}, ${group} at ${timeOfDay(gap.start)} (${cause?.what})`;
+    const { electorate, gap } = found;
+    const cause = happened.findLast((happening) => happening.electorate === electorate && happening.at <= gap.start);
+    return `; the longest ${duration(gap.leaderless)}, ${electorate} at ${timeOfDay(gap.start)} (${cause?.what})`;
 }
 
 function ruling(breaches: Breach[], narrator: Narrator): string[] {
