@@ -26,6 +26,8 @@ export interface Group {
     exists: boolean;
     members: Member[];
     leaders: Leader[];
+    /** Leaders that have left it alive, as an event says, and are in no group now. */
+    strays: Leader[];
     /** Detail types of the events that named the group. */
     triggers: string[];
 }

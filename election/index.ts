@@ -7,6 +7,7 @@ import {
     departingLeaders,
     emptyMemory,
     forget,
+    hasLost,
     isDemoted,
     latestWritten,
     recall,
@@ -42,6 +43,7 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
     const aws = connect();
     const memory = emptyMemory();
     const clock = () => Date.now();
+    const pauseMillis = scope.handoverSeconds * 1000;
 
     return async (event, context) => {
         const now = clock();
@@ -73,9 +75,7 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         const plans = elections.map(({ group, latest, decision }): Plan & Settled => ({
             ...settle(decision, rankings.get(group.name)),
             group: group.name,
-            follows:
-                scope.handoverSeconds > 0 &&
-                strays.some(({ id }) => (group.groups ?? [group.name]).includes(batch.detached.get(id) ?? "")),
+            follows: pauseMillis > 0 && (group.strays.length > 0 || hasLost(memory, group, now - pauseMillis)),
             since: Math.max(now, latest + 1),
         }));
 
@@ -85,9 +85,9 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         const { written, stripped } = await promote(aws, scope, plans, strayIds, millisLeft, clock);
         const times = { began, ended: clock() };
         for (const [place, { group }] of elections.entries()) {
-            remember(memory, written[place], group, times);
+            remember(memory, written[place], group, plans[place].demote, times);
         }
-        remember(memory, stripped, { leaders: strays, members: [] }, times);
+        remember(memory, stripped, { leaders: strays, members: [], strays: [] }, [], times);
 
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
         const held = () =>

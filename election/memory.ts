@@ -8,6 +8,8 @@ export interface Memory {
     writes: Map<string, Write>;
     /** Times of the last promotions in each group, three at most, by the group's name. */
     promotions: Map<string, number[]>;
+    /** Who lost the tag alive, or may have, while nobody got it, and when: the last of each group, by its name. */
+    departures: Map<string, { ids: string[]; at: number }>;
 }
 
 interface Write {
@@ -27,7 +29,7 @@ const brakePromotions = 3;
 const brakeMillis = 60 * 1000;
 
 export function emptyMemory(): Memory {
-    return { writes: new Map(), promotions: new Map() };
+    return { writes: new Map(), promotions: new Map(), departures: new Map() };
 }
 
 /** Forgets what is too old, and what a tag event contradicts that is no older. */
@@ -59,7 +61,7 @@ export function recall(memory: Memory, group: Group, states: Map<string, string>
             leaders.push({ id, state: states.get(id) ?? "running", since: write.since });
         }
     }
-    return { ...group, leaders };
+    return { ...group, leaders, strays: group.strays.filter((stray) => !isDemoted(memory, stray)) };
 }
 
 /** Whether this container has taken an instance's tags off, though EC2's answers may not show it yet. */
@@ -77,12 +79,14 @@ export function latestWritten({ writes }: Memory, group: string, now: number): n
 /**
  * Remembers what was written for a group, or for strays.
  *
+ * @param demote ids that were to lose the tag, whether that is known to be done or not
  * @param times when the writing began, and when it ended
  */
 export function remember(
     memory: Memory,
     { group: election, demoted, promoted }: Written,
-    { leaders, members }: Pick<Group, "leaders" | "members">,
+    { leaders, members, strays }: Pick<Group, "leaders" | "members" | "strays">,
+    demote: string[],
     times: { began: number; ended: number },
 ): void {
     const write = { at: times.began, until: times.ended + rememberedMillis, election };
@@ -97,7 +101,17 @@ export function remember(
         const earlier = memory.promotions.get(election) ?? [];
         const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
         memory.promotions.set(election, all);
+        memory.departures.delete(election);
+    } else if (demote.length + strays.length > 0) {
+        memory.departures.set(election, { ids: [...demote, ...strays.map(({ id }) => id)], at: times.ended });
     }
+}
+
+/** Whether somebody has lost the group's tag since a time without a successor, and may still be at work. */
+export function hasLost({ departures }: Memory, { name, leaders }: Group, since: number): boolean {
+    const { ids, at } = departures.get(name) ?? { ids: [], at: 0 };
+    // Who still carries the tag is dead, or loses it only now.
+    return at > since && ids.some((id) => !leaders.some((leader) => leader.id === id));
 }
 
 /** Whether only tag events named a group that has changed its leader too often: electors that disagree must not fight at event speed. */

@@ -54,7 +54,7 @@ export async function observe(
             }
         }
         const { strays, moved } = await findStrays(aws, tagged);
-        return { groups: assemble(scope, triggers, listing, [...tagged, ...moved]), strays, states };
+        return { groups: assemble(scope, batch, triggers, listing, [...tagged, ...moved], strays), strays, states };
     }
 
     const named = [...triggers.keys()];
@@ -77,11 +77,8 @@ export async function observe(
         findStrays(aws, mentioned),
     ]);
     const listing = new Map([...first.listing, ...second.listing]);
-    return {
-        groups: assemble(scope, triggers, listing, [...first.tagged, ...second.tagged, ...moved]),
-        strays,
-        states,
-    };
+    const tagged = [...first.tagged, ...second.tagged, ...moved];
+    return { groups: assemble(scope, batch, triggers, listing, tagged, strays), strays, states };
 }
 
 /** Reads groups by name, with their electorates' other groups, and all their leaders. */
@@ -103,7 +100,14 @@ async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<{ lis
 }
 
 /** Puts together what belongs together: a group with its leaders, or all groups of an electorate with theirs. */
-function assemble(scope: Scope, triggers: Map<string, Set<string>>, listing: Listing, tagged: Tagged[]): Group[] {
+function assemble(
+    scope: Scope,
+    { detached }: Batch,
+    triggers: Map<string, Set<string>>,
+    listing: Listing,
+    tagged: Tagged[],
+    strays: Leader[],
+): Group[] {
     const nameOf = (group: string) => {
         const electorate = listing.get(group)?.electorate;
         // No group's name has a colon.
@@ -113,6 +117,7 @@ function assemble(scope: Scope, triggers: Map<string, Set<string>>, listing: Lis
     // An instance that has just moved is where it is listed: its own tags may lag behind.
     const homeOf = ({ id, group = "" }: Tagged) => nameOf(listedIn.get(id) ?? group);
     const leaders = grouped([...new Map(tagged.map((leader) => [leader.id, leader])).values()], homeOf);
+    const left = grouped(strays, ({ id }) => nameOf(detached.get(id) ?? ""));
     const electorates = grouped([...listing.keys()].sort(), nameOf);
 
     const groups = new Map<string, Group>();
@@ -125,6 +130,7 @@ function assemble(scope: Scope, triggers: Map<string, Set<string>>, listing: Lis
             exists: names.length > 0,
             members: names.flatMap((each) => listing.get(each)?.members ?? []),
             leaders: leaders.get(name) ?? [],
+            strays: left.get(name) ?? [],
             triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...types])],
         });
     }

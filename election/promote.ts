@@ -8,7 +8,7 @@ export interface Plan {
     demote: string[];
     /** Ids of whom the first that is still there gets the tag. */
     promote: string[];
-    /** Whether a leader that has left the group alive is among the strays. */
+    /** Whether a leader has lost the tag alive just before, or leaves the group as a stray. */
     follows: boolean;
     /** Since when whoever is promoted leads: milliseconds since 1970. */
     since: number;

@@ -39,6 +39,7 @@ const groupOf = ({ members = [], leaders = [], exists = true }: Observed): Group
     exists,
     members,
     leaders,
+    strays: [],
     triggers: [],
 });
 

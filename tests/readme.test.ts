@@ -386,7 +386,14 @@ describe("The README", function () {
                 { id: "i-0", state: "running", since: leaderTags[sinceKey] },
                 { id: heir, state: "running", since: tags[sinceKey] },
             ];
-            const observed = { name: group, exists: true, members: ["i-0", heir].map(member), leaders, triggers: [] };
+            const observed = {
+                name: group,
+                exists: true,
+                members: ["i-0", heir].map(member),
+                leaders,
+                strays: [],
+                triggers: [],
+            };
             const decision = decide(observed, { launched: new Set(), warned: new Set() }, now);
             expect(decision).to.deep.include({ outcome: "kept", leader: leaders[1], demote: ["i-0"] });
         });
