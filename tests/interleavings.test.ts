@@ -1,19 +1,12 @@
 // Two electors at once: two stacks over one group, or a batch that came back while the first was still under way.
 import { expect } from "chai";
-import { asgPrefix, tagKey } from "./support/history";
+import { theProgram } from "./support/history";
 import { explore, starts } from "./support/interleaving";
-import { type Program, runProgram } from "./support/program";
 
 describe("Two electors of one group of two instances", () => {
-    let program: Program;
-    before(async function () {
-        this.timeout(30_000);
-        program = await runProgram({ config: { asgPrefix, tagKey } });
-    });
-
     it("leave one leader, as the decision table says, however they start and in whatever order their calls come", async function () {
         this.timeout(0);
-        const { runs, failures } = await explore(program, starts);
+        const { runs, failures } = await explore(await theProgram(), starts);
         expect(failures).to.deep.equal([]);
         expect(runs).to.be.greaterThan(starts.length);
     });

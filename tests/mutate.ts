@@ -1,6 +1,6 @@
 // Puts faults into a copy of the packaged function, one at a time, and says what finds each of them: `npm run mutate`.
-import { asgPrefix, tagKey } from "./support/history";
-import { type Program, runProgram } from "./support/program";
+import { type Settings, theProgram } from "./support/history";
+import type { Program } from "./support/program";
 import { findFaults } from "./support/proof";
 
 /** A fault: what stands in the function, and what is put in its place. */
@@ -32,6 +32,19 @@ const allFaults: Record<string, [sound: string, faulty: string]> = {
         "return { ...decision, promote: decision.leader ? [decision.leader.id] : [] };",
     ],
     "no brake": ["brakes)(memory, group)", "brakes)(memory, group) && false"],
+    "no pause between leaders": ["sleep(millisToWait)", "sleep(0)"],
+    "pause though nobody alive was demoted": [
+        "plan.promote.length > 0 && (plan.demote.length > 0 || plan.follows)",
+        "plan.promote.length > 0",
+    ],
+    "forget who has just left": ["hasLost)(memory, group,", "hasLost)(memory, group, now +"],
+    "each group of an electorate for itself": ["electorate === undefined ? group :", "true ? group :"],
+    "read the leaders of the group that an event names only": ["...(scope.electorateTag ? [] :", "...(false ? [] :"],
+    "leave protected who is demoted": ["written.demoted.includes(id) ? [{ id, group: name, on: false }]", "false ? []"],
+    "take protection from whoever doesn't lead": [
+        "written.demoted.includes(id) ? [{ id, group: name, on: false }]",
+        "isProtected && id !== leader ? [{ id, group: name, on: false }]",
+    ],
 };
 
 // Arguments name the faults to try, if not all.
@@ -48,15 +61,15 @@ function withFault(program: Program, sound: string, faulty: string): Program {
 }
 
 async function main(): Promise<void> {
-    const program = await runProgram({ config: { asgPrefix, tagKey } });
-    const runs = Number(process.env.HISTORIES ?? 200);
+    const runs = Number(process.env.HISTORIES ?? 100);
     const seed = Number(process.env.SEED ?? 1);
     const width = Math.max(...Object.keys(faults).map(({ length }) => length));
-    const sound = await findFaults(program, { runs, seed });
+    const sound = await findFaults(theProgram, { runs, seed });
     console.log(`${"nothing".padEnd(width)}  ${[...sound.keys()].join("; ") || "nothing to find"}`);
     const missed: string[] = sound.size > 0 ? ["without a fault something is found"] : [];
     for (const [name, [stands, faulty]] of Object.entries(faults)) {
-        const found = [...(await findFaults(withFault(program, stands, faulty), { runs, seed })).keys()];
+        const faultyProgram = async (settings?: Settings) => withFault(await theProgram(settings), stands, faulty);
+        const found = [...(await findFaults(faultyProgram, { runs, seed })).keys()];
         console.log(`${name.padEnd(width)}  ${found.join("; ") || "NOT FOUND"}`);
         if (found.length === 0) {
             missed.push(name);

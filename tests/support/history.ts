@@ -1,10 +1,12 @@
 import * as fc from "fast-check";
 import { Deployment } from "./deployment";
+import { Electorates } from "./electorate";
 import type { BusEvent } from "./events";
+import type { Expectations } from "./expectations";
 import type { Pace } from "./fleet";
-import { type Expectations, Referee, sinceIn, type Verdict, verdict } from "./oracle";
-import type { Program } from "./program";
-import { awsError, type Call, type Fault, groupKey } from "./region";
+import { Referee, sinceIn, verdict } from "./oracle";
+import { type Program, runProgram } from "./program";
+import { awsError, type Call, type Fault, groupKey, isTrue } from "./region";
 import type { Container } from "./timeline";
 import { inWorld, type World } from "./world";
 
@@ -34,6 +36,14 @@ export type Act = OneOf<{
     exitStandby: { pick: Pick };
     detach: { pick: Pick };
     attach: { pick: Pick; group: number };
+    /** The instance is detached from its group, and attached to another one later. */
+    move: { pick: Pick; group: number; millis: number };
+    /** Somebody gives a group another value of the electorates' tag, or takes the tag off. */
+    franchise: { group: number; electorate?: string };
+    /** Somebody deletes a group that has no members. */
+    remove: { group: number };
+    /** Somebody protects an instance from scaling in, or lays it bare. */
+    protect: { pick: Pick; on: boolean };
     warn: { pick: Pick };
     /** Somebody takes tags off. */
     strip: { pick: Pick; what: "leader" | "since" | "both" };
@@ -60,9 +70,14 @@ export type Act = OneOf<{
 
 export type Fate = "onTime" | "lost" | "doubled" | number;
 
+/** The stack's settings beside the defaults. */
+export type Settings = Partial<Record<"electorateTag" | "handoverSeconds" | "protectLeader", string>>;
+
 /** A world and what happens in it; what is not said happens as usual. */
 export interface History {
-    groups: { foreign?: boolean; size: number }[];
+    settings?: Settings;
+    /** `electorate`: the value of a group's tag. */
+    groups: { foreign?: boolean; size: number; electorate?: string }[];
     /** `wait`: milliseconds before it. */
     acts: { wait: number; act: Act }[];
     /** What becomes of the first events, in the order in which they come; a number: milliseconds of delay. */
@@ -79,6 +94,7 @@ export interface History {
 export const tagKey = "app:isLeader";
 const sinceKey = `${tagKey}:since`;
 export const asgPrefix = "awseb-";
+export const electorateTag = "elasticbeanstalk:environment-name";
 const ourNames = ["awseb-a", "awseb-a\\b", "awseb-a*", "awseb-ab", "awseb-"];
 const foreignNames = ["other", "awseb", "xawseb-a", "Awseb-a", "awseb_a"];
 
@@ -92,13 +108,13 @@ const pace: Pace = {
     spotWarning: 8000,
 };
 const millisToRest = 90_000;
-const millisToForget = 31_000;
 
 const kinds = {
     any: /./,
     groups: /Groups$/,
     instances: /:DescribeInstances$/,
     rank: /Status$|Metric/,
+    protect: /:SetInstanceProtection$/,
     create: /:CreateTags$/,
     delete: /:DeleteTags$/,
 };
@@ -126,8 +142,22 @@ export interface Outcome {
     actions: Set<string>;
 }
 
+/** Makes the program that a history's stack runs. */
+export type Programs = (settings?: Settings) => Promise<Program>;
+
+const programs = new Map<string, Promise<Program>>();
+
+/** The program as it is, made once for the same settings. */
+export const theProgram: Programs = (settings = {}) => {
+    const key = JSON.stringify(settings);
+    const program = programs.get(key) ?? runProgram({ config: { asgPrefix, tagKey, ...settings } });
+    programs.set(key, program);
+    return program;
+};
+
 /** Lives through a history, in a world of its own. */
-export async function live(program: Program, history: History): Promise<Outcome> {
+export async function live(programs: Programs, history: History): Promise<Outcome> {
+    const program = await programs(history.settings);
     const unhandled: string[] = [];
     const onUnhandled = (reason: unknown) => unhandled.push(`unhandled rejection: ${reason}`);
     process.on("unhandledRejection", onUnhandled);
@@ -144,6 +174,7 @@ class Life {
     private readonly stacks: Deployment[];
     private readonly referee: Referee;
     private readonly expect: Expectations;
+    private readonly electorates: Electorates;
     private readonly names: string[];
     private readonly troubles: { left: number; on: RegExp; fault: (call: Call) => Fault }[] = [];
     private readonly past: BusEvent[] = [];
@@ -156,9 +187,19 @@ class Life {
         private readonly history: History,
     ) {
         const { region, fleet, timeline, stack } = world;
-        const { electors = 1, lags, fates = [], pageSize = 1000, groups, acts } = history;
+        const { settings = {}, electors = 1, lags, fates = [], pageSize = 1000, groups, acts } = history;
         const alone = electors === 1 && !acts.some(({ act: { kind } }) => kind === "repeat");
-        this.expect = { tagKey, asgPrefix, alone, exact: alone && !lags, cursed: new Map() };
+        this.expect = {
+            tagKey,
+            asgPrefix,
+            electorateTag: settings.electorateTag ?? "",
+            handoverMillis: Number(settings.handoverSeconds ?? 0) * 1000,
+            protectLeader: settings.protectLeader === "true",
+            alone,
+            exact: alone && !lags,
+            cursed: new Map(),
+        };
+        this.electorates = new Electorates(region, this.expect);
         this.referee = new Referee(world, program, this.expect);
         this.fates = [...fates];
         stack.observers.push((invocation) => this.referee.judgeElection(invocation, stack.lastContainer as Container));
@@ -172,9 +213,9 @@ class Life {
         let read = 0;
         region.lag = () => lags?.[read++ % lags.length] ?? 0;
         const [ours, foreign] = [[...ourNames], [...foreignNames]];
-        this.names = groups.map(({ foreign: isForeign, size }) => {
+        this.names = groups.map(({ foreign: isForeign, size, electorate }) => {
             const name = (isForeign ? foreign : ours).shift() as string;
-            fleet.addGroup(name, size);
+            fleet.addGroup(name, size, electorate === undefined ? {} : { [electorateTag]: electorate });
             return name;
         });
         region.addInstance(undefined);
@@ -201,29 +242,33 @@ class Life {
         region.latency = 20;
         await timeline.pass(millisToRest);
         await this.settle();
-        await timeline.pass(millisToForget);
-        const ours = this.names.filter((name) => name.startsWith(asgPrefix));
+        await timeline.pass(this.millisToForget);
         for (const one of this.history.last ?? []) {
             this.fates = Array(10).fill("lost");
             this.act(one);
         }
         this.fates = [];
-        const verdicts = ours.map((name) => [name, verdict(region, name, this.expect)] as const);
+        const verdicts = this.electorates.names().map((home) => [home, verdict(region, home, this.expect)] as const);
         await this.sweep();
         if (this.stacks.length > 1) {
-            await timeline.pass(millisToForget);
+            await timeline.pass(this.millisToForget);
             await this.sweep();
         }
-        for (const [name, before] of verdicts) {
-            this.judge(name, before);
+        for (const [home, before] of verdicts) {
+            this.referee.judgeRest(home, before);
         }
         this.judgeStrays();
         const end = timeline.now;
         await this.sweep();
-        const writes = this.referee.writesSince(end).filter(({ input }) => !this.isAboutCursed(input.Resources));
+        const writes = this.referee.writesSince(end).filter(({ input }) => !this.isAboutCursed(input.Resources ?? []));
         if (writes.length > 0) {
             this.referee.violations.push(`at rest, there was still something to write: ${JSON.stringify(writes)}`);
         }
+    }
+
+    /** Until containers have forgotten what they wrote. */
+    private get millisToForget(): number {
+        return 31_000 + this.expect.handoverMillis;
     }
 
     private async sweep(): Promise<void> {
@@ -243,28 +288,12 @@ class Life {
         return ids.some((id) => this.expect.cursed.has(id));
     }
 
-    private judge(group: string, { row, oneOf }: Verdict): void {
-        const { region } = this.world;
-        const leaders = region.leaders(group, tagKey);
-        const { cursed } = this.expect;
-        const members = region.groups.get(group)?.members ?? [];
-        const said = `${group} at rest: ${row}: one of ${oneOf.join(", ") || "none"}; found ${leaders.join(", ") || "none"}`;
-        // What EC2 refuses to write for somebody may keep the group from what the table says.
-        const hampered = members.some(({ id }) => cursed.get(id) === "UnauthorizedOperation");
-        const clung = leaders.filter((id) => cursed.get(id) !== "UnauthorizedOperation");
-        if (hampered ? clung.length > 1 : leaders.length !== Math.min(1, oneOf.length)) {
-            this.referee.violations.push(said);
-        } else if (!hampered && leaders.some((id) => !oneOf.includes(id))) {
-            this.referee.violations.push(said);
-        }
-    }
-
     private judgeStrays(): void {
         const { region } = this.world;
         for (const id of region.instances.keys()) {
             const tags = region.tags(id);
             const isLive = !["shutting-down", "terminated"].includes(region.state(id));
-            const isStray = tags[groupKey] === undefined && /^true$/i.test(tags[tagKey] ?? "") && sinceKey in tags;
+            const isStray = tags[groupKey] === undefined && isTrue(tags[tagKey]) && sinceKey in tags;
             const isLocked = this.expect.cursed.get(id) === "UnauthorizedOperation";
             if (isLive && isStray && !isLocked && !region.memberOf(id)) {
                 this.referee.violations.push(`${id} is a stray, and was not stripped`);
@@ -318,8 +347,8 @@ class Life {
         const name = this.groupName(group);
         const loose = () =>
             [...region.instances.keys()].filter((id) => !region.memberOf(id) && region.state(id) === "running");
-        const found =
-            who === "leader" ? region.leaders(name, tagKey) : who === "member" ? fleet.members(name) : loose();
+        const leaders = () => this.electorates.leaders(this.electorates.nameOf(name));
+        const found = who === "leader" ? leaders() : who === "member" ? fleet.members(name) : loose();
         return found[n % found.length];
     }
 
@@ -350,6 +379,28 @@ class Life {
                 break;
             case "attach":
                 fleet.attach(one, group);
+                break;
+            case "move":
+                fleet.detach(one);
+                timeline.at(timeline.now + act.millis, () => fleet.attach(one, group));
+                break;
+            case "franchise": {
+                const { tags } = region.groups.get(group) ?? { tags: {} as Record<string, string> };
+                delete tags[electorateTag];
+                Object.assign(tags, act.electorate === undefined ? {} : { [electorateTag]: act.electorate });
+                this.referee.changeElectorates();
+                break;
+            }
+            case "remove":
+                if (fleet.members(group).length === 0) {
+                    region.groups.delete(group);
+                    this.referee.changeElectorates();
+                }
+                break;
+            case "protect":
+                if (region.memberOf(one)) {
+                    region.setMember(one, { protected: act.on });
+                }
                 break;
             case "strip":
                 region.setTags(one, {
@@ -489,6 +540,7 @@ const fleetActs: [number, fc.Arbitrary<Act>][] = [
     [1, act("exitStandby", { pick })],
     [2, act("detach", { pick })],
     [2, act("attach", { pick: fc.record({ group, who: fc.constant("loose"), n: fc.nat(3) }), group })],
+    [1, act("move", { pick, group, millis: fc.nat(3000) })],
     [2, act("warn", { pick })],
     [1, act("condition", { pick, load: fc.constantFrom(undefined, 5, 55), checks: fc.constantFrom("ok", "impaired") })],
 ];
@@ -546,16 +598,50 @@ function histories(acts: [number, fc.Arbitrary<Act>][], more: object = {}): fc.A
     }) as fc.Arbitrary<History>;
 }
 
-const quiet = [...fleetActs, ...tagActs, ...eventActs];
+const all = [...fleetActs, ...tagActs, ...eventActs, ...troubleActs];
 const lags = fc.array(fc.oneof(fc.constant(0), fc.nat(5000)), { minLength: 1, maxLength: 5 });
+const sometimesLags = { lags: fc.option(lags, { nil: undefined }) };
+
+// What is there with a setting only.
+const electorate = fc.constantFrom("shop", "shop", "shop", "blog", "", undefined);
+const electorates = {
+    groups: fc.array(fc.record({ size: fc.nat(3), electorate, foreign: fc.constantFrom(false, false, false, true) }), {
+        minLength: 2,
+        maxLength: 3,
+    }),
+};
+const electorateActs: [number, fc.Arbitrary<Act>][] = [
+    [4, act("move", { pick, group, millis: fc.nat(3000) })],
+    [1, act("franchise", { group, electorate })],
+    [1, act("remove", { group })],
+];
+const protectionActs: [number, fc.Arbitrary<Act>][] = [[2, act("protect", { pick, on: fc.boolean() })]];
+const settings = { electorateTag, handoverSeconds: "5", protectLeader: "true" } as const;
+const { handoverSeconds, protectLeader } = settings;
+const together = [...all, ...electorateActs, ...protectionActs];
 
 /** The kinds of worlds that histories are drawn from. */
 export const worlds = {
-    "reads that are up to date": histories([...quiet, ...troubleActs]),
-    "reads that lag": histories([...quiet, ...troubleActs], { lags }),
-    "two electors": histories([...quiet, ...troubleActs, [4, act("repeat")]], {
+    "reads that are up to date": histories(all),
+    "reads that lag": histories(all, { lags }),
+    "two electors": histories([...all, [4, act("repeat")]], { electors: fc.constantFrom(1, 2, 2), ...sometimesLags }),
+    electorates: histories([...all, ...electorateActs], {
+        settings: fc.constant({ electorateTag }),
+        ...electorates,
+        ...sometimesLags,
+    }),
+    "pauses at hand-overs": histories(all, { settings: fc.constant({ handoverSeconds }), ...sometimesLags }),
+    "protected leaders": histories([...all, ...protectionActs], {
+        settings: fc.constant({ protectLeader }),
+        ...sometimesLags,
+    }),
+    "all three": histories(together, { settings: fc.constant(settings), ...electorates }),
+    "all three, and reads that lag": histories(together, { settings: fc.constant(settings), ...electorates, lags }),
+    "all three, and two electors": histories([...together, [4, act("repeat")]], {
+        settings: fc.constant(settings),
         electors: fc.constantFrom(1, 2, 2),
-        lags: fc.option(lags, { nil: undefined }),
+        ...electorates,
+        ...sometimesLags,
     }),
 };
 
@@ -567,13 +653,13 @@ export const worlds = {
  * @returns what fast-check found, and every action that the function asked for
  */
 export async function checkHistories(
-    program: Program,
+    programs: Programs,
     world: keyof typeof worlds,
     options: { runs: number; seed?: number; path?: string; shrink?: boolean },
 ): Promise<{ found: fc.RunDetails<[History]>; actions: Set<string> }> {
     const actions = new Set<string>();
     const property = fc.asyncProperty(worlds[world], async (history) => {
-        const outcome = await live(program, history);
+        const outcome = await live(programs, history);
         for (const action of outcome.actions) {
             actions.add(action);
         }

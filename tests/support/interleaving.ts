@@ -1,5 +1,5 @@
 import { type BusEvent, scalingEvent, sweepEvent } from "./events";
-import { type Expectations, type Verdict, verdict } from "./oracle";
+import { type Verdict, verdict } from "./oracle";
 import { batchOf, type Handler, startContainer } from "./packaged";
 import type { Program } from "./program";
 import type { Call } from "./region";
@@ -50,7 +50,7 @@ export const starts: Start[] = conditions.flatMap((first) =>
 
 const group = "awseb-a";
 const tagKey = "app:isLeader";
-const expectations: Expectations = { tagKey, asgPrefix: "awseb-", alone: false, exact: false, cursed: new Map() };
+const expectations = { tagKey, asgPrefix: "awseb-", electorateTag: "", cursed: new Map() };
 const mostSteps = 60;
 const millisToQueue = 300;
 

@@ -1,22 +1,14 @@
 import type { Invocation } from "./deployment";
+import { Electorates, type Franchise } from "./electorate";
 import type { BusEvent } from "./events";
+import { type Expectations, mostLagMillis } from "./expectations";
 import { allows, requestsIn, rolePolicyOf, type Statement } from "./iam";
+import { PauseReferee } from "./pauses";
 import { accountId, type Program } from "./program";
-import { type Call, groupKey, type Region } from "./region";
+import { ProtectionReferee } from "./protections";
+import { type Call, groupKey, isTrue, type Region } from "./region";
 import type { Batch, Container } from "./timeline";
 import type { World } from "./world";
-
-/** What is expected of an election depends on how the world was disturbed. */
-export interface Expectations {
-    tagKey: string;
-    asgPrefix: string;
-    /** One elector is at work. */
-    alone: boolean;
-    /** And reads see every write at once: each write can be judged by what was there to be seen. */
-    exact: boolean;
-    /** Instances whose tags EC2 will not write. */
-    cursed: Map<string, string>;
-}
 
 /** What there was to be seen of an instance. */
 interface Sight {
@@ -24,6 +16,10 @@ interface Sight {
     tags: Record<string, string>;
     /** The group that lists it. */
     group?: string;
+    /** Whose leader it may become: that group's electorate, or the group if it is on its own. */
+    electorate?: string;
+    /** Whose leader it is if it has the tag: the same, or what its tags name if no group lists it. */
+    home?: string;
     lifecycleState?: string;
     healthStatus?: string;
     checks: string;
@@ -35,7 +31,8 @@ type View = Map<string, Sight>;
 interface Write {
     at: number;
     id: string;
-    group: string | undefined;
+    /** The electorate, or the group if it is on its own. */
+    home: string | undefined;
     by: unknown;
     /** When it promotes. */
     since?: number;
@@ -45,29 +42,24 @@ interface Write {
 
 const day = 24 * 60 * 60 * 1000;
 const rememberedMillis = 30_000;
-const mostLagMillis = 5000;
 const agesAgo = Number.NEGATIVE_INFINITY;
 const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
 
 /** What the decision table says of a group: nobody leads, or exactly one of these does. */
 export type Verdict = { row: string; oneOf: string[] };
 
-/** Reads the decision table for a group off the region as it is, with no event in mind. */
-export function verdict(region: Region, group: string, expect: Expectations): Verdict {
-    return verdictOn(look(region), group, region.timeline.now, expect, []);
+type Known = Pick<Expectations, "tagKey" | "cursed">;
+
+/** Reads the decision table for a group or an electorate off the region as it is, with no event in mind. */
+export function verdict(region: Region, home: string, expect: Franchise & Known): Verdict {
+    return verdictOn(look(region, new Electorates(region, expect)), home, region.timeline.now, expect, []);
 }
 
-function verdictOn(
-    view: View,
-    group: string,
-    now: number,
-    { tagKey, cursed }: Pick<Expectations, "tagKey" | "cursed">,
-    events: Batch["events"],
-): Verdict {
+function verdictOn(view: View, home: string, now: number, { tagKey, cursed }: Known, events: Batch["events"]): Verdict {
     const [warned, launched] = [warnedIn(events), launchedIn(events)];
-    const members = [...view].filter(([, sight]) => sight.group === group);
+    const members = [...view].filter(([, sight]) => sight.electorate === home);
     const leaders = [...view]
-        .filter(([, sight]) => leadsIn(group, tagKey)(sight) && isAlive(sight))
+        .filter(([, sight]) => leadsIn(home, tagKey)(sight) && isAlive(sight))
         .sort(
             ([a, one], [b, other]) =>
                 sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
@@ -96,11 +88,15 @@ export class Referee {
     /** Batches in which a call has gone wrong: what came of them is judged less closely. */
     readonly disturbed = new WeakSet<object>();
 
+    private readonly electorates: Electorates;
+    private readonly protections: ProtectionReferee;
+    /** Batches in which protection couldn't be set. */
+    private readonly laidBare = new WeakSet<object>();
     private readonly policy: { Statement: Statement[] };
     private readonly views = new WeakMap<object, View[]>();
     private readonly writes: Write[] = [];
     private readonly sweeps: { at: number; by: unknown }[] = [];
-    /** Leaders whom the function has tagged, and nobody since has untagged or taken from their groups. */
+    /** Leaders whom the function has tagged, each with whose, and nobody since has untagged or taken from there. */
     private readonly ours = new Map<string, string>();
     /** When instances last joined a group or left one. */
     private readonly moved = new Map<string, number>();
@@ -114,6 +110,7 @@ export class Referee {
     private readonly unread = new WeakSet<object>();
     private isWriting = false;
     private lastChangeByOthers = agesAgo;
+    private electoratesChangedAt = agesAgo;
 
     constructor(
         private readonly world: World,
@@ -122,6 +119,10 @@ export class Referee {
     ) {
         const { region } = world;
         this.policy = rolePolicyOf(program);
+        this.electorates = new Electorates(region, expect);
+        const note = (violation: string) => this.note(violation);
+        new PauseReferee(world, expect, note);
+        this.protections = new ProtectionReferee(world, expect, note);
         region.permits = (call) => this.permits(call);
         region.witnesses.push((call) => call.by?.batch && this.witness(call, call.by.batch));
         region.observers.push((call) => this.afterWrite(call));
@@ -136,15 +137,26 @@ export class Referee {
     /** Tells that a call will go wrong. */
     disturb(call: Call, fails: boolean): void {
         const events = call.by?.batch?.events as object;
+        if (/Protection$/.test(call.action)) {
+            this.laidBare.add(events);
+            return; // no election depends on it
+        }
         this.disturbed.add(events);
         if (fails && (/Groups$/.test(call.action) || isAboutTags(call))) {
             this.unread.add(events);
         }
     }
 
-    /** Somebody changes what no event tells of, and no list: load, and checks. */
+    /** Somebody changes what no event tells of, and no list: load, checks, protection, the tags of a group. */
     changeUnseen(): void {
         this.lastChangeByOthers = this.world.region.timeline.now;
+    }
+
+    /** Groups belong together in another way. */
+    changeElectorates(): void {
+        this.changeUnseen();
+        this.electoratesChangedAt = this.world.region.timeline.now;
+        this.ours.clear();
     }
 
     /** Notes what the reports and the log lines of all invocations should not have said, or should have. */
@@ -180,8 +192,7 @@ export class Referee {
 
     /** Compares an election that nobody has disturbed with the decision table. */
     judgeElection({ events, start, reports, error }: Invocation, by: Container): void {
-        const { region } = this.world;
-        const { tagKey, asgPrefix, cursed, exact } = this.expect;
+        const { cursed, exact } = this.expect;
         const [view] = this.views.get(events) ?? [];
         if (this.unread.has(events) && !error) {
             this.note(`the invocation at ${start} went on without having read everything`);
@@ -192,39 +203,63 @@ export class Referee {
         if (error) {
             this.note(`the invocation at ${start} failed: ${error.message}`);
         }
-        for (const group of groupsIn(events, view, this.expect)) {
+        for (const group of this.homesIn(events, view)) {
             if (!reports.some((report) => report.group === group)) {
                 this.note(`${group} at ${start}: an event named it, but nobody looked`);
             }
         }
-        const own = this.writes.filter((write) => write.by === by && write.at >= start - rememberedMillis - 1000);
+        const own = this.writes.filter((write) => write.by === by && write.at >= start - this.longestMemory - 1000);
         const unaware = (id: string) => {
             const touch = this.touched.get(id);
             const told = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch?.event);
             return touch !== undefined && !told && own.some((write) => write.id === id);
         };
         for (const { group, outcome, reason } of reports) {
-            const about = [...view].filter(([, sight]) => sight.group === group || sight.tags[groupKey] === group);
-            const haste = this.writes.filter((write) => write.by === by && write.group === group && write.since);
+            const about = [...view].filter(([, sight]) => sight.home === group);
+            const haste = this.writes.filter((write) => write.by === by && write.home === group && write.since);
             if (about.some(([id]) => cursed.has(id) || unaware(id)) || haste.length >= 3) {
                 continue; // what is refused, unheard of or braked comes out otherwise
             }
             const { row, oneOf } = verdictOn(view, group, start, this.expect, events);
-            const leaders = region.leaders(group, tagKey);
+            const leaders = this.electorates.leaders(group);
             const right = leaders.length === Math.min(1, oneOf.length) && leaders.every((id) => oneOf.includes(id));
             if (!right || outcome === "failed") {
                 const found = `${outcome}, and ${leaders.join(", ") || "nobody"} leads: ${reason}`;
                 this.note(`${group} at ${start}: ${row}: one of ${oneOf.join(", ") || "none"}; found ${found}`);
             }
-            if (!group.startsWith(asgPrefix)) {
+            if (!this.isOurs(group)) {
                 this.note(`${group} at ${start}: it is a foreign group`);
             }
+        }
+        if (!this.laidBare.has(events)) {
+            this.protections.judgeElection({ events, reports });
+        }
+    }
+
+    /** Judges a group, or an electorate, after a sweep with nothing else going on; the verdict is from before. */
+    judgeRest(home: string, { row, oneOf }: Verdict): void {
+        const { region } = this.world;
+        const { cursed } = this.expect;
+        const leaders = this.electorates.leaders(home);
+        const members = [...look(region, this.electorates)].filter(([, { electorate }]) => electorate === home);
+        // What EC2 refuses to write for somebody may keep the group from what the table says.
+        const hampered = members.some(([id]) => cursed.get(id) === "UnauthorizedOperation");
+        const clung = leaders.filter((id) => cursed.get(id) !== "UnauthorizedOperation");
+        const isRight = hampered
+            ? clung.length <= 1
+            : leaders.length === Math.min(1, oneOf.length) && leaders.every((id) => oneOf.includes(id));
+        if (!isRight) {
+            const found = leaders.join(", ") || "none";
+            this.note(`${home} at rest: ${row}: one of ${oneOf.join(", ") || "none"}; found ${found}`);
+        }
+        if (!hampered) {
+            this.protections.judgeRest(home);
         }
     }
 
     /** Writes since a time, whoever made them. */
     writesSince(at: number): Call[] {
-        return this.world.region.calls.filter(({ action, start }) => /Tags$/.test(action) && start >= at);
+        return this.world.region.calls.filter((call) => !isRead(call) && call.start >= at);
     }
 
     private note(violation: string): void {
@@ -242,7 +277,7 @@ export class Referee {
         if (detail["changed-tag-keys"].includes(groupKey)) {
             this.moved.set(id, now);
         }
-        if (!isTrue(tags[this.expect.tagKey]) || tags[groupKey] !== this.ours.get(id)) {
+        if (!isTrue(tags[this.expect.tagKey]) || this.homeNamedBy(tags) !== this.ours.get(id)) {
             this.ours.delete(id);
         }
     }
@@ -263,10 +298,10 @@ export class Referee {
             this.judgePromotions(call, batch, views);
         } else if (call.action === "ec2:DeleteTags") {
             this.judgeDemotions(call, batch, views);
-        } else {
-            views.push(look(region));
+        } else if (isRead(call)) {
+            views.push(look(region, this.electorates));
         }
-        if (/Tags$/.test(call.action)) {
+        if (!isRead(call)) {
             this.isWriting = true;
             queueMicrotask(() => {
                 this.isWriting = false;
@@ -302,19 +337,19 @@ export class Referee {
             this.note(`an odd promotion: ${JSON.stringify(Tags)}`);
         }
         for (const id of Resources) {
-            const groups = new Set(views.map((view) => view.get(id)?.group).filter((group) => group !== undefined));
-            const [group] = groups;
-            const where = `promotion of ${id} in ${group} at ${at}`;
-            if (![...groups].some((name) => name.startsWith(asgPrefix))) {
+            const sights = views.flatMap((view) => view.get(id) ?? []);
+            const homes = new Set(sights.flatMap(({ electorate }) => electorate ?? []));
+            const [home] = homes;
+            const where = `promotion of ${id} in ${home} at ${at}`;
+            if (!sights.some(({ group }) => group?.startsWith(asgPrefix))) {
                 this.note(`${where}: no group of ours lists it`);
             }
-            const listed = views.map((view) => view.get(id) as Sight);
-            if (!listed.some((sight) => isReady(sight) || isListedArriving(sight))) {
+            if (!sights.some((sight) => isReady(sight) || isListedArriving(sight))) {
                 this.note(`${where}: it is neither in service nor arriving`);
             }
-            this.judgeMemory(where, id, group, call, batch);
-            if (this.expect.exact && groups.size === 1) {
-                this.judgePromotion(where, id, group, since, call, batch, views);
+            this.judgeMemory(where, id, home, call, batch);
+            if (this.expect.exact && homes.size === 1) {
+                this.judgePromotion(where, id, home, since, call, batch, views);
             }
         }
     }
@@ -322,7 +357,7 @@ export class Referee {
     private judgePromotion(
         where: string,
         id: string,
-        group: string,
+        home: string,
         since: number,
         call: Call,
         batch: Batch,
@@ -332,8 +367,8 @@ export class Referee {
         const warned = warnedIn(batch.events);
         const demoted = this.remembered(call, batch).filter((write) => write.since === undefined);
         const always = (holds: (sight: Sight) => boolean) => (other: string) =>
-            views.every((view) => view.get(other)?.group === group && holds(view.get(other) as Sight));
-        const leads = leadsIn(group, tagKey);
+            views.every((view) => view.get(other)?.electorate === home && holds(view.get(other) as Sight));
+        const leads = leadsIn(home, tagKey);
         const everybody = [...(views[0] ?? [])].map(([other]) => other);
         const others = everybody.filter((other) => other !== id && !warned.has(other));
 
@@ -358,17 +393,17 @@ export class Referee {
         if (sights.every(leads) && !this.disturbed.has(batch.events) && !demoted.some((write) => write.id === id)) {
             this.note(`${where}: it leads already`);
         }
-        this.judgeSince(where, group, since, call, batch, views);
-        this.judgeBrake(where, group, call, batch);
+        this.judgeSince(where, home, since, call, batch, views);
+        this.judgeBrake(where, home, call, batch);
     }
 
     /** It comes after every `since` that there was to be seen, and after those that went before. */
-    private judgeSince(where: string, group: string, since: number, call: Call, batch: Batch, views: View[]): void {
+    private judgeSince(where: string, home: string, since: number, call: Call, batch: Batch, views: View[]): void {
         const { tagKey } = this.expect;
         const times = [...(views[0] ?? [])].map(([id, { tags }]) => {
             const stays = views.every((view) => {
                 const sight = view.get(id) as Sight;
-                return leadsIn(group, tagKey)(sight) && sight.tags[`${tagKey}:since`] === tags[`${tagKey}:since`];
+                return leadsIn(home, tagKey)(sight) && sight.tags[`${tagKey}:since`] === tags[`${tagKey}:since`];
             });
             return stays ? sinceIn(tags, tagKey, batch.start) : 0;
         });
@@ -377,7 +412,7 @@ export class Referee {
             this.note(`${where}: its since is ${since}, after ${latest} at ${batch.start}`);
         }
         const isRetry = (write: Write) => write.by === call.by && write.at >= batch.start;
-        const promotions = this.writes.filter((write) => write.group === group && write.since !== undefined);
+        const promotions = this.writes.filter((write) => write.home === home && write.since !== undefined);
         const last = promotions.filter((write) => !isRetry(write)).at(-1);
         // One that lies ahead was somebody's doing, and may be gone with its tag.
         if (last?.since !== undefined && last.since <= last.at && since <= last.since) {
@@ -386,7 +421,7 @@ export class Referee {
     }
 
     /** What a container wrote of late counts as read, unless an event says otherwise. */
-    private judgeMemory(where: string, id: string, group: string | undefined, call: Call, batch: Batch): void {
+    private judgeMemory(where: string, id: string, home: string | undefined, call: Call, batch: Batch): void {
         if (!this.expect.alone || this.disturbed.has(batch.events)) {
             return;
         }
@@ -396,11 +431,12 @@ export class Referee {
             .filter((write) => write.id === id)
             .slice(-1)
             .filter((write) => known.includes(write));
-        const moved = (this.moved.get(id) ?? agesAgo) > (last?.at ?? 0);
+        const movedAt = Math.max(this.moved.get(id) ?? agesAgo, this.electoratesChangedAt);
+        const moved = movedAt > (last?.at ?? 0);
         if (last && (last.since !== undefined) === promotes && !moved) {
             this.note(`${where}: that has been done at ${last.at}`);
         }
-        const before = known.filter((write) => write.group === group && write.since !== undefined).at(-1);
+        const before = known.filter((write) => write.home === home && write.since !== undefined).at(-1);
         if (promotes && before && Date.parse(call.input.Tags[1]?.Value) <= (before.since as number)) {
             this.note(`${where}: its since does not come after ${before.since}`);
         }
@@ -421,11 +457,11 @@ export class Referee {
         return isOwn && !unsure && !contradicted && !edited;
     }
 
-    private judgeBrake(where: string, group: string, call: Call, batch: Batch): void {
+    private judgeBrake(where: string, home: string, call: Call, batch: Batch): void {
         const lastSweep = this.sweeps.filter(({ by }) => by === call.by).at(-1)?.at ?? agesAgo;
         const own = this.writes.filter(
-            ({ group: elsewhere, by, since, at, unsure }) =>
-                elsewhere === group && by === call.by && since !== undefined && at > lastSweep && !unsure,
+            ({ home: elsewhere, by, since, at, unsure }) =>
+                elsewhere === home && by === call.by && since !== undefined && at > lastSweep && !unsure,
         );
         const hasty = own.some((write, place) => write.at - (own[place - 2]?.at ?? agesAgo) <= 60_000);
         if (hasty && isOnlyTags(batch)) {
@@ -470,13 +506,13 @@ export class Referee {
             }
             return;
         }
-        const group = sights[0]?.tags[groupKey];
+        const home = sights[0]?.home;
         const warned = warnedIn(batch.events);
         const members = [...(views[0] ?? [])].map(([other]) => other).filter((other) => other !== id);
         const once = (other: string, holds: (sight: Sight) => boolean) =>
             promoted.includes(other) || views.some((view) => view.get(other) && holds(view.get(other) as Sight));
-        const leads = leadsIn(group, tagKey);
-        const fitHere = (sight: Sight) => isFit(sight) && sight.group === group;
+        const leads = leadsIn(home, tagKey);
+        const fitHere = (sight: Sight) => isFit(sight) && sight.electorate === home;
         const fitThroughout = sights.every(fitHere) && !warned.has(id);
         const later = (other: string) =>
             views.some((view) => {
@@ -501,6 +537,9 @@ export class Referee {
     }
 
     private afterWrite(call: Call): void {
+        if (!/Tags$/.test(call.action)) {
+            return;
+        }
         const { region } = this.world;
         const { tagKey } = this.expect;
         const { Resources, Tags } = call.input;
@@ -508,7 +547,7 @@ export class Referee {
         const batch = call.by?.batch as Batch;
         for (const id of Resources) {
             const tags = region.tags(id);
-            const group = tags[groupKey];
+            const home = this.homeNamedBy(tags);
             const done = promotes
                 ? isTrue(tags[tagKey]) && tags[`${tagKey}:since`] === Tags[1]?.Value
                 : tags[tagKey] === undefined;
@@ -520,13 +559,13 @@ export class Referee {
             this.writes.push({
                 at: region.timeline.now,
                 id,
-                group,
+                home,
                 by: call.by,
                 since,
                 unsure: this.disturbed.has(batch.events),
             });
-            if (promotes && group !== undefined) {
-                this.ours.set(id, group);
+            if (promotes && home !== undefined) {
+                this.ours.set(id, home);
             }
         }
         if (this.expect.exact) {
@@ -536,20 +575,51 @@ export class Referee {
 
     private judgeLeaders(): void {
         const { region } = this.world;
-        for (const group of new Set(this.ours.values())) {
-            const live = region.leaders(group, this.expect.tagKey).filter((id) => this.ours.get(id) === group);
+        for (const home of new Set(this.ours.values())) {
+            const live = this.electorates.leaders(home).filter((id) => this.ours.get(id) === home);
             if (live.length > 1) {
-                this.note(`${group} has the leaders ${live.join(" and ")} at ${region.timeline.now}`);
+                this.note(`${home} has the leaders ${live.join(" and ")} at ${region.timeline.now}`);
             }
         }
     }
 
     /** What the caller's container wrote of late, and may know still. */
     private remembered(call: Call, batch: Batch): Write[] {
-        return this.writes.filter(({ by, at }) => by === call.by && at >= batch.start - rememberedMillis);
+        return this.writes.filter(({ by, at }) => by === call.by && at >= batch.start - this.longestMemory);
     }
 
-    private isTrue(id: string, said: string, group: string, batch: Batch): boolean {
+    /** In milliseconds: what is written counts as read for some time from the end of the writing, a pause included. */
+    private get longestMemory(): number {
+        return rememberedMillis + this.expect.handoverMillis;
+    }
+
+    private homeNamedBy(tags: Record<string, string>): string | undefined {
+        const group = tags[groupKey];
+        return group === undefined ? undefined : this.electorates.nameOf(group);
+    }
+
+    private isOurs(home: string): boolean {
+        const { asgPrefix, electorateTag } = this.expect;
+        return home.startsWith(asgPrefix) || (electorateTag !== "" && home.startsWith(`${electorateTag}=`));
+    }
+
+    /** Groups of the prefix, or their electorates, that a batch must lead to. */
+    private homesIn(events: Batch["events"], view: View): Set<string> {
+        const { asgPrefix, tagKey } = this.expect;
+        const leading = (id: string) => {
+            const sight = view.get(id);
+            return sight && isTrue(sight.tags[tagKey]) ? sight.tags[groupKey] : undefined;
+        };
+        const groups: (string | undefined)[] = events.flatMap(({ source, detail }) =>
+            source === "aws.events"
+                ? [...view.values()].map(({ group }) => group)
+                : [detail.AutoScalingGroupName ?? detail.tags?.[groupKey] ?? leading(detail["instance-id"])],
+        );
+        const ours = groups.flatMap((group) => (group?.startsWith(asgPrefix) ? [group] : []));
+        return new Set(ours.map((group) => this.electorates.nameOf(group)));
+    }
+
+    private isTrue(id: string, said: string, home: string, batch: Batch): boolean {
         const sights = (this.views.get(batch.events) ?? []).map((view) => view.get(id) as Sight);
         const [, lifecycleState, healthStatus] = said.match(/^is listed as (\S+) and (\S+)$/) ?? [];
         if (said === "has a Spot interruption warning") {
@@ -559,7 +629,7 @@ export class Referee {
             return sights.some((s) => s.lifecycleState === lifecycleState && s.healthStatus === healthStatus);
         }
         return said === "is not listed by its group"
-            ? sights.some((sight) => sight.group !== group)
+            ? sights.some((sight) => sight.electorate !== home)
             : sights.some(({ state }) => said === `is ${state}`);
     }
 }
@@ -571,14 +641,18 @@ export function sinceIn(tags: Record<string, string>, tagKey: string, now: numbe
     return Number.isNaN(at) || at > now + day ? 0 : at;
 }
 
-function look(region: Region): View {
+function look(region: Region, electorates: Electorates): View {
     const view: View = new Map();
     for (const { id, checks, load } of region.instances.values()) {
-        view.set(id, { state: region.state(id), tags: region.tags(id), checks, load });
+        const tags = region.tags(id);
+        const home = tags[groupKey] && electorates.nameOf(tags[groupKey]);
+        view.set(id, { state: region.state(id), tags, home, checks, load });
     }
-    for (const { name, members } of region.groups.values()) {
+    for (const { name: group, members } of region.groups.values()) {
+        const electorate = electorates.nameOf(group);
         for (const { id, lifecycleState, healthStatus } of members) {
-            Object.assign(view.get(id) as Sight, { group: name, lifecycleState, healthStatus });
+            const listed = { group, electorate, home: electorate, lifecycleState, healthStatus };
+            Object.assign(view.get(id) as Sight, listed);
         }
     }
     return view;
@@ -593,8 +667,6 @@ function best(members: [string, Sight][], tier: (id: string) => number = () => 0
     const first = Math.min(...members.map(rankOf));
     return members.filter((member) => rankOf(member) === first).map(([id]) => id);
 }
-
-const isTrue = (value: string | undefined): boolean => /^true$/i.test(value ?? "");
 
 const isReady = ({ lifecycleState, healthStatus }: Sight): boolean =>
     lifecycleState === "InService" && healthStatus === "Healthy";
@@ -616,26 +688,14 @@ function launchedIn(events: Batch["events"]): Set<string> {
     return new Set(launches.map(({ detail }) => detail.EC2InstanceId));
 }
 
-/** Groups of the prefix that a batch must lead to. */
-function groupsIn(events: Batch["events"], view: View, { asgPrefix, tagKey }: Expectations): string[] {
-    const leading = (id: string) => {
-        const sight = view.get(id);
-        return sight && isTrue(sight.tags[tagKey]) ? sight.tags[groupKey] : undefined;
-    };
-    const groups = events.flatMap(({ source, detail }) =>
-        source === "aws.events"
-            ? [...view.values()].map(({ group }) => group)
-            : [detail.AutoScalingGroupName ?? detail.tags?.[groupKey] ?? leading(detail["instance-id"])],
-    );
-    return [...new Set(groups)].filter((group) => group?.startsWith(asgPrefix));
-}
-
 const isAlive = ({ state }: Sight): boolean => state !== "shutting-down" && state !== "terminated";
 
 const leadsIn =
-    (group: string | undefined, tagKey: string) =>
-    ({ tags }: Sight): boolean =>
-        isTrue(tags[tagKey]) && tags[groupKey] === group;
+    (home: string | undefined, tagKey: string) =>
+    (sight: Sight): boolean =>
+        isTrue(sight.tags[tagKey]) && sight.home === home;
+
+const isRead = ({ action }: Call): boolean => /:(Describe|Get)/.test(action);
 
 function isAboutTags({ action, input }: Call): boolean {
     const filters: { Name: string }[] = input.Filters ?? [];

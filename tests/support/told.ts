@@ -1,8 +1,9 @@
-import type { History } from "./history";
+import { electorateTag, type History } from "./history";
 
 const leader = { group: 0, who: "leader", n: 0 } as const;
 const otherLeader = { group: 1, who: "leader", n: 0 } as const;
 const loose = { group: 0, who: "loose", n: 0 } as const;
+const handoverSeconds = "5";
 const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
 
 /** Histories that chance seldom makes: those that once broke a rule, and what each rule is there for. */
@@ -97,5 +98,53 @@ export const told: Record<string, History> = {
             { wait: 100, act: { kind: "attach", pick: loose, group: 0 } },
         ],
         fates: ["onTime", 20_000],
+    },
+    "a leader loses the tag, but the answer is lost, and the next election is to wait for it": {
+        settings: { handoverSeconds },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "delete", fault: "timesOutAfterEffect", partly: 0 } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 20_000, act: { kind: "sweep" } },
+        ],
+    },
+    "a live leader gives way to one that turns out to be dead, and a third is to wait": {
+        settings: { handoverSeconds },
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 5000, act: { kind: "stop", pick: member(0) } },
+            { wait: 23_000, act: { kind: "crash", pick: leader } },
+            { wait: 370, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 500, act: { kind: "launch", group: 0, hook: false } },
+        ],
+        fates: ["doubled"],
+        lags: [0, 411],
+    },
+    "the leader of an electorate moves from one of its groups to the other": {
+        settings: { electorateTag },
+        groups: [
+            { size: 2, electorate: "shop" },
+            { size: 2, electorate: "shop" },
+        ],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "move", pick: leader, group: 0, millis: 50 } },
+            { wait: 5000, act: { kind: "move", pick: leader, group: 1, millis: 50 } },
+        ],
+        fates: ["onTime", "lost", 5000, "lost", 5000],
+    },
+    "somebody protects a member, and another leads": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "protect", pick: member(0), on: true } },
+            { wait: 0, act: { kind: "protect", pick: member(1), on: true } },
+            { wait: 0, act: { kind: "protect", pick: member(2), on: true } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "sweep" } },
+        ],
     },
 };
