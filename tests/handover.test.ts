@@ -1,6 +1,7 @@
 // The pause between demotion and promotion: a live leader has time to see that it no longer leads.
 import { expect } from "chai";
 import { type Program, runProgram } from "./support/program";
+import { awsError, type Fault } from "./support/region";
 import { type Change, noteChanges, writesIn } from "./support/watching";
 import { wiringOf } from "./support/wiring";
 import { inWorld, type World } from "./support/world";
@@ -396,6 +397,54 @@ describe("A hand-over with a pause", function () {
             }));
     });
 
+    describe("is kept by a later election when the demotion", () => {
+        const timeout = awsError("TimeoutError", "socket hang up", 0);
+
+        it("was done, but its answer was lost", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader, others, changes } = world;
+                region.fault = once("ec2:DeleteTags", { error: timeout, afterEffect: true });
+                fleet.stop(leader);
+                await timeline.pass(pause + 3 * promptly);
+                expectOneLeader(world, others);
+                const [demotion, promotion] = changes;
+                expect(who(changes)).to.deep.equal([
+                    [leader, false],
+                    [region.leaders(shop, tagKey)[0], true],
+                ]);
+                expect(promotion.at - demotion.at, "from demotion to promotion").to.be.at.least(pause);
+            }));
+
+        it("was not done, unless the leader has ended in the meantime", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, stack, timeline, leader, others } = world;
+                stack.fate = () => [];
+                region.fault = once("ec2:DeleteTags", { error: timeout });
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(promptly);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                fleet.crash(leader);
+                stack.sweep();
+                await timeline.pass(promptly);
+                expectOneLeader(world, others);
+            }));
+
+        it("was followed by a promotion: it is over with that", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader } = world;
+                fleet.stop(leader);
+                await timeline.pass(pause + promptly);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
+                fleet.crash(successor);
+                await timeline.pass(promptly);
+                expectOneLeader(
+                    world,
+                    fleet.members(shop).filter((id) => id !== leader && id !== successor),
+                );
+            }));
+    });
+
     describe("is not begun when too little time is left for it", () => {
         it("the leader stays, and the next election hands over", () =>
             inShop(2, async (world) => {
@@ -488,7 +537,7 @@ function expectOneLeader({ region }: World, mayLead: string[]): string[] {
 }
 
 /** The first call of an action goes wrong, no later one. */
-function once(action: string, fault: { dies: boolean; afterEffect?: boolean }): World["region"]["fault"] {
+function once(action: string, fault: Fault): World["region"]["fault"] {
     let happened = false;
     return (call) => {
         if (call.action !== action || happened) {
