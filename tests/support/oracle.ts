@@ -431,8 +431,9 @@ export class Referee {
             .filter((write) => write.id === id)
             .slice(-1)
             .filter((write) => known.includes(write));
-        const movedAt = Math.max(this.moved.get(id) ?? agesAgo, this.electoratesChangedAt);
-        const moved = movedAt > (last?.at ?? 0);
+        const at = last?.at ?? 0;
+        // What was written may have been for what the group belonged to when it was read.
+        const moved = (this.moved.get(id) ?? agesAgo) > at || this.electoratesChangedAt > at - mostLagMillis;
         if (last && (last.since !== undefined) === promotes && !moved) {
             this.note(`${where}: that has been done at ${last.at}`);
         }
