@@ -89,6 +89,7 @@ export class Referee {
     readonly disturbed = new WeakSet<object>();
 
     private readonly electorates: Electorates;
+    private readonly pauses: PauseReferee;
     private readonly protections: ProtectionReferee;
     /** Batches in which protection couldn't be set. */
     private readonly laidBare = new WeakSet<object>();
@@ -121,7 +122,7 @@ export class Referee {
         this.policy = rolePolicyOf(program);
         this.electorates = new Electorates(region, expect);
         const note = (violation: string) => this.note(violation);
-        new PauseReferee(world, expect, note);
+        this.pauses = new PauseReferee(world, expect, note);
         this.protections = new ProtectionReferee(world, expect, note);
         region.permits = (call) => this.permits(call);
         region.witnesses.push((call) => call.by?.batch && this.witness(call, call.by.batch));
@@ -157,6 +158,7 @@ export class Referee {
         this.changeUnseen();
         this.electoratesChangedAt = this.world.region.timeline.now;
         this.ours.clear();
+        this.pauses.changeElectorates();
     }
 
     /** Notes what the reports and the log lines of all invocations should not have said, or should have. */

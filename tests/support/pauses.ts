@@ -1,5 +1,5 @@
 import { Electorates } from "./electorate";
-import type { Expectations } from "./expectations";
+import { type Expectations, mostLagMillis } from "./expectations";
 import { type Call, groupKey, isTrue } from "./region";
 import type { Batch } from "./timeline";
 import type { World } from "./world";
@@ -18,6 +18,7 @@ export class PauseReferee {
     private readonly vacancies = new Map<string, Vacancy>();
     /** Batches of which the queue was told that they were done. */
     private readonly done = new WeakSet<object>();
+    private electoratesChangedAt = Number.NEGATIVE_INFINITY;
 
     constructor(
         private readonly world: World,
@@ -42,6 +43,12 @@ export class PauseReferee {
         });
     }
 
+    /** Groups belong together in another way: who came after whom can't be told for a while. */
+    changeElectorates(): void {
+        this.vacancies.clear();
+        this.electoratesChangedAt = this.world.timeline.now;
+    }
+
     private expectDemotions(call: Call, { events }: Batch): void {
         const { region, timeline } = this.world;
         const leads = (id: string) => isTrue(region.tags(id)[this.expect.tagKey]) && this.isAlive(id);
@@ -59,6 +66,9 @@ export class PauseReferee {
     private judgePromotions(call: Call, batch: Batch): void {
         const { region } = this.world;
         const { alone, handoverMillis } = this.expect;
+        if (this.electoratesChangedAt > batch.start - mostLagMillis) {
+            return;
+        }
         const own = region.calls.filter(({ by, start }) => by === call.by && start >= batch.start - 3 * handoverMillis);
         const earlier = own.filter(({ end }) => end <= call.start);
         const waited = call.start - Math.max(batch.start, ...earlier.map(({ end }) => end));
