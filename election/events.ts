@@ -26,8 +26,8 @@ export interface Batch {
     departing: Map<string, string>;
     /** Those of them that a Spot warning names: EC2 still calls them running. */
     warned: Set<string>;
-    /** Ids of instances that may be strays, each with the group that it left if an event says so. */
-    detached: Map<string, string | undefined>;
+    /** Ids of instances that may be strays, each with the groups that it has left, as events say. */
+    detached: Map<string, string[]>;
     /** What tag events say of instances, in the order in which they came. */
     tagged: { id: string; at: number; leader: boolean }[];
     /** Sentences about what is odd in the batch. */
@@ -151,7 +151,8 @@ function readScaling(detail: Fields, type: string, batch: Batch): void {
     } else if (type === launchType) {
         batch.launched.add(detail.EC2InstanceId);
     } else {
-        batch.detached.set(detail.EC2InstanceId, detail.AutoScalingGroupName);
+        const left = batch.detached.get(detail.EC2InstanceId) ?? [];
+        batch.detached.set(detail.EC2InstanceId, [...left, detail.AutoScalingGroupName]);
     }
 }
 
@@ -179,7 +180,7 @@ function readTags(event: Fields, detail: Fields, scope: Scope, batch: Batch): vo
     const leader = marksLeader(tags[scope.tagKey]);
     batch.tagged.push({ id, at: Date.parse(event.time as string), leader });
     if (leader && tags[groupKey] === undefined && tags[sinceKey(scope.tagKey)] !== undefined) {
-        batch.detached.set(id, batch.detached.get(id));
+        batch.detached.set(id, batch.detached.get(id) ?? []);
     }
 }
 

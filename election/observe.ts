@@ -117,7 +117,6 @@ function assemble(
     // An instance that has just moved is where it is listed: its own tags may lag behind.
     const homeOf = ({ id, group = "" }: Tagged) => nameOf(listedIn.get(id) ?? group);
     const leaders = grouped([...new Map(tagged.map((leader) => [leader.id, leader])).values()], homeOf);
-    const left = grouped(strays, ({ id }) => nameOf(detached.get(id) ?? ""));
     const electorates = grouped([...listing.keys()].sort(), nameOf);
 
     const groups = new Map<string, Group>();
@@ -130,7 +129,7 @@ function assemble(
             exists: names.length > 0,
             members: names.flatMap((each) => listing.get(each)?.members ?? []),
             leaders: leaders.get(name) ?? [],
-            strays: left.get(name) ?? [],
+            strays: strays.filter(({ id }) => detached.get(id)?.some((left) => names.includes(left))),
             triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...types])],
         });
     }

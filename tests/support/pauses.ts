@@ -77,6 +77,11 @@ export class PauseReferee {
         const demoted: string[] = demotions.flatMap(({ input }) => input.Resources);
         const needPause = new Set(demoted.flatMap((id) => this.allHomes(id)));
         const remembers = demotions.some(({ start }) => start < batch.start);
+        const waitsForNothing = (id: string) =>
+            handoverMillis > 0 &&
+            waited >= handoverMillis &&
+            !remembers &&
+            !this.allHomes(id).some((home) => needPause.has(home));
         for (const id of call.input.Resources) {
             const home = this.currentHome(id, []) ?? "";
             const where = `promotion of ${id} in ${home} at ${call.start}`;
@@ -87,7 +92,7 @@ export class PauseReferee {
                 if (alone && isDue && call.start - vacancy.at < handoverMillis) {
                     this.note(`${where}: ${vacancy.id} was alive, and demoted at ${vacancy.at}`);
                 }
-            } else if (home && handoverMillis > 0 && waited >= handoverMillis && !needPause.has(home) && !remembers) {
+            } else if (waitsForNothing(id)) {
                 this.note(`${where}: it waited for ${waited} ms, though nobody alive was demoted`);
             }
         }

@@ -122,6 +122,18 @@ export const told: Record<string, History> = {
         fates: ["doubled"],
         lags: [0, 411],
     },
+    "a leader is detached, and an older event tells that it was detached from another group": {
+        settings: { handoverSeconds },
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "move", pick: member(0, 1), group: 0, millis: 0 } },
+            { wait: 5000, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 310, act: { kind: "detach", pick: leader } },
+            { wait: 48, act: { kind: "replay", n: 0 } },
+            { wait: 252, act: { kind: "loseContainer" } },
+        ],
+        fates: [5311],
+    },
     "the leader of an electorate moves from one of its groups to the other": {
         settings: { electorateTag },
         groups: [
