@@ -49,10 +49,16 @@ export class PauseReferee {
         this.electoratesChangedAt = this.world.timeline.now;
     }
 
-    private expectDemotions(call: Call, { events }: Batch): void {
+    private expectDemotions(call: Call, { events, start }: Batch): void {
         const { region, timeline } = this.world;
         const leads = (id: string) => isTrue(region.tags(id)[this.expect.tagKey]) && this.isAlive(id);
-        for (const id of call.input.Resources.filter(leads)) {
+        // Who joins a group while it is taken for a stray is nobody's predecessor there.
+        const joins = (id: string) => {
+            const seen = region.instance(id).versions.findLast(({ at }) => at <= start - mostLagMillis);
+            const group = region.tags(id)[groupKey];
+            return group !== undefined && group !== seen?.tags[groupKey];
+        };
+        for (const id of call.input.Resources.filter((one: string) => leads(one) && !joins(one))) {
             const home = this.currentHome(id, events);
             const vacancy = { id, at: timeline.now, by: call.by, events };
             queueMicrotask(() => {
