@@ -14,6 +14,7 @@ const scope = { stack: `${project}/${stack}`, asgPrefix, tagKey, electorateTag, 
 const tags = { "pulumi:project": project, "pulumi:stack": stack };
 
 const functionTimeoutSeconds = 10 + handoverSeconds;
+const retrySeconds = 6 * functionTimeoutSeconds; // a throttled batch is tried again within it
 
 // Where the stack is, in whatever partition.
 const place = pulumi
@@ -24,7 +25,7 @@ const place = pulumi
 const queue = new aws.sqs.Queue("events", {
     fifoQueue: true,
     contentBasedDeduplication: true,
-    visibilityTimeoutSeconds: 6 * functionTimeoutSeconds, // a throttled batch is tried again within it
+    visibilityTimeoutSeconds: retrySeconds,
     messageRetentionSeconds: 5 * 60, // events are hints: the sweep looks anyway
     tags,
 });
@@ -119,7 +120,7 @@ new aws.sqs.QueuePolicy("events", {
 
 // What the alarms' topic is told, if there is one: a group has no leader, the function fails, nobody sweeps.
 const told = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
-for (const [name, alarm] of Object.entries(alarms(scope.stack, sweepMinutes, election.name))) {
+for (const [name, alarm] of Object.entries(alarms(scope, { sweepMinutes, retrySeconds }, election.name))) {
     new aws.cloudwatch.MetricAlarm(name, { ...alarm, alarmActions: told, okActions: told, tags });
 }
 

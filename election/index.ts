@@ -92,7 +92,7 @@ export function createHandler(scope: Scope): (event: QueueEvent, context: Contex
         const reports = elections.map(({ group }, place) => report(group, plans[place], written[place]));
         const held = () =>
             elections.map(({ group }, place) => ({ group, written: written[place], leader: reports[place].leader }));
-        const unprotected = scope.protectLeader ? await protect(aws, held()) : 0;
+        const unprotected = scope.protectLeader ? await protect(aws, held(), context.getRemainingTimeInMillis()) : 0;
         const swept = batch.sweep ? reports.filter((_, place) => groups[place].exists) : undefined;
         tell(scope.stack, { reports, stripped, unprotected, swept }, times.ended);
         return reports;

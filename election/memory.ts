@@ -84,7 +84,7 @@ export function latestWritten({ writes }: Memory, group: string, now: number): n
  */
 export function remember(
     memory: Memory,
-    { group: election, demoted, promoted }: Written,
+    { group: election, demoted, promoted, demotedAt }: Written,
     { leaders, members, strays }: Pick<Group, "leaders" | "members" | "strays">,
     demote: string[],
     times: { began: number; ended: number },
@@ -102,8 +102,8 @@ export function remember(
         const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
         memory.promotions.set(election, all);
         memory.departures.delete(election);
-    } else if (demote.length + strays.length > 0) {
-        memory.departures.set(election, { ids: [...demote, ...strays.map(({ id }) => id)], at: times.ended });
+    } else if (demotedAt !== undefined && demote.length + strays.length > 0) {
+        memory.departures.set(election, { ids: [...demote, ...strays.map(({ id }) => id)], at: demotedAt });
     }
 }
 

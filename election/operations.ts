@@ -1,15 +1,25 @@
 import type * as aws from "@pulumi/aws";
 import type { Input } from "@pulumi/pulumi";
+import type { Scope } from "./events";
 import { metricNamespace } from "./report";
 
 // What an operator watches: plain data for the program to declare.
 
-/** Alarms, by name, for whoever keeps the stack running. */
+/**
+ * Alarms, by name, for whoever keeps the stack running.
+ *
+ * @param retrySeconds after which a batch that failed comes back
+ */
 export function alarms(
-    stack: string,
-    sweepMinutes: number,
+    { stack, electorateTag }: Pick<Scope, "stack" | "electorateTag">,
+    { sweepMinutes, retrySeconds }: { sweepMinutes: number; retrySeconds: number },
     functionName: Input<string>,
 ): Record<string, aws.cloudwatch.MetricAlarmArgs> {
+    const retryMinutes = Math.ceil(retrySeconds / 60);
+    const unit = retryMinutes === 1 ? "minutes" : `times ${retryMinutes} minutes`;
+    const leaderless = electorateTag
+        ? `if it leaves out a group, and all with the same ${electorateTag}, these have no leader`
+        : "a group that it leaves out has no leader";
     const period = 60 * sweepMinutes;
     const dimensions = { Stack: stack };
     const sweeps = `sweeps (one every ${sweepMinutes} min)`;
@@ -25,8 +35,8 @@ export function alarms(
         "no-leader": {
             alarmDescription:
                 `Stack ${stack}: in each of the last 3 ${sweeps} some group had instances but no leader, or its ` +
-                "election failed. First run the command in the stack's output leadersCommand: a group that it leaves " +
-                "out has no leader. See in EC2 Auto Scaling why none of its instances is InService and Healthy. " +
+                "election failed. First run the command in the stack's output leadersCommand: " +
+                `${leaderless}. See in EC2 Auto Scaling why none of its instances is InService and Healthy. ` +
                 'If every group has a leader, look for the outcome "failed" in the log group.',
             metricQueries: [
                 { id: "vacant", metric: least("VacantGroups") },
@@ -40,14 +50,14 @@ export function alarms(
         },
         "function-failing": {
             alarmDescription:
-                `Stack ${stack}: the election's function failed in 3 of 5 minutes, so trying again didn't help, and ` +
+                `Stack ${stack}: the election's function failed in 3 of 5 ${unit}, so trying again didn't help, and ` +
                 "leaders that go are not replaced. First read the latest errors in the log group (the stack's output " +
                 "logGroupName): a permission taken away, AWS throttling or an outage, or a time-out.",
             namespace: "AWS/Lambda",
             metricName: "Errors",
             dimensions: { FunctionName: functionName },
             statistic: "Sum",
-            period: 60, // a batch that failed comes back after a minute
+            period: 60 * retryMinutes,
             comparisonOperator: "GreaterThanOrEqualToThreshold",
             threshold: 1,
             evaluationPeriods: 5,

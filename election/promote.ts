@@ -20,13 +20,15 @@ export interface Written {
     demoted: string[];
     /** Who was promoted, with the `since` that its tag has, and when it was about to be: milliseconds since 1970. */
     promoted?: { id: string; since: string; at: number };
+    /** When demoting had been tried, if it was: milliseconds since 1970. */
+    demotedAt?: number;
     error?: Error;
 }
 
 // One request at its timeout, and some more.
 const millisToPromote = 2500;
 const millisToDemote = 1500;
-const millisToReport = 500;
+export const millisToReport = 500;
 
 /**
  * Writes plans together, demotions before promotions. What fails for one group leaves the others alone.
@@ -63,16 +65,18 @@ export async function promote(
         demoting.flatMap(({ plan }) => plan.demote),
         within(millisLeft - millisToWait - millisToPromote),
     );
+    const demotedAt = clock();
     for (const { plan, done } of demoting) {
+        done.demotedAt = demotedAt;
         done.demoted = plan.demote.filter((id) => !demoted.get(id));
         done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);
     }
 
     const abortSignal = within(millisLeft - millisToReport);
     const promoting = steps.filter(({ plan, done }) => !done.error && plan.promote.length > 0);
-    const succeeding = promoting.filter((step) => handOvers.includes(step));
+    const succeeding = millisToWait > 0 ? promoting.filter((step) => handOvers.includes(step)) : [];
     await Promise.all([
-        promoteFirst(promoting.filter((step) => !handOvers.includes(step))),
+        promoteFirst(promoting.filter((step) => !succeeding.includes(step))),
         // Who led until now may still be at work, and needs time to see that it is over.
         ...(succeeding.length > 0 ? [sleep(millisToWait).then(() => promoteFirst(succeeding))] : []),
     ]);
@@ -104,11 +108,11 @@ export async function promote(
 }
 
 function sleep(millis: number): Promise<void> {
-    return millis > 0 ? new Promise((resolve) => setTimeout(resolve, millis)) : Promise.resolve();
+    return new Promise((resolve) => setTimeout(resolve, millis));
 }
 
 /** Aborts what is under way when so much time has passed, so that the rest is still done and told. */
-function within(millis: number): AbortSignal {
+export function within(millis: number): AbortSignal {
     return AbortSignal.timeout(Math.max(0, millis));
 }
 

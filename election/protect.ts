@@ -1,12 +1,11 @@
 import { type Aws, asking, inParts } from "./aws";
 import type { Group } from "./decide";
 import { sweepType } from "./events";
-import type { Written } from "./promote";
+import { millisToReport, type Written, within } from "./promote";
 import { warn } from "./report";
 
 // Auto Scaling takes the setting of no other members, and drops the protection of those that leave.
 const keepingProtection = ["InService", "EnteringStandby", "Standby"];
-// By then all tags are written; what is left of the invocation's time is needed to tell of them.
 const patienceMillis = 1500;
 
 /**
@@ -16,11 +15,13 @@ const patienceMillis = 1500;
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
  *
  * @param elections each group with what was written for it, and the id of its leader
+ * @param millisLeft how long the invocation may still run: its tags are written, and it has to tell of them
  * @returns how many instances are not as they should be
  */
 export async function protect(
     aws: Aws,
     elections: { group: Group; written: Written; leader?: string }[],
+    millisLeft: number,
 ): Promise<number> {
     const wishes = elections.flatMap(({ group, written, leader }) => {
         const sweeping = group.triggers.includes(sweepType);
@@ -33,7 +34,7 @@ export async function protect(
             return written.demoted.includes(id) ? [{ id, group: name, on: false }] : [];
         });
     });
-    const abortSignal = AbortSignal.timeout(patienceMillis);
+    const abortSignal = within(Math.min(patienceMillis, millisLeft - millisToReport));
     const failures = await Promise.all(
         [true, false].flatMap((on) => {
             const some = wishes.filter((wish) => wish.on === on);

@@ -91,7 +91,8 @@ function measureSweep(stack: string, reports: Report[], now: number): void {
 /** Counts a change of a group's leader, if that is what the report says. */
 function measureChange(stack: string, report: Report, now: number): void {
     if (isChange(report)) {
-        const group = report.group.replace(/[^ -~]/g, "?"); // an electorate's may hold any letter, a dimension only ASCII
+        // An electorate's may hold any letter and begin with a colon; a dimension holds ASCII, and doesn't.
+        const group = report.group.replace(/^:|[^ -~]/g, "?");
         measure({ Stack: stack, Group: group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
     }
 }

@@ -28,9 +28,16 @@ interface Alarm {
     treatMissingData: string;
 }
 
-function alarmOf(name: string, sweepMinutes = 1): Alarm {
-    return alarms(stack, sweepMinutes, "election-1234567")[name] as unknown as Alarm;
+const electorateTag = "elasticbeanstalk:environment-name";
+
+function alarmOf(name: string, options: { sweepMinutes?: number; retrySeconds?: number; electorateTag?: string } = {}) {
+    const { sweepMinutes = 1, retrySeconds = 60, electorateTag = "" } = options;
+    return alarms({ stack, electorateTag }, { sweepMinutes, retrySeconds }, "election-1234567")[
+        name
+    ] as unknown as Alarm;
 }
+
+const names = Object.keys(alarms({ stack, electorateTag: "" }, { sweepMinutes: 1, retrySeconds: 60 }, "f"));
 
 const statistics: Record<string, (values: number[]) => number> = {
     Minimum: (values) => Math.min(...values),
@@ -152,23 +159,48 @@ describe("An alarm", () => {
     for (const minutes of [5, 60]) {
         it(`knows that sweeps come every ${minutes} minutes`, () => {
             const bad = sweeps("..vvv.", 60 * minutes);
-            expect(short(history(alarmOf("no-leader", minutes), bad, 6))).to.equal("OOOOAO");
-            expect(short(history(alarmOf("no-sweep", minutes), bad, 6))).to.equal("OOOOOO");
+            expect(short(history(alarmOf("no-leader", { sweepMinutes: minutes }), bad, 6))).to.equal("OOOOAO");
+            expect(short(history(alarmOf("no-sweep", { sweepMinutes: minutes }), bad, 6))).to.equal("OOOOOO");
             const none = sweeps(".-------", 60 * minutes);
-            expect(short(history(alarmOf("no-sweep", minutes), none, 8))).to.equal("OOOOOOOA");
+            expect(short(history(alarmOf("no-sweep", { sweepMinutes: minutes }), none, 8))).to.equal("OOOOOOOA");
         });
     }
 
+    for (const [seconds, period] of [
+        [60, 60],
+        [66, 120],
+        [120, 120],
+        [240, 240],
+    ]) {
+        it(`function-failing goes off when a batch fails that comes back after ${seconds} s each time, and not at two failures`, () => {
+            const alarm = alarmOf("function-failing", { retrySeconds: seconds });
+            expect(periodOf(alarm)).to.equal(period);
+            const failures = (count: number): Samples =>
+                at(Array.from({ length: count }, (_, n) => [n * seconds + 1, "e"]));
+            expect(history(alarm, failures(60), 20).at(-1)).to.equal("ALARM");
+            expect(history(alarm, failures(2), 20)).to.not.include("ALARM");
+        });
+    }
+
+    it("no-leader looks at a whole electorate where groups elect together", () => {
+        expect(alarmOf("no-leader").alarmDescription).to.include(": a group that it leaves out has no leader.");
+        const { alarmDescription } = alarmOf("no-leader", { electorateTag });
+        expect(alarmDescription).to.include(
+            `: if it leaves out a group, and all with the same ${electorateTag}, these have`,
+        );
+    });
+
     it("spans no more than a day, which is all that CloudWatch evaluates", () => {
-        for (const name of Object.keys(alarms(stack, 60, "f"))) {
-            const alarm = alarmOf(name, 60);
+        for (const name of names) {
+            const alarm = alarmOf(name, { sweepMinutes: 60, retrySeconds: 240 });
             expect(periodOf(alarm) * alarm.evaluationPeriods, name).to.be.at.most(24 * 60 * 60);
         }
     });
 
-    for (const name of Object.keys(alarms(stack, 1, "f"))) {
-        it(`${name} says which stack it is about, what it means and what to do first, in at most 1,024 characters`, () => {
-            const { alarmDescription } = alarmOf(name);
+    for (const [name, options] of names.flatMap((name) => [[name, {}] as const, [name, { electorateTag }] as const])) {
+        const where = "electorateTag" in options ? " where groups elect together" : "";
+        it(`${name} says which stack it is about, what it means and what to do first, in at most 1,024 characters${where}`, () => {
+            const { alarmDescription } = alarmOf(name, options);
             expect(alarmDescription).to.match(new RegExp(`^Stack ${stack}: .{30,}\\. First .{30,}\\.$`));
             expect(alarmDescription).to.match(/the stack's output (leadersCommand|logGroupName|functionName)/);
             expect(alarmDescription.length).to.be.at.most(1024);
