@@ -180,6 +180,21 @@ describe("What elections cost", function () {
         }
     });
 
+    it("a hand-over and vacancies in one sweep: all are promoted in one call", () =>
+        inQuietWorld(async (world) => {
+            const { region, stack } = world;
+            const names = ["awseb-1", "awseb-2", "awseb-3"];
+            region.setMember(addGroup(world, names[0], 2, 0), { healthStatus: "Unhealthy" });
+            region.setState(addGroup(world, names[1], 2, 0), "terminated");
+            addGroup(world, names[2], 2);
+            const calls = await callsDuring(world, () => {
+                stack.sweep();
+                return stack.settle();
+            });
+            expect(writesIn(calls).map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
+            expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+        }));
+
     describe("for events of others", () => {
         it("ten departures of foreign instances in one batch: one call", () =>
             inQuietWorld(async (world) => {

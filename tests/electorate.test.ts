@@ -594,6 +594,18 @@ describe("Groups with the same value of the electorate's tag", function () {
         }
     });
 
+    it("are reported in a metric whose dimension doesn't begin with a colon, whatever the tag is called", async () => {
+        const odd = await runProgram({ config: { asgPrefix: "awseb-", tagKey, electorateTag: ":env" } });
+        await inWorld(odd, async (world) => {
+            world.fleet.addGroup(first, 1, { ":env": "shop" });
+            world.fleet.addGroup(second, 1, { ":env": "shop" });
+            world.stack.sweep();
+            await world.stack.settle();
+            expect(metricLinesIn(world).flatMap(({ Group }) => Group ?? [])).to.deep.equal(["?env=shop"]);
+            expect(leadersOf(world)).to.have.length(1);
+        });
+    });
+
     describe("cost", () => {
         interface Cost {
             what: string;

@@ -430,6 +430,19 @@ describe("A hand-over with a pause", function () {
                 expectOneLeader(world, others);
             }));
 
+        it("was followed by a promotion that failed: it is not kept twice", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader, others, changes } = world;
+                region.fault = once("ec2:CreateTags", { error: timeout });
+                fleet.stop(leader);
+                await timeline.pass(pause + 3 * promptly);
+                expectOneLeader(world, others);
+                expect(changes[1].at - changes[0].at, "from demotion to promotion").to.be.within(
+                    pause,
+                    pause + promptly,
+                );
+            }));
+
         it("was followed by a promotion: it is over with that", () =>
             inShop(3, async (world) => {
                 const { region, fleet, timeline, leader } = world;

@@ -319,6 +319,30 @@ describe("A protected leader", function () {
                 expect(protectedIn(world)).to.deep.equal(leadersOf(world));
             }));
 
+        it("in what is left of the function's time: the election is reported before that is over", () =>
+            inShop(3, async (world) => {
+                const { region, stack, timeline, leader, others } = world;
+                await timeline.pass(minute);
+                stack.fate = () => [];
+                const before = stack.invocations.length;
+                // Reading, ranking, demoting and promoting take nine of ten seconds.
+                region.latency = 2250;
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(12 * seconds);
+                const { error, reports } = stack.invocations[before];
+                expect(error).to.equal(undefined);
+                expect(others).to.include.members(leadersOf(world));
+                expect(reports).to.have.length(1);
+                expect(reports[0]).to.include({ outcome: "elected", leader: leadersOf(world)[0] });
+                expect(metric(world, "FailedProtections")).to.deep.equal([2]);
+
+                region.latency = 20;
+                stack.sweep();
+                await timeline.pass(seconds);
+                expect(protectedIn(world)).to.include.members(leadersOf(world));
+            }));
+
         it("in time: it is waited for as long as the function can, and the election is reported", async () => {
             const server = createServer(async (request, response) => {
                 const body = await text(request);

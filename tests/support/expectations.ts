@@ -16,3 +16,6 @@ export interface Expectations extends Franchise {
 
 /** By how much EC2's reads may lag. */
 export const mostLagMillis = 5000;
+
+/** How long what a container wrote counts as read. */
+export const rememberedMillis = 30_000;

@@ -1,7 +1,7 @@
 import type { Invocation } from "./deployment";
 import { Electorates, type Franchise } from "./electorate";
 import type { BusEvent } from "./events";
-import { type Expectations, mostLagMillis } from "./expectations";
+import { type Expectations, mostLagMillis, rememberedMillis } from "./expectations";
 import { allows, requestsIn, rolePolicyOf, type Statement } from "./iam";
 import { PauseReferee } from "./pauses";
 import { accountId, type Program } from "./program";
@@ -41,7 +41,6 @@ interface Write {
 }
 
 const day = 24 * 60 * 60 * 1000;
-const rememberedMillis = 30_000;
 const agesAgo = Number.NEGATIVE_INFINITY;
 const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
 

@@ -1,6 +1,6 @@
 import type { Invocation } from "./deployment";
 import { Electorates } from "./electorate";
-import { type Expectations, mostLagMillis } from "./expectations";
+import { type Expectations, rememberedMillis } from "./expectations";
 import { type Call, isTrue } from "./region";
 import type { Batch } from "./timeline";
 import type { World } from "./world";
@@ -74,12 +74,12 @@ export class ProtectionReferee {
         }
     }
 
-    /** Whether the function, which may see what was, can have seen that an instance leads. */
+    /** Whether an instance leads, or can be remembered to lead. */
     private ledSince(id: string, start: number): boolean {
-        const seen = start - (this.expect.exact ? 0 : mostLagMillis);
+        const remembered = start - rememberedMillis - this.expect.handoverMillis;
         const { versions } = this.world.region.instance(id);
         return versions.some(
-            ({ tags }, place) => isTrue(tags[this.expect.tagKey]) && (versions[place + 1]?.at ?? seen) >= seen,
+            ({ tags }, place) => isTrue(tags[this.expect.tagKey]) && (versions[place + 1]?.at ?? start) >= remembered,
         );
     }
 

@@ -259,8 +259,14 @@ export class Region {
 
     // What the region answers.
 
-    /** What a client gets that sends a command. */
-    async answer(action: string, input: object): Promise<object> {
+    /** What a client gets that sends a command, unless it gives up before. */
+    answer(action: string, input: object, abortSignal?: AbortSignal): Promise<object> {
+        const answer = this.answerInTime(action, input, abortSignal);
+        answer.catch(() => {}); // nobody may be waiting any more
+        return abortSignal ? Promise.race([answer, aborted(abortSignal)]) : answer;
+    }
+
+    private async answerInTime(action: string, input: object, abortSignal?: AbortSignal): Promise<object> {
         const by = running.getStore();
         if (by?.dead) {
             return never();
@@ -269,6 +275,9 @@ export class Region {
         this.calls.push(call);
         const fault = this.fault(call) ?? {};
         await (this.gate ? this.gate(call) : this.timeline.after(this.latency / 2));
+        if (abortSignal?.aborted) {
+            return never(); // it was given up before it took effect
+        }
         const result = this.effect(call, fault);
         if (!this.gate) {
             await this.timeline.after(this.latency - this.latency / 2);
@@ -489,12 +498,29 @@ const mocks = Object.entries({ ec2: EC2Client, autoscaling: AutoScalingClient, c
         // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
         (mock as any).send.callsFake(function (this: unknown, command: any, ...rest: never[]) {
             return current
-                ? current.answer(`${service}:${command.constructor.name.replace("Command", "")}`, command.input)
+                ? current.answer(
+                      `${service}:${command.constructor.name.replace("Command", "")}`,
+                      command.input,
+                      (rest[0] as { abortSignal?: AbortSignal } | undefined)?.abortSignal,
+                  )
                 : Reflect.apply(send, this, [command, ...rest]);
         });
         return mock;
     },
 );
+
+/** Fails as the SDK does when whoever asked gives up. */
+function aborted(signal: AbortSignal): Promise<never> {
+    const by = running.getStore();
+    return new Promise((_, reject) => {
+        // Where its container has ended, nobody gives up any more.
+        const abort = () => by?.dead || reject(Object.assign(new Error("Request aborted"), { name: "AbortError" }));
+        if (signal.aborted) {
+            abort();
+        }
+        signal.addEventListener("abort", abort);
+    });
+}
 
 function never(): Promise<never> {
     return new Promise(() => {});

@@ -90,11 +90,17 @@ export const running = new AsyncLocalStorage<Container>();
 /** Runs something with the timeline in place of the machine's clock, and what it logs collected. */
 export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () => Promise<T>): Promise<T> {
     const real = { now: Date.now, setTimeout: globalThis.setTimeout, write: process.stdout.write };
+    const realTimeout = AbortSignal.timeout;
     const levels = ["error", "warn", "info", "debug"] as const;
     const realConsole = levels.map((level) => console[level]);
     Date.now = () => timeline.now;
     globalThis.setTimeout = ((resolve: () => void, millis: number) =>
         timeline.at(timeline.now + millis, resolve)) as never;
+    AbortSignal.timeout = (millis) => {
+        const controller = new AbortController();
+        timeline.at(timeline.now + millis, () => controller.abort());
+        return controller.signal;
+    };
     const ofFunction = () => running.getStore() !== undefined;
     levels.forEach((level, place) => {
         console[level] = (...entries: unknown[]) =>
@@ -109,6 +115,7 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
     } finally {
         Date.now = real.now;
         globalThis.setTimeout = real.setTimeout;
+        AbortSignal.timeout = realTimeout;
         process.stdout.write = real.write;
         levels.forEach((level, place) => {
             console[level] = realConsole[place];
