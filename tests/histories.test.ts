@@ -8,7 +8,7 @@ import type { Program } from "./support/program";
 import { told } from "./support/told";
 import { inWorld } from "./support/world";
 
-const histories = Number(process.env.HISTORIES ?? 2400);
+const histories = Number(process.env.HISTORIES ?? 1350);
 const seed = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 const path = process.env.REPLAY;
 const kinds = Object.keys(worlds) as (keyof typeof worlds)[];
