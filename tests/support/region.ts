@@ -262,8 +262,12 @@ export class Region {
     /** What a client gets that sends a command, unless it gives up before. */
     answer(action: string, input: object, abortSignal?: AbortSignal): Promise<object> {
         const answer = this.answerInTime(action, input, abortSignal);
+        // Behind a gate no time passes, and nobody gives up.
+        if (!abortSignal || this.gate) {
+            return answer;
+        }
         answer.catch(() => {}); // nobody may be waiting any more
-        return abortSignal ? Promise.race([answer, aborted(abortSignal)]) : answer;
+        return Promise.race([answer, aborted(abortSignal)]);
     }
 
     private async answerInTime(action: string, input: object, abortSignal?: AbortSignal): Promise<object> {
