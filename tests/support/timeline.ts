@@ -98,8 +98,15 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         timeline.at(timeline.now + millis, resolve)) as never;
     AbortSignal.timeout = (millis) => {
         const controller = new AbortController();
-        timeline.at(timeline.now + millis, () => controller.abort());
-        return controller.signal;
+        const at = timeline.now + millis;
+        const { signal } = controller;
+        const listen = signal.addEventListener.bind(signal);
+        // Due only if somebody listens: a timeline with less on it is gone through sooner.
+        signal.addEventListener = (...listener: Parameters<typeof listen>) => {
+            timeline.at(at, () => controller.abort());
+            listen(...listener);
+        };
+        return signal;
     };
     const ofFunction = () => running.getStore() !== undefined;
     levels.forEach((level, place) => {
