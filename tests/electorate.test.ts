@@ -2,9 +2,9 @@
 import { expect } from "chai";
 import type { Reports } from "./support/endpoint";
 import { type BusEvent, scalingEvent, stateEvent, tagEvent } from "./support/events";
-import { allows, requestsIn, rolePolicyOf } from "./support/iam";
+import { permitsOf } from "./support/iam";
 import { accountId, type Program, runProgram } from "./support/program";
-import { awsError, type Call, groupKey, type Region } from "./support/region";
+import { awsError, groupKey, type Region } from "./support/region";
 import { metricLinesIn, roundTripsIn, writesIn } from "./support/watching";
 import { inWorld, type World } from "./support/world";
 
@@ -37,7 +37,11 @@ describe("Groups with the same value of the electorate's tag", function () {
     /** A world in which every call is one that the program's policy allows. */
     function inAllowedWorld(act: (world: World) => Promise<void>): Promise<void> {
         return inWorld(program, async (world) => {
-            world.region.permits = permitsOf(program, world);
+            world.region.permits = permitsOf(program, world.region, {
+                partition: "aws",
+                region: "us-east-1",
+                accountId,
+            });
             await act(world);
             const refused = world.lines.filter(({ entry }) => /not authorized/.test(JSON.stringify(entry)));
             expect(refused, "lines that tell of calls that were not allowed").to.deep.equal([]);
@@ -790,13 +794,6 @@ function watch(world: World): string[] {
         before = leaders;
     });
     return breaches;
-}
-
-/** Whether a program's policy allows a call. */
-function permitsOf(program: Program, { region }: World): (call: Call) => boolean {
-    const policy = rolePolicyOf(program);
-    const place = { partition: "aws", region: "us-east-1", accountId };
-    return (call) => requestsIn(call, region, place).every((request) => allows(policy, request));
 }
 
 function eventOf({ timeline }: World, sample: string, group: string, id: string): BusEvent {

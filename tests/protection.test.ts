@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { invoke, pointSdkAt } from "./support/endpoint";
 import { type BusEvent, scalingEvent, sweepEvent } from "./support/events";
-import { allows, type Request, requestsIn, rolePolicyOf } from "./support/iam";
+import { allows, permitsOf, type Request, rolePolicyOf } from "./support/iam";
 import { startContainer } from "./support/packaged";
 import { accountId, type Program, runProgram } from "./support/program";
 import { awsError, type Call } from "./support/region";
@@ -45,7 +45,7 @@ describe("A protected leader", function () {
     function inAllowedWorld(act: (world: World) => Promise<void>, of = program): Promise<void> {
         return inWorld(of, async (world) => {
             const forbidden: string[] = [];
-            const permits = permitsOf(of, world);
+            const permits = permitsOf(of, world.region, { partition, region, accountId });
             world.region.permits = (call) => {
                 if (permits(call)) {
                     return true;
@@ -581,11 +581,4 @@ function eventOf({ timeline }: World, sample: string, group: string, id: string)
 /** The values of a metric, in the order in which they were written. */
 function metric(world: World, name: string): number[] {
     return metricLinesIn(world).flatMap((line) => (name in line ? [line[name] as number] : []));
-}
-
-/** Whether a program's policy allows a call. */
-function permitsOf(program: Program, world: World): (call: Call) => boolean {
-    const policy = rolePolicyOf(program);
-    const place = { partition, region, accountId };
-    return (call) => requestsIn(call, world.region, place).every((request) => allows(policy, request));
 }

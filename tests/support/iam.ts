@@ -67,6 +67,12 @@ export function requestsIn({ action, input }: Call, region: Region, place: Place
     return [{ action, resource, context: {} }];
 }
 
+/** Whether a program's policy allows a call to a region. */
+export function permitsOf(program: Program, region: Region, place: Place): (call: Call) => boolean {
+    const policy = rolePolicyOf(program);
+    return (call) => requestsIn(call, region, place).every((request) => allows(policy, request));
+}
+
 const uuid = "00000000-0000-0000-0000-000000000000";
 
 function applies(statement: Statement, { action, resource, context }: Request): boolean {
