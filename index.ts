@@ -2,9 +2,9 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { createHandler, electionStatements, eventPatterns } from "./election";
-import { listLeaders } from "./election/leaders";
-import { alarms, dashboardBody, queries } from "./election/operations";
-import { readSettings } from "./election/settings";
+import { listLeaders } from "./election/stack/leaders-command";
+import { alarms, dashboardBody, queries } from "./election/stack/monitoring";
+import { readSettings } from "./election/stack/settings";
 
 const config = new pulumi.Config();
 const settings = readSettings((key) => config.get(key));

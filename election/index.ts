@@ -21,7 +21,7 @@ import { type Ranking, rank } from "./rank";
 import { type Report, seen, tell, warn } from "./report";
 
 export { eventPatterns } from "./events";
-export { electionStatements } from "./permissions";
+export { electionStatements } from "./stack/permissions";
 
 /** The part of an SQS event that is read. */
 interface QueueEvent {

@@ -1,0 +1,114 @@
+import { type ChildProcess, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import type { BusEvent } from "../simulator/aws/events";
+import type { Handler } from "../simulator/stack/packaged";
+import { type Program, root } from "../simulator/stack/program";
+
+/** What an election came to, and what it took, by the clock and of the processor. */
+export interface Run {
+    reports: Awaited<ReturnType<Handler>>;
+    millis: number;
+    cpuMillis: number;
+}
+
+/** A container that runs the packaged function: a process of its own, with nothing in it that Lambda's hasn't. */
+export interface Container {
+    /** How long the function's text took to load, with the SDK. */
+    loadMillis: number;
+    run(events: BusEvent[]): Promise<Run>;
+    /** The most memory that the process has had so far, in MB. */
+    peakMegabytes(): Promise<number>;
+    stop(): Promise<void>;
+}
+
+type Order = { load: string; root: string } | { bodies: string[] } | "peak";
+
+/** Starts a container; its clients speak to the endpoint that this process's environment names. */
+export async function startContainerProcess(functionText: string): Promise<Container> {
+    const child = spawn(process.execPath, ["--no-warnings", "-e", `(${insideContainer})()`], {
+        stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const order = async (order: Order) => {
+        child.send(order);
+        const answer = await messageOf(child);
+        if (answer.error) {
+            throw new Error(answer.error);
+        }
+        return answer;
+    };
+    return {
+        loadMillis: (await order({ load: functionText, root })).millis,
+        run: (events) => order({ bodies: events.map((event) => JSON.stringify(event)) }),
+        peakMegabytes: async () => (await order("peak")).kilobytes / 1024,
+        stop: async () => {
+            child.disconnect();
+            await once(child, "exit");
+        },
+    };
+}
+
+/** Runs where there is no TypeScript: its text must need nothing from outside. */
+function insideContainer(): void {
+    const Module = require("node:module");
+    let handler: Handler;
+    // A container counts what it wrote as read for a while, and nothing stays written here: let elections be far apart.
+    let ahead = 0;
+    const { now } = Date;
+    Date.now = () => now() + ahead;
+
+    process.on("message", async (order: Order) => {
+        try {
+            process.send?.(await follow(order));
+        } catch (error) {
+            process.send?.({ error: (error as Error).stack });
+        }
+    });
+
+    async function follow(order: Order): Promise<object> {
+        if (order === "peak") {
+            return { kilobytes: process.resourceUsage().maxRSS };
+        }
+        if ("load" in order) {
+            const start = performance.now();
+            const container = new Module(`${order.root}/__index.js`);
+            container.paths = [`${order.root}/node_modules`];
+            container._compile(order.load, `${order.root}/__index.js`);
+            handler = container.exports.handler;
+            return { millis: performance.now() - start };
+        }
+        ahead += 5 * 60 * 1000;
+        const Records = order.bodies.map((body) => ({ body }));
+        const start = performance.now();
+        const startCpu = process.cpuUsage();
+        const reports = await handler({ Records }, { getRemainingTimeInMillis: () => 10_000 });
+        const { user, system } = process.cpuUsage(startCpu);
+        return { reports, millis: performance.now() - start, cpuMillis: (user + system) / 1000 };
+    }
+}
+
+/** Evaluates the program in a process of its own: what it comes to, and how long that took from the process's start. */
+export async function evaluateProgram(config: Record<string, string>): Promise<Program & { millis: number }> {
+    const entry = join(__dirname, "program.ts");
+    const child = fork(entry, [JSON.stringify(config)], { execArgv: ["-r", "ts-node/register"] });
+    const ended = once(child, "exit");
+    const answer = await messageOf(child);
+    await ended;
+    return answer;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each process has its own answers
+async function messageOf(child: ChildProcess): Promise<any> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const ended = once(child, "exit", { signal }).then(([code]) => {
+        throw new Error(`a process has ended with ${code} and no answer`);
+    });
+    try {
+        const [message] = await Promise.race([once(child, "message", { signal }), ended]);
+        return message;
+    } finally {
+        ended.catch(() => {}); // it was called off
+        controller.abort();
+    }
+}

@@ -1,0 +1,461 @@
+// What elections cost: calls, and round trips, which are calls that overlap in time. And what a refused write costs the others.
+import { expect } from "chai";
+import { scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
+import { awsError, type Call } from "../simulator/aws/region";
+import { roundTripsIn, writesIn } from "../simulator/changes";
+import { type Program, runProgram } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+const tagKey = "app:isLeader";
+const sinceKey = "app:isLeader:since";
+const group = "awseb-shop";
+const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
+
+/** What one invocation cost. */
+interface Cost {
+    calls: number;
+    roundTrips: number;
+}
+
+/** A group in need of an election: its members, and the ids of some of them that have a role in it. */
+interface Case {
+    what: string;
+    roundTrips: number;
+    /** Makes a group of some members and gives the event that asks for its election. */
+    arrange: (world: World, size: number) => object;
+}
+
+const kept: Case = {
+    what: "a leader that is fit",
+    roundTrips: 1,
+    arrange: (world, size) => grouped(world, addGroup(world, group, size, 0)),
+};
+const dead: Case = {
+    what: "a leader that has ended",
+    roundTrips: 3,
+    arrange: (world, size) => {
+        const leader = addGroup(world, group, size, 0);
+        world.region.setState(leader, "terminated");
+        return grouped(world, leader);
+    },
+};
+const none: Case = {
+    what: "no leader",
+    roundTrips: 3,
+    arrange: (world, size) => grouped(world, addGroup(world, group, size)),
+};
+const handOver: Case = {
+    what: "a leader that lives but isn't fit",
+    roundTrips: 4,
+    arrange: (world, size) => {
+        const leader = addGroup(world, group, size, 0);
+        world.region.setMember(leader, { healthStatus: "Unhealthy" });
+        return grouped(world, leader);
+    },
+};
+const deadByDeparture: Case = {
+    what: "a leader that only a state change names",
+    roundTrips: dead.roundTrips + 1,
+    arrange: (world, size) => {
+        const leader = addGroup(world, group, size, 0);
+        world.region.setState(leader, "shutting-down");
+        return stateEvent(world.timeline.now, leader, "shutting-down");
+    },
+};
+const stoppedByDeparture: Case = {
+    what: "a leader that is stopping, and only a state change names",
+    roundTrips: handOver.roundTrips + 1,
+    arrange: (world, size) => {
+        const leader = addGroup(world, group, size, 0);
+        world.region.setState(leader, "stopping");
+        return stateEvent(world.timeline.now, leader, "stopping");
+    },
+};
+const warnedBySpot: Case = {
+    what: "a leader that only a Spot warning names",
+    roundTrips: handOver.roundTrips + 1,
+    arrange: (world, size) => spotEvent(world.timeline.now, addGroup(world, group, size, 0)),
+};
+const keptByDeparture: Case = {
+    what: "a leader that is fit, and only a late state change names",
+    roundTrips: kept.roundTrips + 1,
+    arrange: (world, size) => stateEvent(world.timeline.now - 60_000, addGroup(world, group, size, 0), "stopping"),
+};
+
+/** How EC2 refuses to tag an instance. */
+interface Refusal {
+    code: string;
+    message: (ids: string[]) => string;
+    /** Another member may be tagged instead; of an instance that only can't be tagged now, that is left open. */
+    passesOn: "always" | "never" | "maybe";
+}
+
+const refusals: Refusal[] = [
+    {
+        code: "InvalidInstanceID.NotFound",
+        message: (ids) =>
+            `The instance ID${ids.length > 1 ? "s" : ""} '${ids.join(", ")}' do${ids.length > 1 ? "" : "es"} not exist`,
+        passesOn: "always",
+    },
+    {
+        code: "TagLimitExceeded",
+        message: () => "The maximum number of Tags for a resource has been reached.",
+        passesOn: "always",
+    },
+    {
+        code: "UnauthorizedOperation",
+        message: ([id]) =>
+            "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/election/fn is not " +
+            `authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:us-east-1:123456789012:instance/${id} ` +
+            "because no identity-based policy allows the ec2:CreateTags action",
+        passesOn: "never",
+    },
+    {
+        code: "ConcurrentTagAccess",
+        message: () => "You can't run simultaneous commands to modify a tag for a specific resource.",
+        passesOn: "maybe",
+    },
+];
+
+describe("What elections cost", function () {
+    this.timeout(20_000);
+
+    let program: Program;
+    before(async () => {
+        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+    });
+
+    /** A world in which only the events that a test asks for reach the function: no echo of its own writes. */
+    function inQuietWorld<T>(act: (world: World) => Promise<T>): Promise<T> {
+        return inWorld(program, async (world) => {
+            world.stack.fate = () => [];
+            return act(world);
+        });
+    }
+
+    /** The cost of one election, and the calls that it made. */
+    function costOf({ arrange }: Case, size: number): Promise<Cost & { actions: string[]; leaders: string[] }> {
+        return inQuietWorld(async (world) => {
+            const event = arrange(world, size);
+            const calls = await callsDuring(world, () => hear(world, event));
+            const leaders = world.region.leaders(group, tagKey);
+            return { ...sum(calls), actions: calls.map(({ action }) => action), leaders };
+        });
+    }
+
+    describe("in round trips", () => {
+        for (const each of [
+            kept,
+            dead,
+            none,
+            handOver,
+            deadByDeparture,
+            stoppedByDeparture,
+            warnedBySpot,
+            keptByDeparture,
+        ]) {
+            it(`${each.what}: ${each.roundTrips}`, async () => {
+                const { roundTrips, leaders } = await costOf(each, 3);
+                expect(leaders).to.have.length(1);
+                expect(roundTrips).to.equal(each.roundTrips);
+            });
+        }
+
+        it("a leader that is fit: two calls, and they are reads", async () => {
+            const { actions } = await costOf(kept, 3);
+            expect(actions).to.have.members(["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"]);
+        });
+
+        for (const each of [kept, dead, none, handOver]) {
+            for (const size of [2, 100, 1000]) {
+                it(`${each.what}: a group of ${size} costs as many calls as one of 3`, async () => {
+                    const [few, many] = [await costOf(each, 3), await costOf(each, size)];
+                    expect(many.leaders).to.have.length(1);
+                    expect({ calls: many.calls, roundTrips: many.roundTrips }).to.deep.equal({
+                        calls: few.calls,
+                        roundTrips: few.roundTrips,
+                    });
+                });
+            }
+        }
+    });
+
+    it("a hand-over and vacancies in one sweep: all are promoted in one call", () =>
+        inQuietWorld(async (world) => {
+            const { region, stack } = world;
+            const names = ["awseb-1", "awseb-2", "awseb-3"];
+            region.setMember(addGroup(world, names[0], 2, 0), { healthStatus: "Unhealthy" });
+            region.setState(addGroup(world, names[1], 2, 0), "terminated");
+            addGroup(world, names[2], 2);
+            const calls = await callsDuring(world, () => {
+                stack.sweep();
+                return stack.settle();
+            });
+            expect(writesIn(calls).map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
+            expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+        }));
+
+    describe("for events of others", () => {
+        it("ten departures of foreign instances in one batch: one call", () =>
+            inQuietWorld(async (world) => {
+                const { region, stack, timeline } = world;
+                const leader = addGroup(world, group, 3, 0);
+                const foreign = Array.from({ length: 11 }, () => region.addInstance(undefined, { state: "stopping" }));
+                // The first one is taken at once; while it is being looked at, the others gather.
+                await callsDuring(world, () =>
+                    hear(world, ...foreign.map((id) => stateEvent(timeline.now, id, "stopping"))),
+                );
+                const batch = stack.invocations[1];
+                expect(batch.events).to.have.length(10);
+                expect(callsOf(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+                expect(region.leaders(group, tagKey)).to.deep.equal([leader]);
+            }));
+
+        it("ten departures of members that don't lead: one call", () =>
+            inQuietWorld(async (world) => {
+                const { region, fleet, stack, timeline } = world;
+                const leader = addGroup(world, group, 12, 0);
+                const others = fleet.members(group).slice(1);
+                await callsDuring(world, () =>
+                    hear(world, ...others.map((id) => stateEvent(timeline.now, id, "stopping"))),
+                );
+                const batch = stack.invocations[1];
+                expect(batch.events).to.have.length(10);
+                expect(callsOf(world, batch)).to.have.length(1);
+                expect(region.leaders(group, tagKey)).to.deep.equal([leader]);
+            }));
+    });
+
+    it("our own tag events settle without a write, in one round trip each", () =>
+        inWorld(program, async (world) => {
+            const { region, fleet, stack } = world;
+            const leader = addGroup(world, group, 3, 0);
+            await stack.settle();
+            const before = stack.invocations.length;
+            fleet.stop(leader);
+            await stack.settle();
+            const [handedOver, ...echoes] = stack.invocations.slice(before);
+            expect(writesIn(callsOf(world, handedOver)).map(({ action }) => action)).to.deep.equal([
+                "ec2:DeleteTags",
+                "ec2:CreateTags",
+            ]);
+            expect(echoes).to.not.have.length(0);
+            for (const echo of echoes) {
+                expect(writesIn(callsOf(world, echo))).to.deep.equal([]);
+                expect(sum(callsOf(world, echo))).to.deep.equal({ calls: 2, roundTrips: 1 });
+            }
+            expect(region.leaders(group, tagKey)).to.have.length(1);
+            expect(region.leaders(group, tagKey)).to.not.include(leader);
+        }));
+
+    describe("in a sweep over 500 groups of two", () => {
+        it("of which all have a leader: at most 10 calls, and no write", () =>
+            inQuietWorld(async (world) => {
+                const names = addGroups(world, 500, 0);
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(calls).to.have.length.within(2, 10);
+                expect(writesIn(calls)).to.deep.equal([]);
+                expect(leaderless(world, names)).to.deep.equal([]);
+            }));
+
+        it("of which none has a leader: at most 40 calls, of which one writes", () =>
+            inQuietWorld(async (world) => {
+                const names = addGroups(world, 500);
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(calls).to.have.length.within(3, 40);
+                expect(writesIn(calls)).to.have.length(1);
+                expect(leaderless(world, names)).to.deep.equal([]);
+            }));
+
+        it("of which all leaders live but aren't fit: at most 40 calls, of which two write", () =>
+            inQuietWorld(async (world) => {
+                const names = addGroups(world, 500, 0);
+                for (const name of names) {
+                    world.region.setMember(world.fleet.members(name)[0], { lifecycleState: "Standby" });
+                }
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(calls).to.have.length.within(4, 40);
+                expect(writesIn(calls)).to.have.length(2);
+                for (const name of names) {
+                    expect(world.region.leaders(name, tagKey)).to.deep.equal([world.fleet.members(name)[1]]);
+                }
+            }));
+
+        for (const refusal of refusals) {
+            for (const count of [1, 30]) {
+                it(`${refusal.code} of ${count}: all other groups get their leader`, () =>
+                    inQuietWorld(async (world) => {
+                        const { region, stack } = world;
+                        const names = addGroups(world, 500);
+                        const bad = refuse(world, "ec2:CreateTags", refusal, count);
+                        const calls = await callsDuring(world, () => stack.sweep());
+
+                        expect(bad.size).to.equal(count);
+                        const failed = refusal.passesOn === "always" ? [] : groupsOf(world, bad);
+                        const vacant = leaderless(world, names);
+                        if (refusal.passesOn === "maybe") {
+                            expect(failed).to.include.members(vacant);
+                        } else {
+                            expect(vacant).to.have.members(failed);
+                        }
+                        for (const id of bad) {
+                            expect(region.tags(id)).to.not.have.any.keys(tagKey, sinceKey);
+                        }
+                        expect(stack.invocations.map(({ error }) => error)).to.deep.equal([undefined]);
+                        expect(sum(calls).roundTrips, "round trips").to.be.at.most(40);
+
+                        region.fault = () => undefined;
+                        stack.sweep();
+                        await stack.settle();
+                        expect(leaderless(world, names), "without a leader after the next sweep").to.deep.equal([]);
+                    }));
+            }
+        }
+
+        for (const refusal of refusals) {
+            it(`${refusal.code} of one that is to be demoted: all other groups hand over`, () =>
+                inQuietWorld(async (world) => {
+                    const { region, fleet, stack } = world;
+                    const names = addGroups(world, 500, 0);
+                    for (const name of names) {
+                        region.setMember(fleet.members(name)[0], { healthStatus: "Unhealthy" });
+                    }
+                    const bad = refuse(world, "ec2:DeleteTags", refusal, 1);
+                    await callsDuring(world, () => stack.sweep());
+
+                    expect(bad.size).to.equal(1);
+                    const [spoilt] = groupsOf(world, bad);
+                    for (const name of names.filter((one) => one !== spoilt)) {
+                        expect(region.leaders(name, tagKey), name).to.deep.equal([fleet.members(name)[1]]);
+                    }
+                    // Who can't be demoted leads on, unless EC2 doesn't know it any more.
+                    if (refusal.code !== "InvalidInstanceID.NotFound") {
+                        expect(region.leaders(spoilt, tagKey)).to.deep.equal([...bad]);
+                    }
+                }));
+        }
+    });
+
+    describe("in a group of 1,000 that lists everybody as in service, while EC2 has stopped them", () => {
+        const mostRoundTrips = 8;
+
+        it("a leader that is stopped too stays, and the other groups of the sweep get theirs", () =>
+            inQuietWorld(async (world) => {
+                const leader = addStopped(world, 0);
+                const names = addGroups(world, 20);
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(world.region.leaders(group, tagKey)).to.deep.equal([leader]);
+                expect(world.region.tags(leader)[sinceKey]).to.equal(atFive);
+                expect(leaderless(world, names)).to.deep.equal([]);
+                expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
+            }));
+
+        it("nobody leads if nobody did, and the other groups of the sweep get their leaders", () =>
+            inQuietWorld(async (world) => {
+                addStopped(world);
+                const names = addGroups(world, 20);
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(world.region.leaders(group, tagKey)).to.deep.equal([]);
+                expect(leaderless(world, names)).to.deep.equal([]);
+                expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
+            }));
+
+        for (const place of [1, 500, 999]) {
+            it(`the only one that runs leads: number ${place + 1}`, () =>
+                inQuietWorld(async (world) => {
+                    const { region, fleet, stack } = world;
+                    addStopped(world, 0);
+                    const names = addGroups(world, 20);
+                    const running = fleet.members(group)[place];
+                    region.setState(running, "running");
+                    const calls = await callsDuring(world, () => stack.sweep());
+                    expect(region.leaders(group, tagKey)).to.deep.equal([running]);
+                    expect(leaderless(world, names)).to.deep.equal([]);
+                    expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
+                }));
+        }
+
+        function addStopped(world: World, leader?: number): string {
+            const id = addGroup(world, group, 1000, leader);
+            for (const member of world.fleet.members(group)) {
+                world.region.setState(member, "stopped");
+            }
+            return id;
+        }
+    });
+});
+
+/** A group whose member at a place leads, if a place is given; that member's id, or the first one's. */
+function addGroup({ region, fleet }: World, name: string, size: number, leader?: number): string {
+    const members = fleet.addGroup(name, size);
+    if (leader !== undefined) {
+        region.setTags(members[leader], { [tagKey]: "true", [sinceKey]: atFive });
+    }
+    return members[leader ?? 0];
+}
+
+/** Groups of two; their names. */
+function addGroups(world: World, count: number, leader?: number): string[] {
+    const names = Array.from({ length: count }, (_, number) => `awseb-${number}`);
+    for (const name of names) {
+        addGroup(world, name, 2, leader);
+    }
+    return names;
+}
+
+/** An event that names the group. */
+function grouped({ timeline }: World, id: string): object {
+    return scalingEvent("terminate-unsuccessful", timeline.now, group, id);
+}
+
+/** Some events reach the queue, whatever else is lost. */
+function hear({ stack }: World, ...events: object[]): void {
+    const { fate } = stack;
+    stack.fate = () => [300];
+    for (const event of events) {
+        stack.hear(event as Parameters<typeof stack.hear>[0]);
+    }
+    stack.fate = fate;
+}
+
+/** The calls that an act leads to, in the first invocation and all that follow. */
+async function callsDuring({ region, stack }: World, act: () => void): Promise<Call[]> {
+    const before = region.calls.length;
+    act();
+    await stack.settle();
+    return region.calls.slice(before);
+}
+
+/** The calls of one invocation: there is never a second one under way. */
+function callsOf({ region }: World, { start, end }: { start: number; end: number }): Call[] {
+    return region.calls.filter((call) => call.start >= start && call.end <= end);
+}
+
+function sum(calls: Call[]): Cost {
+    return { calls: calls.length, roundTrips: roundTripsIn(calls) };
+}
+
+function leaderless({ region }: World, names: string[]): string[] {
+    return names.filter((name) => region.leaders(name, tagKey).length !== 1);
+}
+
+function groupsOf({ region }: World, ids: Set<string>): string[] {
+    return [...ids].map((id) => region.memberOf(id)?.group.name as string);
+}
+
+/** EC2 refuses every write of a kind that has one of some instances in it: of those of the first one, spread evenly. */
+function refuse({ region }: World, action: string, { code, message }: Refusal, count: number): Set<string> {
+    const bad = new Set<string>();
+    region.fault = (call) => {
+        if (call.action !== action) {
+            return undefined;
+        }
+        const ids: string[] = call.input.Resources;
+        for (let place = 0; bad.size < count; place++) {
+            bad.add(ids[Math.floor((place * ids.length) / count)]);
+        }
+        const refused = ids.filter((id) => bad.has(id));
+        return refused.length > 0 ? { error: awsError(code, message(refused)) } : undefined;
+    };
+    return bad;
+}

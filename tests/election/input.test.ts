@@ -1,0 +1,455 @@
+// Whatever the queue hands over: each sample event whole, doubled and broken in every field, and what else may come.
+import { expect } from "chai";
+import type { Reports } from "../simulator/aws/endpoint";
+import { type BusEvent, samples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
+import { type Call, groupKey, Region } from "../simulator/aws/region";
+import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
+import { startContainer } from "../simulator/stack/packaged";
+import { type Program, runProgram } from "../simulator/stack/program";
+
+const tagKey = "app:isLeader";
+const sinceKey = `${tagKey}:since`;
+const shop: string = samples["launch-successful"].detail.AutoScalingGroupName;
+/** The instance that the samples name. It is the busier one of the shop's: nobody chooses it without a hint. */
+const named: string = samples["launch-successful"].detail.EC2InstanceId;
+const rival = "i-0fedcba9876543210";
+const blogger = "i-00000000000000b10";
+
+const start = Date.parse("2026-11-23T06:00:00.000Z");
+const hour = 60 * 60 * 1000;
+const leading = (hoursAgo: number) => ({
+    [tagKey]: "true",
+    [sinceKey]: new Date(start - hoursAgo * hour).toISOString(),
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: the point is that it may be anything
+type Anything = any;
+
+/** What came of a batch. */
+interface Aftermath {
+    region: Region;
+    reports: Reports;
+    lines: Line[];
+}
+
+/** Hands a batch to the function, in a region that a sample's event has something to change in, or in what it left. */
+type Invoke = (batch: Anything, sample?: string) => Promise<Aftermath>;
+
+let program: Program;
+
+/** A test in which one container gets all batches. */
+function rule(name: string, act: (invoke: Invoke) => Promise<void>): void {
+    it(name, async () => {
+        const timeline = new Timeline(start);
+        const region = new Region(timeline);
+        const lines: Line[] = [];
+        const container: Container = { dead: false };
+        try {
+            await onTimeline(timeline, lines, async () => {
+                const handler = running.run(container, () => startContainer(program));
+                await act(async (batch, sample) => {
+                    lines.length = 0;
+                    region.calls.length = 0;
+                    timeline.now += 2 * 60 * 1000; // what the container remembers is over
+                    if (sample !== undefined) {
+                        populate(region, sample);
+                    }
+                    const context = { getRemainingTimeInMillis: () => 10_000 };
+                    const reports = await timeline.until(running.run(container, () => handler(batch, context)));
+                    // Node has its say about the SDK, once.
+                    return { region, reports, lines: lines.filter(({ entry }) => !/^\(node:\d+\)/.test(entry)) };
+                });
+            });
+        } finally {
+            region.close();
+        }
+    });
+}
+
+const batchOf = (...events: Anything[]) => ({ Records: events.map((event) => ({ body: JSON.stringify(event) })) });
+
+function populate(region: Region, sample: string): void {
+    region.instances.clear();
+    region.groups.clear();
+    const { tags, state }: { tags?: Record<string, string>; state?: string } =
+        {
+            "detach-successful": { tags: leading(1) },
+            "spot-interruption-warning": { tags: leading(1) },
+            "state-change-shutting-down": { tags: leading(1), state: "shutting-down" },
+            "tag-change": { tags: leading(1) },
+        }[sample] ?? {};
+    region.addInstance(shop, { id: named, load: 90, tags, state });
+    region.addInstance(shop, { id: rival, load: 10, tags: sample === "tag-change" ? leading(2) : {} });
+    if (sample === "detach-successful") {
+        region.detach(named);
+    }
+    region.addInstance("awseb-blog", { id: blogger });
+    // None of these is ours.
+    region.addInstance("my-shop", { tags: leading(1), lifecycleState: "Standby" });
+    region.addInstance("my-shop", { tags: leading(2) });
+    region.addInstance("my-shop");
+    region.addInstance(undefined, { tags: { [tagKey]: "true" } });
+    region.addInstance(undefined);
+}
+
+/** What the events of a batch are to come to, going by what is right in them. */
+interface Meaning {
+    /** The shop is looked at, because an event names it or an instance that led it. */
+    looks: boolean;
+    /** What the event says of its instance is believed; undefined: it may or may not be. */
+    hint: boolean | undefined;
+    sweeps: boolean;
+    /** There is a warning; undefined: there may be or not. */
+    warns: boolean | undefined;
+}
+
+const isFields = (value: Anything) => value !== null && typeof value === "object" && !Array.isArray(value);
+const isId = (value: Anything) => typeof value === "string" && /^i-[0-9a-f]{8,17}$/.test(value);
+
+const instanceOf = (resources: Anything) => {
+    const arn = Array.isArray(resources) ? resources[0] : undefined;
+    return typeof arn === "string" ? arn.split(":instance/")[1] : undefined;
+};
+
+/** Says what an event means that was made from a sample by changing one field: what is essential in it is right, or isn't. */
+function meaning(sample: string, event: Anything): Meaning {
+    const whole = samples[sample];
+    const detail = isFields(event.detail) ? event.detail : {};
+    const isKnown =
+        event.source === whole.source && event["detail-type"] === whole["detail-type"] && isFields(event.detail);
+    const names = detail.AutoScalingGroupName === shop || detail.tags?.[groupKey] === shop;
+    const looking = (isRight: boolean): Meaning => ({ looks: names, hint: false, sweeps: false, warns: !isRight });
+    switch (whole["detail-type"]) {
+        case "Scheduled Event":
+            return { looks: isKnown, hint: false, sweeps: isKnown, warns: !isKnown };
+        case "Tag Change on Resource":
+            return looking(isKnown && isFields(detail.tags) && isId(instanceOf(event.resources)));
+        case "EC2 Spot Instance Interruption Warning":
+        case "EC2 Instance State-change Notification": {
+            const departs = !("state" in whole.detail) || ["stopping", "shutting-down"].includes(detail.state);
+            const isRight = isKnown && isId(detail["instance-id"]) && departs;
+            return { looks: isRight, hint: isRight, sweeps: false, warns: !isRight };
+        }
+        case "EC2 Instance Detach Successful":
+        case "EC2 Instance Launch Successful": {
+            const isRight = isKnown && names;
+            const named = isId(detail.EC2InstanceId);
+            const joins = [undefined, "AutoScalingGroup", "EC2"].includes(detail.Destination) || undefined;
+            const inWarmPool = detail.Destination === "WarmPool";
+            return {
+                ...looking(isRight),
+                hint: isRight && named && (inWarmPool ? false : joins),
+                warns: !isRight || (named || !inWarmPool ? !named : undefined),
+            };
+        }
+        default:
+            return looking(isKnown && names);
+    }
+}
+
+/** Who has the leader tag in the end, of the instances that are ours. */
+function leadersAfter(sample: string, { looks, hint, sweeps }: Meaning): string[] {
+    const blog = sweeps ? [blogger] : [];
+    switch (sample) {
+        case "launch-successful":
+        case "launch-successful-warm-pool":
+            return [...(looks ? [hint ? named : rival] : []), ...blog];
+        case "detach-successful":
+            return [...(hint ? [] : [named]), ...(looks ? [rival] : []), ...blog];
+        case "tag-change":
+            return looks ? [named] : [named, rival];
+        case "spot-interruption-warning":
+            return [hint ? rival : named];
+        case "state-change-shutting-down":
+            return looks ? [named, rival] : [named]; // a dead leader keeps its tag
+        default:
+            return [...(looks ? [rival] : []), ...blog];
+    }
+}
+
+function expectMeaning(sample: string, expected: Meaning, { region, reports, lines }: Aftermath, what: string): void {
+    const ours = [named, rival, blogger];
+    const leaders = ours.filter((id) => region.tags(id)[tagKey] !== undefined);
+    if (expected.hint === undefined) {
+        expect(
+            reports.map(({ outcome }) => outcome),
+            what,
+        ).to.deep.equal(["elected"]);
+    } else {
+        expect(leaders, what).to.have.members(leadersAfter(sample, expected));
+        expect(leaders, what).to.have.length(leadersAfter(sample, expected).length);
+    }
+    const groups = [...(expected.looks ? [shop] : []), ...(expected.sweeps ? ["awseb-blog"] : [])];
+    expect(
+        reports.map(({ group }) => group),
+        what,
+    ).to.have.members(groups);
+    expectNoHarm({ region, reports, lines }, expected.sweeps, what);
+    const warnings = lines.filter(({ level }) => level === "warn");
+    if (expected.warns !== undefined) {
+        expect(warnings.length > 0, `${what}: a warning`).to.equal(expected.warns);
+    }
+}
+
+/** Nothing was written but to what is ours, and nothing read without a filter, unless everything was to be looked at. */
+function expectNoHarm({ region, lines }: Aftermath, sweeps: boolean, what: string): void {
+    const ours = [named, rival, blogger];
+    const others = [...region.instances.values()].filter(({ id }) => !ours.includes(id));
+    expect(
+        others.flatMap(({ versions }) => versions.slice(1)),
+        `${what}: writes to others`,
+    ).to.deep.equal([]);
+    if (!sweeps) {
+        expect(region.calls.filter(isUnfiltered), `${what}: unfiltered reads`).to.deep.equal([]);
+    }
+    expect(
+        lines.filter(({ level }) => level === "error"),
+        `${what}: errors`,
+    ).to.deep.equal([]);
+}
+
+function isUnfiltered({ action, input }: Call): boolean {
+    const given = (list?: Anything[]) => (list?.length ?? 0) > 0;
+    switch (action) {
+        case "autoscaling:DescribeAutoScalingGroups":
+            return !given(input.AutoScalingGroupNames);
+        case "autoscaling:DescribeAutoScalingInstances":
+            return !given(input.InstanceIds);
+        case "ec2:DescribeInstances":
+            // The leader tag alone would be every leader's.
+            return !input.Filters?.some(
+                ({ Name, Values }: { Name: string; Values: string[] }) =>
+                    (Name === "instance-id" || Name === `tag:${groupKey}`) && given(Values) && !Values.includes("*"),
+            );
+        default:
+            return false;
+    }
+}
+
+/** Where each field of an event is, those of lists too. */
+function pathsIn(value: Anything): string[][] {
+    if (value === null || typeof value !== "object") {
+        return [];
+    }
+    return Object.keys(value).flatMap((key) => [[key], ...pathsIn(value[key]).map((path) => [key, ...path])]);
+}
+
+/** A copy of an event with something done to the field at a path. */
+function changed(event: BusEvent, path: string[], change: (holder: Anything, key: string) => void): Anything {
+    const copy = structuredClone(event);
+    const holder = path.slice(0, -1).reduce((place: Anything, key) => place[key], copy);
+    change(holder, path[path.length - 1]);
+    return copy;
+}
+
+function emptied(value: Anything): Anything {
+    return Array.isArray(value) ? [] : isFields(value) ? {} : typeof value === "string" ? "" : 0;
+}
+
+const mutations: Record<string, (holder: Anything, key: string) => void> = {
+    missing: (holder, key) => (Array.isArray(holder) ? holder.splice(Number(key), 1) : delete holder[key]),
+    null: (holder, key) => {
+        holder[key] = null;
+    },
+    empty: (holder, key) => {
+        holder[key] = emptied(holder[key]);
+    },
+    "of another type": (holder, key) => {
+        holder[key] = typeof holder[key] === "string" ? 7 : "text";
+    },
+    "in a list": (holder, key) => {
+        holder[key] = [holder[key]];
+    },
+    "in an object": (holder, key) => {
+        holder[key] = { [key]: holder[key] };
+    },
+};
+
+before(async () => {
+    program = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+});
+
+describe("An event from the queue", function () {
+    this.timeout(30_000);
+
+    for (const [sample, event] of Object.entries(samples)) {
+        describe(`like ${sample}`, () => {
+            rule("means what it says", async (invoke) => {
+                const expected = meaning(sample, event);
+                expect(expected.warns).to.equal(false);
+                expectMeaning(sample, expected, await invoke(batchOf(event), sample), sample);
+            });
+
+            rule("means the same when it comes twice in a batch", async (invoke) => {
+                expectMeaning(sample, meaning(sample, event), await invoke(batchOf(event, event), sample), sample);
+            });
+
+            rule("changes nothing when it comes again", async (invoke) => {
+                const { region } = await invoke(batchOf(event), sample);
+                const tags = [...region.instances.keys()].map((id) => region.tags(id));
+                await invoke(batchOf(event));
+                expect([...region.instances.keys()].map((id) => region.tags(id))).to.deep.equal(tags);
+            });
+
+            for (const [how, mutate] of Object.entries(mutations)) {
+                for (const [where, paths] of [
+                    ["field", pathsIn(event).filter(([field]) => field !== "detail")],
+                    ["detail", pathsIn(event).filter(([field]) => field === "detail")],
+                ] as const) {
+                    rule(`does no harm with a ${where} ${how}`, async (invoke) => {
+                        for (const path of paths) {
+                            const broken = changed(event, path, mutate);
+                            const after = await invoke(batchOf(broken), sample);
+                            expectMeaning(sample, meaning(sample, broken), after, `${path.join(".")} ${how}`);
+                        }
+                    });
+                }
+
+                rule(`does not keep others from being heard with any field ${how}`, async (invoke) => {
+                    const broken = pathsIn(event).map((path) => changed(event, path, mutate));
+                    const heard = scalingEvent("terminate-unsuccessful", start, "awseb-blog", blogger);
+                    const after = await invoke(batchOf(...broken, heard), sample);
+                    expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([blogger]);
+                    expect(after.region.leaders(shop, tagKey).length).to.be.lessThan(2);
+                });
+            }
+        });
+    }
+
+    describe("that is odd", () => {
+        const launch = samples["launch-successful"];
+        const of = (event: BusEvent, change: object, detail: object = {}) => ({
+            ...event,
+            ...change,
+            detail: { ...event.detail, ...detail },
+        });
+        const retyped = { "detail-type": "EC2 Instance Rebooted" };
+
+        /** Events that nothing good comes of, and whether they name the shop and are worth a warning. */
+        const odd: [what: string, events: Anything[], looks: boolean, warns: boolean][] = [
+            ["from an unknown source", [of(launch, { source: "my.app" })], true, true],
+            ["of an unknown type", [of(launch, retyped)], true, true],
+            ["of an unknown type from EC2", [{ ...samples["state-change-shutting-down"], ...retyped }], false, true],
+            ["of a type that another source has", [of(launch, { source: "aws.ec2" })], true, true],
+            ["without a detail", [{ ...launch, detail: undefined }], false, true],
+            ["without a group's name", [of(launch, {}, { AutoScalingGroupName: undefined })], false, true],
+            ["with an empty group's name", [of(launch, {}, { AutoScalingGroupName: "" })], false, true],
+            ["with an empty instance id", [of(launch, {}, { EC2InstanceId: "" })], true, true],
+            ["with no instance id, but something else", [of(launch, {}, { EC2InstanceId: "*" })], true, true],
+            ["with a list of instance ids", [of(launch, {}, { EC2InstanceId: [named] })], true, true],
+            ["with an unknown instance id", [of(launch, {}, { EC2InstanceId: "i-00000000000000bad" })], true, false],
+            ["into the warm pool", [samples["launch-successful-warm-pool"]], true, false],
+            ["of an instance that starts", [stateEvent(start, named, "running")], false, true],
+            ["of an unknown instance's end", [stateEvent(start, "i-00000000000000bad", "stopping")], false, false],
+            ["of an unknown instance's interruption", [spotEvent(start, "i-00000000000000bad")], false, false],
+            ["that is empty", [{}], false, true],
+            ["that is a list", [[launch]], false, true],
+            ["that is null", [null], false, true],
+            ["that is a number", [7], false, true],
+            ["that is a text", ["launch"], false, true],
+        ];
+        for (const [what, events, looks, warns] of odd) {
+            rule(`is no hint: one ${what}`, async (invoke) => {
+                const after = await invoke(batchOf(...events), "launch-successful");
+                expectMeaning("launch-successful", { looks, warns, hint: false, sweeps: false }, after, what);
+            });
+
+            rule(`is no hint beside one that is right: one ${what}`, async (invoke) => {
+                const right = scalingEvent("terminate-successful", start, shop, "i-00000000000000bad");
+                const after = await invoke(batchOf(...events, right), "launch-successful");
+                expectMeaning("launch-successful", { looks: true, warns, hint: false, sweeps: false }, after, what);
+            });
+        }
+
+        rule("is no hint to strip an instance: a Detach event without a group's name", async (invoke) => {
+            const event = of(samples["detach-successful"], {}, { AutoScalingGroupName: undefined });
+            const { region, lines } = await invoke(batchOf(event), "detach-successful");
+            expect(region.tags(named)).to.deep.equal(leading(1));
+            expect(lines.map(({ level }) => level)).to.deep.equal(["warn"]);
+        });
+
+        rule("is none of ours: one of a group with another prefix", async (invoke) => {
+            const event = of(launch, {}, { AutoScalingGroupName: "my-shop" });
+            const after = await invoke(batchOf(event), "launch-successful");
+            expect(after.region.leaders(shop, tagKey)).to.deep.equal([]);
+            expect(after.reports).to.deep.equal([]);
+            expectNoHarm(after, false, "another prefix");
+        });
+
+        rule("finds nothing to write in a group that is no more, and says that it isn't there", async (invoke) => {
+            const event = scalingEvent("terminate-successful", start, "awseb-gone", named);
+            const after = await invoke(batchOf(event), "spot-interruption-warning");
+            expect(after.reports).to.have.length(1);
+            expect(after.reports[0]).to.include({ group: "awseb-gone", outcome: "empty" });
+            expect(after.region.leaders(shop, tagKey)).to.deep.equal([named]);
+            expectNoHarm(after, false, "a deleted group");
+        });
+
+        rule("leaves the tags of a leader alone whose group is no more", async (invoke) => {
+            const { region } = await invoke(batchOf(), "spot-interruption-warning");
+            region.groups.delete(shop);
+            const tags = region.tags(named);
+            const after = await invoke(batchOf(scalingEvent("terminate-successful", start, shop, rival)));
+            expect(region.tags(named)).to.deep.equal(tags);
+            expectNoHarm(after, false, "a deleted group");
+        });
+    });
+});
+
+describe("An invocation", function () {
+    this.timeout(30_000);
+
+    const launch = JSON.stringify(samples["launch-successful"]);
+    const bodies: [what: string, body: Anything][] = [
+        ["no JSON", "{"],
+        ["half an event", launch.slice(0, -5)],
+        ["an empty text", ""],
+        ["no text", samples["launch-successful"]],
+        ["missing", undefined],
+        ["null", null],
+        ["a text in JSON", JSON.stringify(launch)],
+        ["very long", "x".repeat(200_000)],
+        ["nested deeply", "[".repeat(100_000)],
+        ["a prototype in disguise", '{"__proto__":{"detail":{"AutoScalingGroupName":"awseb-blog"}}}'],
+    ];
+    for (const [what, body] of bodies) {
+        rule(`with a record whose body is ${what} warns, and hears the others`, async (invoke) => {
+            const after = await invoke({ Records: [{ body }, { body: launch }, { body }] }, "launch-successful");
+            expect(after.region.leaders(shop, tagKey)).to.deep.equal([named]);
+            expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([]);
+            expectNoHarm(after, false, what);
+            const warnings = after.lines.filter(({ level }) => level === "warn");
+            expect(warnings).to.not.be.empty;
+            expect(JSON.stringify(warnings)).to.have.length.below(10_000);
+        });
+    }
+
+    const batches: [what: string, batch: Anything][] = [
+        ["without records", {}],
+        ["with null for records", { Records: null }],
+        ["with a text for records", { Records: launch }],
+        ["with a record that is null", { Records: [null] }],
+        ["with a record that is a text", { Records: [launch] }],
+        ["with a record without a body", { Records: [{}] }],
+        ["that is null", null],
+        ["that is undefined", undefined],
+        ["that is an event itself", samples.scheduled],
+        ["that is a list", [samples.scheduled]],
+    ];
+    for (const [what, batch] of batches) {
+        rule(`${what} warns, and reads nothing`, async (invoke) => {
+            const after = await invoke(batch, "launch-successful");
+            expect(after.lines.map(({ level }) => level)).to.deep.equal(["warn"]);
+            expect(after.reports).to.deep.equal([]);
+            expect(after.region.calls).to.deep.equal([]);
+            expect(after.region.leaders(shop, tagKey)).to.deep.equal([]);
+        });
+    }
+
+    rule("with no records reads nothing", async (invoke) => {
+        const { region, reports } = await invoke({ Records: [] }, "launch-successful");
+        expect(reports).to.deep.equal([]);
+        expect(region.calls).to.deep.equal([]);
+        expect(region.leaders(shop, tagKey)).to.deep.equal([]);
+    });
+});

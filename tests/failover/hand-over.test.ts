@@ -1,0 +1,562 @@
+// The pause between demotion and promotion: a live leader has time to see that it no longer leads.
+import { expect } from "chai";
+import { awsError, type Fault } from "../simulator/aws/region";
+import { type Change, noteChanges, writesIn } from "../simulator/changes";
+import { type Program, runProgram } from "../simulator/stack/program";
+import { wiringOf } from "../simulator/stack/registered";
+import { inWorld, type World } from "../simulator/world";
+
+const tagKey = "app:isLeader";
+const sinceKey = `${tagKey}:since`;
+const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
+const shop = "awseb-shop";
+const seconds = 1000;
+const minute = 60 * seconds;
+const pause = 10 * seconds;
+const promptly = 1 * seconds; // from what happened to its event's election
+const handoverSeconds = String(pause / seconds);
+
+/** A world with one group, led by its oldest member since five o'clock. */
+interface Shop extends World {
+    leader: string;
+    others: string[];
+    changes: Change[];
+}
+
+describe("A hand-over with a pause", function () {
+    this.timeout(30_000);
+
+    let program: Program;
+    /** Whom the election promotes when the leader of a shop of three can't go on: the same in every such world. */
+    let successor: string;
+    before(async () => {
+        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey, handoverSeconds } });
+        await inShop(3, async ({ region, fleet, timeline, leader }) => {
+            fleet.stop(leader);
+            await timeline.pass(pause + 2 * promptly);
+            [successor] = region.leaders(shop, tagKey);
+        });
+    });
+
+    /** A world in which no group ever has two live leaders, and all changes of leaders are noted. */
+    function inWatchedWorld(act: (world: World & { changes: Change[] }) => Promise<void>): Promise<void> {
+        return inWorld(program, async (world) => {
+            const breaches = watch(world);
+            await act({ ...world, changes: noteChanges(world, tagKey) });
+            expect(breaches, "moments with two leaders").to.deep.equal([]);
+        });
+    }
+
+    function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
+        return inWatchedWorld(async (world) => {
+            const leader = addGroup(world, shop, size);
+            await world.stack.settle();
+            world.changes.length = 0;
+            await act({ ...world, leader, others: world.fleet.members(shop).slice(1) });
+        });
+    }
+
+    describe("lies between demoting and promoting, when the old leader", () => {
+        const cases: Record<string, (world: Shop) => void> = {
+            "is stopped": ({ fleet, leader }) => fleet.stop(leader),
+            "gets a Spot warning": ({ fleet, leader }) => fleet.warn(leader),
+            "waits for its termination at a lifecycle hook": ({ fleet }) => void fleet.scale(shop, 2, { hook: true }),
+            "becomes unhealthy": (world) => {
+                world.region.setMember(world.leader, { healthStatus: "Unhealthy" });
+                world.stack.sweep();
+            },
+            "goes to Standby": (world) => {
+                world.fleet.enterStandby(world.leader);
+                world.stack.sweep();
+            },
+            "is detached": ({ fleet, leader }) => fleet.detach(leader),
+        };
+        for (const [what, lose] of Object.entries(cases)) {
+            it(what, () =>
+                inShop(3, async (world) => {
+                    const { region, timeline, leader, others, changes } = world;
+                    const start = timeline.now;
+                    lose(world);
+                    await timeline.pass(20 * seconds);
+                    const [successor] = region.leaders(shop, tagKey);
+                    expect(others).to.include(successor);
+                    expect(region.leaders(shop, tagKey)).to.have.length(1);
+                    expect(who(changes)).to.deep.equal([
+                        [leader, false],
+                        [successor, true],
+                    ]);
+                    const [demotion, promotion] = changes;
+                    expect(demotion.at - start, "from the loss to the demotion").to.be.at.most(promptly);
+                    expect(promotion.at - demotion.at, "from demotion to promotion").to.be.within(pause, pause + 100);
+                }),
+            );
+        }
+
+        it("was arriving, and another is in service first", () =>
+            inWatchedWorld(async ({ region, fleet, stack, timeline, changes }) => {
+                fleet.addGroup(shop, 0);
+                const slow = fleet.launch(shop, { hook: true });
+                const fast = fleet.launch(shop);
+                region.setTags(slow, { [tagKey]: "true", [sinceKey]: atFive });
+                await stack.settle();
+                changes.length = 0;
+                await timeline.pass(50 * seconds);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([fast]);
+                expect(who(changes)).to.deep.equal([
+                    [slow, false],
+                    [fast, true],
+                ]);
+                expect(changes[1].at - changes[0].at).to.be.within(pause, pause + 100);
+            }));
+    });
+
+    for (const length of [0, 1, 30]) {
+        it(`takes as long as it is set to: ${length} s`, async () => {
+            const other = await runProgram({
+                config: { asgPrefix: "awseb-", tagKey, handoverSeconds: String(length) },
+            });
+            await inWorld(other, async (world) => {
+                const leader = addGroup(world, shop, 2);
+                await world.stack.settle();
+                const changes = noteChanges(world, tagKey);
+                world.fleet.stop(leader);
+                await world.timeline.pass(40 * seconds);
+                expect(world.region.leaders(shop, tagKey)).to.deep.equal([changes[1].id]);
+                const waited = changes[1].at - changes[0].at;
+                expect(waited).to.be.within(length * seconds, length * seconds + 100);
+            });
+        });
+    }
+
+    describe("is not made", () => {
+        const cases: Record<string, (world: Shop) => void> = {
+            "when the leader crashes": ({ fleet, leader }) => fleet.crash(leader),
+            "when the leader is terminated": ({ fleet }) => void fleet.scale(shop, 2),
+            "when nobody has led": ({ region, leader }) =>
+                region.setTags(leader, { [tagKey]: undefined, [sinceKey]: undefined }),
+        };
+        for (const [what, lose] of Object.entries(cases)) {
+            it(what, () =>
+                inShop(3, async (world) => {
+                    const { region, timeline } = world;
+                    lose(world);
+                    await timeline.pass(promptly);
+                    expect(region.leaders(shop, tagKey)).to.have.length(1);
+                }),
+            );
+        }
+
+        it("when one of two leaders is demoted", () =>
+            inWorld(program, async (world) => {
+                const leader = addGroup(world, shop, 3);
+                const copy = world.fleet.members(shop)[1];
+                world.region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
+                await world.timeline.pass(promptly);
+                expect(world.region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                expect(world.stack.invocations.every(({ start, end }) => end - start < promptly)).to.equal(true);
+            }));
+    });
+
+    describe("in a batch about several groups", () => {
+        const names = ["awseb-1", "awseb-2", "awseb-3"];
+
+        it("is one for all who wait: a call demotes, and ten seconds later a call promotes", () =>
+            inWatchedWorld(async (world) => {
+                const { region, stack, timeline } = world;
+                const leaders = names.map((name) => addGroup(world, name, 2));
+                await stack.settle();
+                for (const id of leaders) {
+                    region.setMember(id, { healthStatus: "Unhealthy" });
+                }
+                const before = region.calls.length;
+                stack.sweep();
+                await timeline.pass(15 * seconds);
+                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+                const writes = writesIn(region.calls.slice(before));
+                expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
+                expect(writes[0].input.Resources).to.have.members(leaders);
+                expect(writes[1].start - writes[0].end).to.be.within(pause, pause + 100);
+            }));
+
+        it("delays nobody who needn't wait", () =>
+            inWatchedWorld(async (world) => {
+                const { region, stack, timeline, changes } = world;
+                const [living, ended, last] = names.map((name) => addGroup(world, name, 2));
+                const copied = world.fleet.members(names[2])[1];
+                await stack.settle();
+                stack.fate = () => [];
+                changes.length = 0;
+                region.setMember(living, { healthStatus: "Unhealthy" });
+                region.setState(ended, "terminated");
+                region.setTags(last, { [tagKey]: undefined, [sinceKey]: undefined });
+                const empty = names.slice(1);
+                stack.sweep();
+                await timeline.pass(promptly);
+                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([0, 1, 1]);
+                await timeline.pass(pause);
+                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+                expect(empty.map((name) => region.leaders(name, tagKey)[0])).to.not.include(ended);
+                expect([last, copied]).to.include(region.leaders(names[2], tagKey)[0]);
+            }));
+
+        it("is not made longer or shorter by what fails in another group", () =>
+            inWatchedWorld(async (world) => {
+                const { region, stack, timeline } = world;
+                const [fine, refused] = names.map((name) => addGroup(world, name, 2));
+                await stack.settle();
+                stack.fate = () => [];
+                for (const id of [fine, refused]) {
+                    region.setMember(id, { healthStatus: "Unhealthy" });
+                }
+                const denied = Object.assign(new Error("no"), {
+                    name: "UnauthorizedOperation",
+                    $metadata: { httpStatusCode: 403 },
+                });
+                region.fault = ({ action, input }) =>
+                    action === "ec2:DeleteTags" && input.Resources.includes(refused) ? { error: denied } : undefined;
+                const changes = noteChanges(world, tagKey);
+                stack.sweep();
+                await timeline.pass(15 * seconds);
+                expect(region.leaders(names[0], tagKey)).to.have.length(1).and.to.not.include(fine);
+                expect(region.leaders(names[1], tagKey)).to.deep.equal([refused]);
+                expect(changes.map(({ id }) => id)).to.not.include(refused);
+                expect(changes[1].at - changes[0].at).to.be.within(pause, pause + 100);
+            }));
+
+        it("holds up the elections of later batches until it is over", () =>
+            inWatchedWorld(async (world) => {
+                const { region, fleet, stack, timeline } = world;
+                const [living, later] = names.map((name) => addGroup(world, name, 2));
+                await stack.settle();
+                fleet.stop(living);
+                await timeline.pass(promptly);
+                fleet.crash(later);
+                await timeline.pass(8 * seconds);
+                expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
+                await timeline.pass(3 * seconds);
+                expect(names.slice(0, 2).map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1]);
+            }));
+    });
+
+    for (const [length, timeout] of [
+        [0, 10],
+        [10, 20],
+        [30, 40],
+    ]) {
+        it(`of ${length} s lets the function run for ${timeout} s, and hides its batch six times as long`, async () => {
+            const other = await runProgram({ config: { handoverSeconds: String(length) } });
+            const { functionTimeoutSeconds, queue } = wiringOf(other);
+            expect(functionTimeoutSeconds).to.equal(timeout);
+            expect(queue.visibilityTimeoutSeconds).to.equal(6 * timeout);
+            expect(queue.messageRetentionSeconds, "the batch is still there").to.be.above(6 * timeout);
+        });
+    }
+
+    describe("during which the election dies", () => {
+        interface Death {
+            when: string;
+            /** Arranges the death, and lets time pass until it has happened. */
+            die: (world: Shop) => Promise<void>;
+            /** Nobody was promoted before. */
+            leaderless: boolean;
+        }
+        const deaths: Death[] = [
+            {
+                when: "when the old leader is demoted, and nobody hears of it",
+                die: async ({ region, timeline }) => {
+                    region.fault = once("ec2:DeleteTags", { dies: true, afterEffect: true });
+                    await timeline.pass(promptly);
+                },
+                leaderless: true,
+            },
+            {
+                when: "half-way",
+                die: async ({ stack, timeline }) => {
+                    await timeline.pass(pause / 2);
+                    stack.loseContainer();
+                },
+                leaderless: true,
+            },
+            {
+                when: "when the successor is about to be tagged",
+                die: async ({ region, timeline }) => {
+                    region.fault = once("ec2:CreateTags", { dies: true });
+                    await timeline.pass(pause + promptly);
+                },
+                leaderless: true,
+            },
+            {
+                when: "when the successor is tagged, and nobody hears of it",
+                die: async ({ region, timeline }) => {
+                    region.fault = once("ec2:CreateTags", { dies: true, afterEffect: true });
+                    await timeline.pass(pause + promptly);
+                },
+                leaderless: false,
+            },
+        ];
+        for (const { when, die, leaderless } of deaths) {
+            for (const sweeping of [false, true]) {
+                it(`${when}: none follows before the pause is over${sweeping ? ", sweeps neither" : ""}`, () =>
+                    inShop(3, async (world) => {
+                        const { region, fleet, stack, timeline, leader, others, changes } = world;
+                        stack.sweeping = sweeping;
+                        const before = stack.invocations.length;
+                        fleet.stop(leader);
+                        await die(world);
+                        const [successor] = region.leaders(shop, tagKey);
+                        expect(successor === undefined).to.equal(leaderless);
+                        await timeline.pass(2 * minute);
+                        expectOneLeader(world, others);
+                        expect(stack.invocations[before].error, "why the batch came back").to.be.an("error");
+
+                        const [demotion, promotion] = changes;
+                        expect(who(changes)).to.deep.equal([
+                            [leader, false],
+                            [region.leaders(shop, tagKey)[0], true],
+                        ]);
+                        expect(promotion.at - demotion.at).to.be.at.least(pause);
+                        expect(stack.invocations[before + 1].start - demotion.at).to.be.at.least(pause);
+                        await timeline.pass(5 * minute);
+                        expect(region.leaders(shop, tagKey)).to.deep.equal([promotion.id]);
+                    }));
+            }
+        }
+    });
+
+    describe("while", () => {
+        it("the successor ends: another member leads soon after", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, stack, timeline, leader, others } = world;
+                expect(others).to.include(successor);
+                fleet.stop(leader);
+                await timeline.pass(pause / 2);
+                fleet.crash(successor);
+                await timeline.pass(pause / 2 + 2 * promptly);
+                await stack.settle();
+                expectOneLeader(
+                    world,
+                    others.filter((id) => id !== successor),
+                );
+                expect(region.state(successor)).to.not.equal("running");
+            }));
+
+        it("an operator tags the old leader again: one leads in the end", () =>
+            inWorld(program, async (world) => {
+                const { region, timeline, stack, fleet } = world;
+                const leader = addGroup(world, shop, 3);
+                await stack.settle();
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(pause / 2);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([]);
+                region.setMember(leader, { healthStatus: "Healthy" });
+                region.setTags(leader, { [tagKey]: "true", [sinceKey]: new Date(timeline.now).toISOString() });
+                await timeline.pass(pause);
+                await stack.settle();
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                expect(fleet.members(shop)).to.have.length(3);
+            }));
+
+        it("EC2's reads lag: nobody is elected again when the hand-over's own tag events come", () =>
+            inShop(3, async (world) => {
+                const { region, stack, timeline, leader, others, changes } = world;
+                await timeline.pass(minute);
+                region.lag = () => 15 * seconds;
+                const before = stack.invocations.length;
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(pause + 2 * promptly);
+                await stack.settle();
+                expectOneLeader(world, others);
+                expect(stack.invocations.length - before, "the election and its echoes").to.be.at.least(3);
+                stack.sweep();
+                await timeline.pass(10 * seconds);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
+                expect(who(changes)).to.deep.equal([
+                    [leader, false],
+                    [successor, true],
+                ]);
+            }));
+
+        it("EC2's reads lag, and an older event says that the successor has no tag: it goes on leading", () =>
+            inShop(3, async (world) => {
+                const { region, stack, timeline, leader } = world;
+                await timeline.pass(minute);
+                region.lag = () => 15 * seconds;
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(pause / 2);
+                // Somebody tries a tag on it and takes it off again.
+                region.setTags(successor, { [tagKey]: "false" });
+                region.setTags(successor, { [tagKey]: undefined });
+                await timeline.pass(pause);
+                await stack.settle();
+                const promotions = region.calls.filter(({ action }) => action === "ec2:CreateTags");
+                expect(promotions, "promotions").to.have.length(1);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
+            }));
+    });
+
+    describe("is kept by a later election when the demotion", () => {
+        const timeout = awsError("TimeoutError", "socket hang up", 0);
+
+        it("was done, but its answer was lost", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader, others, changes } = world;
+                region.fault = once("ec2:DeleteTags", { error: timeout, afterEffect: true });
+                fleet.stop(leader);
+                await timeline.pass(pause + 3 * promptly);
+                expectOneLeader(world, others);
+                const [demotion, promotion] = changes;
+                expect(who(changes)).to.deep.equal([
+                    [leader, false],
+                    [region.leaders(shop, tagKey)[0], true],
+                ]);
+                expect(promotion.at - demotion.at, "from demotion to promotion").to.be.at.least(pause);
+            }));
+
+        it("was not done, unless the leader has ended in the meantime", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, stack, timeline, leader, others } = world;
+                stack.fate = () => [];
+                region.fault = once("ec2:DeleteTags", { error: timeout });
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(promptly);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                fleet.crash(leader);
+                stack.sweep();
+                await timeline.pass(promptly);
+                expectOneLeader(world, others);
+            }));
+
+        it("was followed by a promotion that failed: it is not kept twice", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader, others, changes } = world;
+                region.fault = once("ec2:CreateTags", { error: timeout });
+                fleet.stop(leader);
+                await timeline.pass(pause + 3 * promptly);
+                expectOneLeader(world, others);
+                expect(changes[1].at - changes[0].at, "from demotion to promotion").to.be.within(
+                    pause,
+                    pause + promptly,
+                );
+            }));
+
+        it("was followed by a promotion: it is over with that", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader } = world;
+                fleet.stop(leader);
+                await timeline.pass(pause + promptly);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
+                fleet.crash(successor);
+                await timeline.pass(promptly);
+                expectOneLeader(
+                    world,
+                    fleet.members(shop).filter((id) => id !== leader && id !== successor),
+                );
+            }));
+    });
+
+    describe("is not begun when too little time is left for it", () => {
+        it("the leader stays, and the next election hands over", () =>
+            inShop(2, async (world) => {
+                const { region, fleet, stack, timeline, leader, others } = world;
+                stack.fate = () => [];
+                fleet.stop(leader);
+                region.latency = 3300;
+                stack.sweep();
+                await timeline.pass(20 * seconds);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                expect(writesIn(region.calls)).to.deep.equal([]);
+                const [report] = stack.invocations.at(-1)?.reports ?? [];
+                expect(report).to.include({ group: shop, outcome: "failed", leader });
+                expect(report.reason).to.match(/ms are too few to demote and promote/);
+
+                region.latency = 20;
+                stack.sweep();
+                await timeline.pass(15 * seconds);
+                expectOneLeader(world, others);
+            }));
+
+        it("groups that need no pause get their leaders all the same", () =>
+            inWatchedWorld(async (world) => {
+                const { region, stack, timeline } = world;
+                const living = addGroup(world, "awseb-1", 2);
+                const ended = addGroup(world, "awseb-2", 2);
+                const [stays, copy] = [addGroup(world, "awseb-3", 2), world.fleet.members("awseb-3")[1]];
+                await stack.settle();
+                stack.fate = () => [];
+                region.setMember(living, { healthStatus: "Unhealthy" });
+                region.setState(ended, "terminated");
+                region.latency = 3300;
+                stack.sweep();
+                await timeline.pass(20 * seconds);
+                expect(region.leaders("awseb-1", tagKey)).to.deep.equal([living]);
+                expect(region.leaders("awseb-2", tagKey)).to.have.length(1).and.to.not.include(ended);
+                expect(region.leaders("awseb-3", tagKey)).to.deep.equal([stays]);
+                expect(region.tags(copy)).to.not.have.property(tagKey);
+            }));
+    });
+
+    it("of no seconds is none: the function's text and an election's calls are as without the setting", async () => {
+        const [off, zero] = [
+            await runProgram({ config: { asgPrefix: "awseb-", tagKey } }),
+            await runProgram({ config: { asgPrefix: "awseb-", tagKey, handoverSeconds: "0" } }),
+        ];
+        expect(zero.functionText).to.equal(off.functionText);
+        await inWorld(zero, async (world) => {
+            const leader = addGroup(world, shop, 2);
+            await world.stack.settle();
+            const before = world.region.calls.length;
+            world.fleet.stop(leader);
+            await world.timeline.pass(promptly);
+            expect(world.region.leaders(shop, tagKey)).to.deep.equal(world.fleet.members(shop).slice(1));
+            const writes = writesIn(world.region.calls.slice(before));
+            expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
+        });
+    });
+});
+
+/** A group led by its oldest member, whose id it gives. */
+function addGroup({ region, fleet }: World, name: string, size: number): string {
+    const [leader] = fleet.addGroup(name, size);
+    region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
+    return leader;
+}
+
+const who = (changes: Change[]): [string, boolean][] => changes.map(({ id, leads }) => [id, leads]);
+
+/** Notes every moment with two live leaders in a group. */
+function watch({ region, timeline }: World): string[] {
+    const breaches: string[] = [];
+    region.onChange.push(() => {
+        for (const name of region.groups.keys()) {
+            const leaders = region.leaders(name, tagKey);
+            if (leaders.length > 1) {
+                breaches.push(`${new Date(timeline.now).toISOString()} ${name}: ${leaders.join(" and ")}`);
+            }
+        }
+    });
+    return breaches;
+}
+
+/** The only leader of the shop, one of those who may lead, and alive. */
+function expectOneLeader({ region }: World, mayLead: string[]): string[] {
+    const leaders = region.leaders(shop, tagKey);
+    expect(leaders, "live leaders").to.have.length(1);
+    expect(mayLead, "who may lead").to.include(leaders[0]);
+    return leaders;
+}
+
+/** The first call of an action goes wrong, no later one. */
+function once(action: string, fault: Fault): World["region"]["fault"] {
+    let happened = false;
+    return (call) => {
+        if (call.action !== action || happened) {
+            return undefined;
+        }
+        happened = true;
+        return fault;
+    };
+}

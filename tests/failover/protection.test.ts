@@ -1,0 +1,584 @@
+// Leaders are protected from scaling in, nobody else's protection is touched, and no election depends on it.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { invoke, pointSdkAt } from "../simulator/aws/endpoint";
+import { type BusEvent, scalingEvent, sweepEvent } from "../simulator/aws/events";
+import { allows, permitsOf, type Request, rolePolicyOf } from "../simulator/aws/iam";
+import { awsError, type Call } from "../simulator/aws/region";
+import { metricLinesIn, noteChanges } from "../simulator/changes";
+import { startContainer } from "../simulator/stack/packaged";
+import { accountId, type Program, runProgram } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+const tagKey = "app:isLeader";
+const sinceKey = `${tagKey}:since`;
+const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
+const shop = "awseb-shop";
+const seconds = 1000;
+const minute = 60 * seconds;
+const setProtection = "autoscaling:SetInstanceProtection";
+const partition = "aws";
+const region = "us-east-1";
+const uuid = "930d940e-891e-4781-a11a-7b0acd480f03"; // of every group here
+
+const denied = awsError("AccessDenied", "not authorized to perform: autoscaling:SetInstanceProtection", 403);
+const refused = awsError("ValidationError", "The instance is not in InService or EnteringStandby or Standby.");
+
+/** A world with one group, led by its oldest member since five o'clock, protected from scaling in. */
+interface Shop extends World {
+    leader: string;
+    others: string[];
+}
+
+describe("A protected leader", function () {
+    this.timeout(30_000);
+
+    let program: Program;
+    before(async () => {
+        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey, protectLeader: "true" } });
+    });
+
+    /** A world in which every call is one that the program's policy allows. */
+    function inAllowedWorld(act: (world: World) => Promise<void>, of = program): Promise<void> {
+        return inWorld(of, async (world) => {
+            const forbidden: string[] = [];
+            const permits = permitsOf(of, world.region, { partition, region, accountId });
+            world.region.permits = (call) => {
+                if (permits(call)) {
+                    return true;
+                }
+                forbidden.push(call.action);
+                return false;
+            };
+            await act(world);
+            expect(forbidden, "calls that the policy does not allow").to.deep.equal([]);
+        });
+    }
+
+    function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
+        return inAllowedWorld(async (world) => {
+            const [leader, ...others] = world.fleet.addGroup(shop, size);
+            world.region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
+            world.region.setMember(leader, { protected: true });
+            await world.stack.settle();
+            await act({ ...world, leader, others });
+        });
+    }
+
+    describe("is", () => {
+        for (const way of ["a sweep", "an event"]) {
+            it(`whoever is promoted, at once (${way})`, () =>
+                inAllowedWorld(async (world) => {
+                    const { fleet, stack } = world;
+                    fleet.addGroup(shop, 3);
+                    if (way === "a sweep") {
+                        stack.sweep();
+                    } else {
+                        stack.hear(eventOf(world, "launch-successful", shop, fleet.members(shop)[0]));
+                    }
+                    await stack.settle();
+                    expect(leadersOf(world)).to.have.length(1);
+                    expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+                }));
+        }
+
+        it("the leader of every group of the prefix, and of no other", () =>
+            inAllowedWorld(async (world) => {
+                const { fleet, stack } = world;
+                const names = Array.from({ length: 120 }, (_, number) => `awseb-${number}`);
+                for (const name of [...names, "other-group"]) {
+                    fleet.addGroup(name, 2);
+                }
+                stack.sweep();
+                await stack.settle();
+                for (const name of names) {
+                    expect(leadersOf(world, name)).to.have.length(1);
+                    expect(protectedIn(world, name)).to.deep.equal(leadersOf(world, name));
+                }
+                expect(protectedIn(world, "other-group")).to.deep.equal([]);
+            }));
+
+        it("the successor, and the old leader loses it", () =>
+            inShop(3, async (world) => {
+                const { region, stack, leader, others } = world;
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await stack.settle();
+                expect(others).to.include(leadersOf(world)[0]);
+                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+            }));
+
+        it("the successor that an operator chose, after the next sweep, and the old leader loses it at once", () =>
+            inShop(3, async (world) => {
+                const { region, stack, timeline, others } = world;
+                const [heir] = others;
+                region.setTags(heir, { [tagKey]: "true", [sinceKey]: new Date(timeline.now).toISOString() });
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal([heir]);
+                expect(protectedIn(world)).to.deep.equal([]);
+                stack.sweep();
+                await stack.settle();
+                expect(protectedIn(world)).to.deep.equal([heir]);
+            }));
+
+        it("not a second leader: it loses what it has", () =>
+            inShop(3, async (world) => {
+                const { region, stack, leader, others } = world;
+                region.setMember(others[0], { protected: true });
+                region.setTags(others[0], { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal([leader]);
+                expect(protectedIn(world)).to.deep.equal([leader]);
+            }));
+
+        it("not a leader that goes to Standby and comes back without leading", () =>
+            inShop(3, async (world) => {
+                const { fleet, region, stack, timeline, leader, others } = world;
+                fleet.enterStandby(leader);
+                await timeline.pass(2 * seconds);
+                stack.sweep();
+                await stack.settle();
+                expect(others).to.include(leadersOf(world)[0]);
+                fleet.exitStandby(leader);
+                await timeline.pass(2 * minute);
+                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
+                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+            }));
+
+        it("repaired by the sweep if it is lost", () =>
+            inShop(3, async (world) => {
+                const { region, stack, leader } = world;
+                region.setMember(leader, { protected: false });
+                stack.sweep();
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal([leader]);
+                expect(protectedIn(world)).to.deep.equal([leader]);
+            }));
+
+        it("repaired by no event, so that these stay cheap", () =>
+            inShop(3, async (world) => {
+                const { region, stack, leader } = world;
+                region.setMember(leader, { protected: false });
+                stack.hear(eventOf(world, "launch-successful", shop, leader));
+                await stack.settle();
+                expect(protectedIn(world)).to.deep.equal([]);
+                expect(leadersOf(world)).to.deep.equal([leader]);
+            }));
+
+        it("left as it is by a sweep if it is there: no call", () =>
+            inShop(3, async (world) => {
+                const { region, stack, leader } = world;
+                const before = region.calls.length;
+                stack.sweep();
+                await stack.settle();
+                expect(protectedIn(world)).to.deep.equal([leader]);
+                expect(region.calls.slice(before)).to.have.length(2);
+            }));
+
+        it("whoever is promoted with a hand-over's other leaders in one call each way", () =>
+            inAllowedWorld(async (world) => {
+                const { region, fleet, stack } = world;
+                const members = fleet.addGroup(shop, 80);
+                const crowd = members.slice(0, 70);
+                stack.fate = () => [];
+                for (const id of crowd) {
+                    region.setTags(id, { [tagKey]: "true", [sinceKey]: atFive });
+                    region.setMember(id, { protected: true });
+                }
+                stack.sweep();
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal([members[0]]);
+                expect(protectedIn(world)).to.deep.equal([members[0]]);
+                expect(protections(region.calls)).to.have.length(2);
+            }));
+    });
+
+    it("and whoever somebody else protects keep what they have", () =>
+        inShop(4, async (world) => {
+            const { region, fleet, stack, timeline, leader, others } = world;
+            const [theirs, ...free] = others;
+            region.setMember(theirs, { protected: true });
+            region.setMember(theirs, { healthStatus: "Unhealthy" }); // it is never the leader here
+            stack.sweeping = true;
+            fleet.crash(leader);
+            await timeline.pass(2 * minute);
+            const [successor] = leadersOf(world);
+            expect(free).to.include(successor);
+            expect(protectedIn(world).sort()).to.deep.equal([theirs, successor].sort());
+            region.setMember(successor, { healthStatus: "Unhealthy" });
+            await timeline.pass(minute);
+            expect(leadersOf(world)).to.not.include(successor);
+            expect(protectedIn(world).sort()).to.deep.equal([theirs, ...leadersOf(world)].sort());
+        }));
+
+    it("is spared when its group scales in, though it is the oldest", () =>
+        inShop(4, async (world) => {
+            const { fleet, timeline, leader, others } = world;
+            expect(fleet.scale(shop, 2)).to.deep.equal(others.slice(0, 2));
+            await timeline.pass(2 * minute);
+            expect(fleet.members(shop)).to.deep.equal([leader, others[2]]);
+            expect(leadersOf(world)).to.deep.equal([leader]);
+        }));
+
+    it("is spared from its first election on", () =>
+        inAllowedWorld(async (world) => {
+            const { fleet, stack, timeline } = world;
+            fleet.addGroup(shop, 3);
+            stack.sweep();
+            await stack.settle();
+            const [leader] = leadersOf(world);
+            for (const size of [2, 1, 0]) {
+                fleet.scale(shop, size, { first: leader });
+                await timeline.pass(2 * minute);
+            }
+            expect(fleet.members(shop), "the last one, which can't be scaled in").to.deep.equal([leader]);
+            expect(leadersOf(world)).to.deep.equal([leader]);
+        }));
+
+    describe("if it can't be protected", () => {
+        const faults: Record<string, World["region"]["fault"]> = {
+            "it isn't allowed": ({ action }) => (action === setProtection ? { error: denied } : undefined),
+            "Auto Scaling refuses": ({ action }) => (action === setProtection ? { error: refused } : undefined),
+            "Auto Scaling is asked too often": ({ action }) =>
+                action === setProtection ? { error: awsError("Throttling", "Rate exceeded") } : undefined,
+        };
+        for (const [why, fault] of Object.entries(faults)) {
+            it(`because ${why}: it leads all the same, a warning and a metric tell, the next sweep repairs it`, () =>
+                inAllowedWorld(async (world) => {
+                    const { region, fleet, stack, lines } = world;
+                    fleet.addGroup(shop, 3);
+                    region.fault = fault;
+                    stack.sweep();
+                    await stack.settle();
+                    const [leader] = leadersOf(world);
+                    expect(leadersOf(world)).to.have.length(1);
+                    expect(protectedIn(world)).to.deep.equal([]);
+                    expect(stack.invocations.map(({ error }) => error)).to.not.include.members([denied, refused]);
+                    expect(stack.invocations[0].reports).to.have.length(1);
+                    expect(stack.invocations[0].reports[0]).to.include({ outcome: "elected", leader });
+                    const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
+                    expect(warnings).to.have.length(1);
+                    expect(warnings[0].about).to.include(setProtection).and.include(leader).and.include(shop);
+                    expect(metric(world, "FailedProtections")).to.deep.equal([1]);
+                    expect(lines.filter(({ level }) => level === "error")).to.deep.equal([]);
+
+                    region.fault = () => undefined;
+                    stack.sweep();
+                    await stack.settle();
+                    expect(leadersOf(world)).to.deep.equal([leader]);
+                    expect(protectedIn(world)).to.deep.equal([leader]);
+                    expect(metric(world, "FailedProtections"), "nothing failed in the second sweep").to.have.length(1);
+                }));
+        }
+
+        it("in one group, those of the others are", () =>
+            inAllowedWorld(async (world) => {
+                const { region, fleet, stack } = world;
+                const names = ["awseb-1", "awseb-2", "awseb-3"];
+                for (const name of names) {
+                    fleet.addGroup(name, 2);
+                }
+                region.fault = ({ action, input }) =>
+                    action === setProtection && input.AutoScalingGroupName === names[1] ? { error: denied } : undefined;
+                stack.sweep();
+                await stack.settle();
+                expect(names.map((name) => leadersOf(world, name).length)).to.deep.equal([1, 1, 1]);
+                expect(names.map((name) => protectedIn(world, name).length)).to.deep.equal([1, 0, 1]);
+                expect(metric(world, "FailedProtections")).to.deep.equal([1]);
+            }));
+
+        it("nor the old one be left: the hand-over is made, and both are counted", () =>
+            inShop(2, async (world) => {
+                const { region, stack, leader, others } = world;
+                region.fault = faults["it isn't allowed"];
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal(others);
+                const counted = metric(world, "FailedProtections").reduce((sum, count) => sum + count, 0);
+                expect(counted).to.equal(2);
+            }));
+
+        it("and its election dies: the group comes to rest with one protected leader", () =>
+            inAllowedWorld(async (world) => {
+                const { region, fleet, stack, timeline } = world;
+                fleet.addGroup(shop, 3);
+                let happened = false;
+                region.fault = ({ action }) => {
+                    const dies = action === setProtection && !happened;
+                    happened ||= dies;
+                    return dies ? { dies } : undefined;
+                };
+                stack.sweeping = true;
+                await timeline.pass(5 * minute);
+                expect(happened).to.equal(true);
+                expect(leadersOf(world)).to.have.length(1);
+                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+            }));
+
+        it("in what is left of the function's time: the election is reported before that is over", () =>
+            inShop(3, async (world) => {
+                const { region, stack, timeline, leader, others } = world;
+                await timeline.pass(minute);
+                stack.fate = () => [];
+                const before = stack.invocations.length;
+                // Reading, ranking, demoting and promoting take nine of ten seconds.
+                region.latency = 2250;
+                region.setMember(leader, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(12 * seconds);
+                const { error, reports } = stack.invocations[before];
+                expect(error).to.equal(undefined);
+                expect(others).to.include.members(leadersOf(world));
+                expect(reports).to.have.length(1);
+                expect(reports[0]).to.include({ outcome: "elected", leader: leadersOf(world)[0] });
+                expect(metric(world, "FailedProtections")).to.deep.equal([2]);
+
+                region.latency = 20;
+                stack.sweep();
+                await timeline.pass(seconds);
+                expect(protectedIn(world)).to.include.members(leadersOf(world));
+            }));
+
+        it("in time: it is waited for as long as the function can, and the election is reported", async () => {
+            const server = createServer(async (request, response) => {
+                const body = await text(request);
+                const action = new URLSearchParams(body).get("Action") ?? "";
+                if (action !== "SetInstanceProtection") {
+                    response.writeHead(200).end(answers[action] ?? "{}");
+                }
+            });
+            await once(server.listen(0, "127.0.0.1"), "listening");
+            const restore = pointSdkAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+            try {
+                const start = Date.now();
+                const [report] = await invoke(startContainer(program), [JSON.stringify(sweepEvent(start))]);
+                expect(report).to.include({ group: shop, outcome: "elected", leader: "i-1" });
+                expect(Date.now() - start).to.be.within(1000, 3500);
+            } finally {
+                restore();
+                server.close();
+                server.closeAllConnections();
+            }
+        });
+    });
+
+    describe("must be in service:", () => {
+        it("an arriving one is protected by the first sweep that finds it so, and no call is made before", () =>
+            inAllowedWorld(async (world) => {
+                const { region, fleet, stack, timeline } = world;
+                fleet.addGroup(shop, 0);
+                fleet.launch(shop);
+                stack.sweep();
+                await stack.settle();
+                const [leader] = leadersOf(world);
+                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
+                await timeline.pass(10 * seconds);
+                stack.sweep();
+                await stack.settle();
+                expect(protections(region.calls)).to.deep.equal([]);
+
+                await timeline.pass(minute);
+                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
+                expect(protectedIn(world)).to.deep.equal([]);
+                stack.sweep();
+                await stack.settle();
+                expect(leadersOf(world)).to.deep.equal([leader]);
+                expect(protectedIn(world)).to.deep.equal([leader]);
+                expect(metric(world, "FailedProtections")).to.deep.equal([]);
+            }));
+
+        it("one that is terminated or detached is not tried", () =>
+            inShop(3, async (world) => {
+                const { region, fleet, timeline, leader, others } = world;
+                fleet.terminate(leader);
+                await timeline.pass(2 * minute);
+                const [successor] = leadersOf(world);
+                expect(others).to.include(successor);
+                fleet.detach(successor);
+                await timeline.pass(2 * minute);
+                expect(leadersOf(world)).to.have.length(1).and.to.not.include(successor);
+                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+                expect(protections(region.calls).map(({ input }) => input.InstanceIds)).to.deep.equal([
+                    [successor],
+                    leadersOf(world),
+                ]);
+                expect(metric(world, "FailedProtections")).to.deep.equal([]);
+            }));
+    });
+
+    describe("needs a permission", () => {
+        const arn = (name: string, place = `${region}:${accountId}`) =>
+            `arn:${partition}:autoscaling:${place}:autoScalingGroup:${uuid}:autoScalingGroupName/${name}`;
+        const set = (resource: string): Request => ({ action: setProtection, resource, context: {} });
+
+        for (const [what, name] of Object.entries({
+            "a group of the prefix": "awseb-e-abc-stack-AWSEBAutoScalingGroup-1ABC",
+            "a group that is called like the prefix": "awseb-",
+            "a group with a slash in its name": "awseb-a/b",
+        })) {
+            it(`that allows it for ${what}`, () => {
+                expect(allows(rolePolicyOf(program), set(arn(name)))).to.equal(true);
+            });
+        }
+
+        for (const [what, resource] of Object.entries({
+            "a foreign group": arn("other"),
+            "a group that has the prefix inside": arn("my-awseb-shop"),
+            "a group that has the prefix after a slash": arn("my/awseb-shop"),
+            "a group in another region": arn("awseb-shop", `eu-west-1:${accountId}`),
+            "a group in another account": arn("awseb-shop", `${region}:999999999999`),
+            everything: "*",
+        })) {
+            it(`that does not allow it for ${what}`, () => {
+                expect(allows(rolePolicyOf(program), set(resource))).to.equal(false);
+            });
+        }
+
+        it("of its own: nothing else changes in the policy", async () => {
+            const off = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+            const [wide, narrow] = [program, off].map((one) => rolePolicyOf(one).Statement);
+            const added = wide.filter(({ Action }) => [Action].flat().includes(setProtection));
+            expect(added).to.have.length(1);
+            expect([added[0].Action].flat()).to.deep.equal([setProtection]);
+            expect(wide.filter((statement) => !added.includes(statement))).to.deep.equal(narrow);
+        });
+    });
+
+    describe("is none if the setting is off:", () => {
+        let off: Program;
+        before(async () => {
+            off = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+        });
+
+        it("no call is made, and whatever protection there is stays", () =>
+            inAllowedWorld(async (world) => {
+                const { region, fleet, stack } = world;
+                const [leader, theirs] = fleet.addGroup(shop, 3);
+                region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
+                region.setMember(leader, { protected: true, healthStatus: "Unhealthy" });
+                region.setMember(theirs, { protected: true });
+                stack.sweep();
+                await stack.settle();
+                expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
+                expect(protectedIn(world)).to.deep.equal([leader, theirs]);
+                expect(protections(region.calls)).to.deep.equal([]);
+            }, off));
+
+        it("the policy lacks the action", () => {
+            const actions = rolePolicyOf(off).Statement.flatMap(({ Action }) => Action);
+            expect(actions).to.include("ec2:CreateTags").and.to.not.include(setProtection);
+            expect(JSON.stringify(rolePolicyOf(off))).to.not.include("autoScalingGroupName/");
+        });
+    });
+
+    it("of an electorate hands over with a pause: all three settings, through an immutable update", async () => {
+        const electorateTag = "elasticbeanstalk:environment-name";
+        const all = await runProgram({
+            config: { asgPrefix: "awseb-", tagKey, protectLeader: "true", handoverSeconds: "10", electorateTag },
+        });
+        await inAllowedWorld(async (world) => {
+            const { region, fleet, stack, timeline } = world;
+            const [first, second] = ["awseb-e-1", "awseb-e-2"];
+            const inBoth = (read: (world: World, group: string) => string[]) => [
+                ...read(world, first),
+                ...read(world, second),
+            ];
+            let most = 0;
+            region.onChange.push(() => {
+                most = Math.max(most, inBoth(leadersOf).length);
+            });
+            stack.sweeping = true;
+            const old = fleet.addGroup(first, 3, { [electorateTag]: "shop" });
+            await timeline.pass(2 * minute);
+            const [leader] = inBoth(leadersOf);
+            expect(old).to.include(leader);
+            expect(inBoth(protectedIn)).to.deep.equal([leader]);
+
+            // The second group appears, and its members are in service; the leader stays where it is.
+            fleet.addGroup(second, 0, { [electorateTag]: "shop" });
+            fleet.scale(second, 2);
+            await timeline.pass(2 * minute);
+            const added = fleet.members(second);
+            expect(inBoth(leadersOf)).to.deep.equal([leader]);
+            expect(inBoth(protectedIn)).to.deep.equal([leader]);
+
+            // It is warned: a member of either group takes over after the pause, and its protection with it.
+            const changes = noteChanges(world, tagKey);
+            fleet.warn(leader);
+            await timeline.pass(15 * seconds);
+            const [successor] = inBoth(leadersOf);
+            expect(successor).to.not.equal(leader);
+            expect(changes.map(({ id, leads }) => [id, leads])).to.deep.equal([
+                [leader, false],
+                [successor, true],
+            ]);
+            expect(changes[1].at - changes[0].at).to.be.within(10 * seconds, 10 * seconds + 100);
+            expect(inBoth(protectedIn)).to.deep.equal([successor]);
+
+            // The added members move into the first group, and the second is deleted.
+            for (const id of added) {
+                fleet.detach(id);
+                await timeline.pass(100);
+                fleet.attach(id, first);
+                await timeline.pass(20 * seconds);
+            }
+            region.groups.delete(second);
+            await timeline.pass(5 * minute);
+            expect(fleet.members(first)).to.include.members(added);
+            expect(inBoth(leadersOf)).to.have.length(1);
+            expect(inBoth(protectedIn)).to.deep.equal(inBoth(leadersOf));
+
+            // The group shrinks around its leader.
+            const [last] = inBoth(leadersOf);
+            fleet.scale(first, 1, { first: last });
+            await timeline.pass(5 * minute);
+            expect(fleet.members(first)).to.deep.equal([last]);
+            expect(inBoth(leadersOf)).to.deep.equal([last]);
+            expect(most, "live leaders at any moment").to.equal(1);
+            expect(metric(world, "FailedProtections")).to.deep.equal([]);
+        }, all);
+    });
+});
+
+/** What AWS says of a group with one member, over HTTP. */
+const member =
+    "<InstanceId>i-1</InstanceId><LifecycleState>InService</LifecycleState><HealthStatus>Healthy</HealthStatus>";
+const group = `<AutoScalingGroupName>${shop}</AutoScalingGroupName><Instances><member>${member}</member></Instances>`;
+const instance = "<instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>";
+const within = (text: string, ...elements: string[]) =>
+    elements.reduceRight((inner, element) => `<${element}>${inner}</${element}>`, text);
+const answers: Record<string, string> = {
+    DescribeAutoScalingGroups: within(
+        group,
+        "DescribeAutoScalingGroupsResponse",
+        "DescribeAutoScalingGroupsResult",
+        "AutoScalingGroups",
+        "member",
+    ),
+    DescribeInstances: within(instance, "DescribeInstancesResponse", "reservationSet", "item", "instancesSet", "item"),
+    DescribeInstanceStatus: "<DescribeInstanceStatusResponse/>",
+    CreateTags: "<CreateTagsResponse><return>true</return></CreateTagsResponse>",
+};
+
+const leadersOf = ({ region }: World, group = shop): string[] => region.leaders(group, tagKey);
+
+/** Members of a group that scaling in spares. */
+function protectedIn({ region }: World, group = shop): string[] {
+    const members = region.groups.get(group)?.members ?? [];
+    return members.filter((member) => member.protected).map(({ id }) => id);
+}
+
+const protections = (calls: Call[]): Call[] => calls.filter(({ action }) => action === setProtection);
+
+function eventOf({ timeline }: World, sample: string, group: string, id: string): BusEvent {
+    return scalingEvent(sample, timeline.now, group, id);
+}
+
+/** The values of a metric, in the order in which they were written. */
+function metric(world: World, name: string): number[] {
+    return metricLinesIn(world).flatMap((line) => (name in line ? [line[name] as number] : []));
+}

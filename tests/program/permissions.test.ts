@@ -1,0 +1,301 @@
+// What IAM makes of the policies that the program registers: what they allow, and that they allow nothing else.
+import { expect } from "chai";
+import type { Place } from "../../election/stack/permissions";
+import { allows, type Request, requestsOf, type Statement } from "../simulator/aws/iam";
+import { accountId, runProgram } from "../simulator/stack/program";
+
+const tagKey = "app:isLeader";
+const sinceKey = "app:isLeader:since";
+const ours = [tagKey, sinceKey];
+const groupTag = "aws:ResourceTag/aws:autoscaling:groupName";
+
+type Policy = Parameters<typeof allows>[0];
+
+const places: Place[] = [
+    { partition: "aws", region: "us-east-1", accountId },
+    { partition: "aws-cn", region: "cn-north-1", accountId },
+    { partition: "aws-us-gov", region: "us-gov-west-1", accountId },
+];
+for (const place of places) {
+    describe(`In the partition ${place.partition}`, () => {
+        let role: Policy;
+        let queue: Policy;
+        before(async function () {
+            this.timeout(20000);
+            const { partition, region } = place;
+            const { resources } = await runProgram({ config: { asgPrefix: "awseb-", tagKey }, partition, region });
+            const policyOf = (wanted: string) =>
+                JSON.parse(resources.find(({ type }) => type === wanted)?.inputs.policy);
+            role = policyOf("aws:iam/rolePolicy:RolePolicy");
+            queue = policyOf("aws:sqs/queuePolicy:QueuePolicy");
+        });
+
+        const arn = (service: string, rest: string) =>
+            `arn:${place.partition}:${service}:${place.region}:${accountId}:${rest}`;
+        const call = (action: string, resource = "*"): Request[] => [{ action, resource, context: {} }];
+        const tagging =
+            (action: "ec2:CreateTags" | "ec2:DeleteTags") =>
+            (groups: (string | undefined)[], keys: string[], elsewhere: Partial<Place> = {}) => {
+                const ids = groups.map((_, number) => `i-${number}`);
+                const groupOf = (id: string) => groups[ids.indexOf(id)];
+                return requestsOf(action, ids, keys, groupOf, { ...place, ...elsewhere });
+            };
+        const create = tagging("ec2:CreateTags");
+        const remove = tagging("ec2:DeleteTags");
+        const onVolume = (requests: Request[]) =>
+            requests.map((request) => ({ ...request, resource: arn("ec2", "volume/vol-1") }));
+
+        const logStream = (group: string) => arn("logs", `log-group:${group}:log-stream:2026/11/23/[1]abc`);
+        const ourQueue = arn("sqs", "events-1234567.fifo");
+        const ourLogs = logStream("election-1234567");
+
+        describe("the function may", () => {
+            const cases: Record<string, Request[]> = {
+                "promote an instance of our group": create(["awseb-e-shop"], ours),
+                "promote instances of several of our groups at once": create(["awseb-e-shop", "awseb-x"], ours),
+                "promote in a group that is called like the prefix": create(["awseb-"], ours),
+                "demote an instance of our group": remove(["awseb-e-shop"], ours),
+                "take one of the tags off an instance of our group": remove(["awseb-e-shop"], [tagKey]),
+                "take both tags off an instance in no group": remove([undefined], ours),
+                "take tags off strays and members at once": remove([undefined, "awseb-e-shop"], ours),
+                "describe groups": call("autoscaling:DescribeAutoScalingGroups"),
+                "describe the groups' instances": call("autoscaling:DescribeAutoScalingInstances"),
+                "describe instances": call("ec2:DescribeInstances"),
+                "describe the status of instances": call("ec2:DescribeInstanceStatus"),
+                "read metrics": call("cloudwatch:GetMetricData"),
+                "receive from its queue": call("sqs:ReceiveMessage", ourQueue),
+                "delete from its queue": call("sqs:DeleteMessage", ourQueue),
+                "read its queue's attributes": call("sqs:GetQueueAttributes", ourQueue),
+                "open a stream in its log group": call("logs:CreateLogStream", ourLogs),
+                "log to its log group": call("logs:PutLogEvents", ourLogs),
+            };
+            for (const [what, requests] of Object.entries(cases)) {
+                it(what, () => {
+                    expect(requests.map((request) => allows(role, request))).to.not.include(false).and.to.not.be.empty;
+                });
+            }
+            it("do nothing else", () => {
+                const tried = Object.values(cases).flatMap((requests) => requests.map(({ action }) => action));
+                expect(new Set(role.Statement.flatMap(({ Action }) => Action))).to.deep.equal(new Set(tried));
+            });
+        });
+
+        describe("the function may not", () => {
+            const cases: Record<string, Request[]> = {
+                "set another tag beside ours": create(["awseb-e-shop"], [...ours, "Name"]),
+                "set another tag": create(["awseb-e-shop"], ["Name"]),
+                "set our tag in other case": create(["awseb-e-shop"], ["APP:ISLEADER"]),
+                "set a tag whose key begins like ours": create(["awseb-e-shop"], [`${tagKey}:x`]),
+                "take another tag off beside ours": remove(["awseb-e-shop"], [...ours, "Name"]),
+                "take another tag off": remove(["awseb-e-shop"], ["Name"]),
+                "take all tags off": remove(["awseb-e-shop"], []),
+                "promote in a foreign group": create(["other-e-shop"], ours),
+                "promote in a group that has the prefix inside": create(["my-awseb-e-shop"], ours),
+                "promote in a group that has the prefix in capitals": create(["AWSEB-e-shop"], ours),
+                "demote in a foreign group": remove(["other-e-shop"], ours),
+                "demote in a group that has the prefix inside": remove(["my-awseb-e-shop"], ours),
+                "tag an instance in no group": create([undefined], ours),
+                "take another tag off an instance in no group": remove([undefined], ["Name"]),
+                "take another tag beside ours off an instance in no group": remove([undefined], [...ours, "Name"]),
+                "take all tags off an instance in no group": remove([undefined], []),
+                "tag a volume": onVolume(create(["awseb-e-shop"], ours)),
+                "take tags off a volume": onVolume(remove(["awseb-e-shop"], ours)),
+                "take tags off a volume in no group": onVolume(remove([undefined], ours)),
+                "tag in another region": create(["awseb-e-shop"], ours, { region: "eu-west-1" }),
+                "take tags off in another region": remove(["awseb-e-shop", undefined], ours, { region: "eu-west-1" }),
+                "tag in another account": create(["awseb-e-shop"], ours, { accountId: "999999999999" }),
+                "take tags off in another account": remove([undefined], ours, { accountId: "999999999999" }),
+                "tag in another partition": create(["awseb-e-shop"], ours, { partition: "aws-other" }),
+                "terminate an instance": call("ec2:TerminateInstances", arn("ec2", "instance/i-1")),
+                "change a group": call(
+                    "autoscaling:UpdateAutoScalingGroup",
+                    arn("autoscaling", "autoScalingGroup:1-2:autoScalingGroupName/awseb-e-shop"),
+                ),
+                "describe anything else": call("ec2:DescribeVolumes"),
+                "receive from a foreign queue": call("sqs:ReceiveMessage", arn("sqs", "other.fifo")),
+                "delete from a foreign queue": call("sqs:DeleteMessage", arn("sqs", "other.fifo")),
+                "send to its queue": call("sqs:SendMessage", ourQueue),
+                "empty its queue": call("sqs:PurgeQueue", ourQueue),
+                "log to a foreign log group": call("logs:PutLogEvents", logStream("other")),
+                "log to a log group whose name begins like its own": call(
+                    "logs:PutLogEvents",
+                    logStream("election-12345678"),
+                ),
+                "make a log group": call("logs:CreateLogGroup", ourLogs),
+            };
+            for (const [what, requests] of Object.entries(cases)) {
+                it(what, () => {
+                    expect(requests.map((request) => allows(role, request))).to.not.include(true).and.to.not.be.empty;
+                });
+            }
+        });
+
+        describe("into the queue may send", () => {
+            const send = (
+                { source, service = "events.amazonaws.com" }: { source?: string; service?: string },
+                changes: Partial<Request> = {},
+            ): Request => ({
+                action: "sqs:SendMessage",
+                resource: ourQueue,
+                context: { "aws:PrincipalServiceName": service, "aws:SourceArn": source },
+                ...changes,
+            });
+            const ruleArn = (name: string) => arn("events", `rule/${name}`);
+            const scaling = ruleArn("scaling-1234567");
+
+            for (const name of ["scaling", "departures", "tags", "sweep"]) {
+                it(`EventBridge for the rule ${name}`, () => {
+                    expect(allows(queue, send({ source: ruleArn(`${name}-1234567`) }))).to.equal(true);
+                });
+            }
+            const refused: Record<string, Request> = {
+                "EventBridge for a foreign rule": send({ source: ruleArn("other") }),
+                "EventBridge for a rule whose name begins like ours": send({ source: `${scaling}8` }),
+                "EventBridge for another account": send({ source: scaling.replace(accountId, "999999999999") }),
+                "EventBridge for another region": send({ source: scaling.replace(place.region, "eu-west-1") }),
+                "EventBridge for nobody": send({}),
+                "another service for our rule": send({ source: scaling, service: "sns.amazonaws.com" }),
+                "somebody for our rule": send({}, { context: { "aws:SourceArn": scaling } }),
+                "EventBridge into a foreign queue": send({ source: scaling }, { resource: arn("sqs", "other.fifo") }),
+                "EventBridge to receive": send({ source: scaling }, { action: "sqs:ReceiveMessage" }),
+            };
+            for (const [who, request] of Object.entries(refused)) {
+                it(`not ${who}`, () => {
+                    expect(allows(queue, request)).to.equal(false);
+                });
+            }
+        });
+    });
+}
+
+describe("As IAM reads a policy, it", () => {
+    const thing = "arn:aws:s:r:1:thing/t";
+    const evaluate = (statement: object, request: Partial<Request> = {}) =>
+        allows(
+            { Statement: [{ Effect: "Allow", Action: "s:Do", Resource: "*", ...statement }] },
+            { action: "s:Do", resource: thing, context: {}, ...request },
+        );
+    const like = (...values: string[]) => ({ Condition: { StringLike: { "aws:ResourceTag/Team": values } } });
+    const team = (value?: string) => ({ context: { "aws:ResourceTag/Team": value } });
+    const subset = { Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": ["x", "y"] } } };
+    const keys = (...values: string[]) => ({ context: { "aws:TagKeys": values } });
+    const absent = (value: string) => ({ Condition: { Null: { "aws:TagKeys": value } } });
+    const from = (...values: string[]) => ({ Condition: { ArnEquals: { "aws:SourceArn": values } } });
+    const source = (value: string) => ({ context: { "aws:SourceArn": value } });
+    const both = { Condition: { ...subset.Condition, ...like("a*").Condition } };
+    const twoKeys = { Condition: { StringLike: { one: "1", two: "2" } } };
+    const events = { Principal: { Service: ["other.amazonaws.com", "events.amazonaws.com"] } };
+    const service = (value: string) => ({ context: { "aws:PrincipalServiceName": value } });
+
+    const allowed: Record<string, [statement: object, request?: Partial<Request>]> = {
+        "an action in any case": [{ Action: "S:DO" }],
+        "an action by wildcards": [{ Action: "s:?*" }],
+        "one of several actions": [{ Action: ["s:Other", "s:Do"] }],
+        "a resource by wildcards": [{ Resource: "arn:aws:s:*:1:thi*/?" }],
+        "a resource whose last part has colons": [{ Resource: "arn:aws:s:r:1:thing/*" }, { resource: `${thing}:a:b` }],
+        "one of several resources": [{ Resource: ["arn:aws:s:r:1:other", thing] }],
+        "a value like the condition's": [like("a-*"), team("a-b")],
+        "a value like one of the condition's": [like("b?", "a-*"), team("b1")],
+        "a condition's key in any case": [like("a"), { context: { "AWS:resourcetag/TEAM": "a" } }],
+        "some of the values": [subset, keys("y")],
+        "all of the values": [subset, keys("y", "x")],
+        "a single value": [subset, { context: { "aws:TagKeys": "x" } }],
+        "ForAllValues without the key": [subset],
+        "a key that must be there": [absent("false"), keys("x")],
+        "no key where none may be": [absent("true")],
+        "a key without values where none may be": [absent("true"), keys()],
+        "a source": [from("arn:aws:e:r:1:rule/b", "arn:aws:e:r:1:rule/a"), source("arn:aws:e:r:1:rule/a")],
+        "a source by wildcards": [from("arn:aws:e:*:1:rule/*"), source("arn:aws:e:r:1:rule/a")],
+        "what meets all conditions": [both, { context: { ...keys("x").context, ...team("a").context } }],
+        "what meets all of an operator's keys": [twoKeys, { context: { one: "1", two: "2" } }],
+        "one of several services": [events, service("events.amazonaws.com")],
+    };
+    for (const [what, [statement, request]] of Object.entries(allowed)) {
+        it(`allows ${what}`, () => {
+            expect(evaluate(statement, request)).to.equal(true);
+        });
+    }
+
+    const refused: Record<string, [statement: object, request?: Partial<Request>]> = {
+        "another action": [{ Action: "s:DoNot" }],
+        "an action of which only a part fits": [{ Action: "s:D" }],
+        "another resource": [{ Resource: "arn:aws:s:r:1:thing/u" }],
+        "a resource in another case": [{ Resource: thing.toUpperCase() }],
+        "a resource where a wildcard would reach over a colon": [{ Resource: "arn:aws:s:r*/t" }],
+        "a resource where a wildcard would match two parts": [
+            { Resource: "arn:aws:s*:1:thing/t:*" },
+            { resource: `${thing}:x:` },
+        ],
+        "a resource where a dot would be a wildcard": [{ Resource: "arn:aws:s:r:1:thing.t" }],
+        "all resources where one is named": [{ Resource: thing }, { resource: "*" }],
+        "a value unlike the condition's": [like("a-*", "b?"), team("xa-b")],
+        "a value in another case": [like("a-*"), team("A-b")],
+        "StringLike without the key": [like("*"), team()],
+        "a value beside those": [subset, keys("x", "z")],
+        "a value of those in another case": [subset, keys("X")],
+        "no key where one must be": [absent("false")],
+        "a key without values where one must be": [absent("false"), keys()],
+        "a key where none may be": [absent("true"), keys("x")],
+        "another source": [from("arn:aws:e:r:1:rule/a"), source("arn:aws:e:r:1:rule/ab")],
+        "no source": [from("arn:aws:e:r:1:rule/*")],
+        "what meets one condition only": [both, { context: { ...keys("z").context, ...team("a").context } }],
+        "what meets one of an operator's keys only": [twoKeys, { context: { one: "1" } }],
+        "another service": [events, service("lambda.amazonaws.com")],
+        "who is no service": [events],
+    };
+    for (const [what, [statement, request]] of Object.entries(refused)) {
+        it(`refuses ${what}`, () => {
+            expect(evaluate(statement, request)).to.equal(false);
+        });
+    }
+
+    it("allows what one of its statements allows, and nothing without any", () => {
+        const statement = (Action: string): Statement => ({ Effect: "Allow", Action, Resource: "*" });
+        const request = { action: "s:Do", resource: thing, context: {} };
+        expect(allows({ Statement: [statement("s:Other"), statement("s:Do")] }, request)).to.equal(true);
+        expect(allows({ Statement: [] }, request)).to.equal(false);
+    });
+
+    const unknown: Record<string, object> = {
+        Deny: { Effect: "Deny" },
+        NotAction: { NotAction: "s:Other" },
+        NotResource: { NotResource: "*" },
+        NotPrincipal: { NotPrincipal: { Service: "events.amazonaws.com" } },
+        principals: { Principal: "*" },
+        AWS: { Principal: { AWS: "*" } },
+        "an Allow with Action": { Action: undefined },
+        StringEquals: { Condition: { StringEquals: { key: "value" } } },
+        StringLikeIfExists: { Condition: { StringLikeIfExists: { key: "value" } } },
+        "ForAnyValue:StringLike": { Condition: { "ForAnyValue:StringLike": { key: "value" } } },
+        variables: { Resource: "arn:aws:s:r:1:thing/$" + "{aws:username}" },
+    };
+    for (const [named, statement] of Object.entries(unknown)) {
+        it(`can't be judged here with ${named}, whatever the request`, () => {
+            expect(() => evaluate(statement, { action: "s:Other" })).to.throw(named);
+        });
+    }
+    it("can't be judged here with several values of a key that has one", () => {
+        const several = { context: { "aws:ResourceTag/Team": ["a", "b"] } };
+        expect(() => evaluate(like("a"), several)).to.throw("StringLike");
+    });
+    it("can't be judged here with other elements than a version and statements", () => {
+        const policy = { Id: "x", Statement: [] };
+        expect(() => allows(policy, { action: "s:Do", resource: thing, context: {} })).to.throw("Id");
+    });
+
+    it("sees a request for each instance whose tags a call writes", () => {
+        const groups: Record<string, string> = { "i-1": "shop" };
+        expect(requestsOf("ec2:DeleteTags", ["i-1", "i-2"], ours, (id) => groups[id], places[1])).to.deep.equal([
+            {
+                action: "ec2:DeleteTags",
+                resource: `arn:aws-cn:ec2:cn-north-1:${accountId}:instance/i-1`,
+                context: { [groupTag]: "shop", "aws:TagKeys": ours },
+            },
+            {
+                action: "ec2:DeleteTags",
+                resource: `arn:aws-cn:ec2:cn-north-1:${accountId}:instance/i-2`,
+                context: { [groupTag]: undefined, "aws:TagKeys": ours },
+            },
+        ]);
+    });
+});

@@ -1,0 +1,524 @@
+// What the program registers, under Pulumi's mocks, and what its rules hear.
+import { deflateRawSync } from "node:zlib";
+import { expect } from "chai";
+import { dashboardBody } from "../../election/stack/monitoring";
+import { type BusEvent, samples } from "../simulator/aws/events";
+import { matches } from "../simulator/aws/patterns";
+import { type Program, type Resource, runProgram } from "../simulator/stack/program";
+
+const place = { partition: "aws", region: "eu-central-1" };
+const asgPrefix = "awseb-";
+const tagKey = "app:isLeader";
+const config = { asgPrefix, tagKey, "aws:region": place.region, sweepMinutes: "1", logRetentionDays: "7" };
+const run = (options: Parameters<typeof runProgram>[0] = {}) =>
+    runProgram({ ...options, config: { ...config, ...options.config } });
+
+// As the mocks make them up.
+const arn = (service: string, name: string) => `arn:aws:${service}:${place.region}:123456789012:${name}`;
+const queueArn = arn("sqs", "events-1234567.fifo");
+const functionArn = arn("lambda", "function:election-1234567");
+const ruleArn = (rule: string) => arn("events", `rule/${rule}-1234567`);
+
+const role = "aws:iam/role:Role::election";
+const rolePolicy = "aws:iam/rolePolicy:RolePolicy::election";
+const logGroup = "aws:cloudwatch/logGroup:LogGroup::election";
+const lambda = "aws:lambda/function:Function::election";
+const queue = "aws:sqs/queue:Queue::events";
+const queuePolicy = "aws:sqs/queuePolicy:QueuePolicy::events";
+const mapping = "aws:lambda/eventSourceMapping:EventSourceMapping::events";
+const rule = (name: string) => `aws:cloudwatch/eventRule:EventRule::${name}`;
+const target = (name: string) => `aws:cloudwatch/eventTarget:EventTarget::${name}`;
+const rules = ["scaling", "departures", "tags", "sweep"];
+const alarm = (name: string) => `aws:cloudwatch/metricAlarm:MetricAlarm::${name}`;
+const alarmNames = ["no-leader", "function-failing", "no-sweep"];
+const query = (name: string) => `aws:cloudwatch/queryDefinition:QueryDefinition::${name}`;
+const queryNames = ["leader-history", "changes-by-cause"];
+const dashboard = "aws:cloudwatch/dashboard:Dashboard::election";
+const alarmTopicArn = "arn:aws:sns:eu-central-1:123456789012:ops";
+
+type Widget = { properties: { region: string } };
+
+const idOf = ({ type, name }: Resource) => `${type}::${name}`;
+
+/** A resource's inputs but for those that have tests of their own. */
+function declared({ inputs }: Resource): object {
+    const { tags, code, assumeRolePolicy, policy, eventPattern, alarmDescription, queryString, ...rest } = inputs;
+    return rest;
+}
+
+describe("The program", function () {
+    this.timeout(20000);
+
+    let program: Program;
+    /** With every option on. */
+    let full: Program;
+    const everything = { alarmTopicArn, dashboard: "true" };
+    before(async () => {
+        program = await run();
+        full = await run({ config: everything });
+    });
+
+    function resource(id: string): Resource {
+        const found = program.resources.filter((one) => idOf(one) === id);
+        expect(found, id).to.have.length(1);
+        return found[0];
+    }
+
+    /** What each resource is, its inputs, and what must be there before. */
+    const resources: [what: string, id: string, inputs: object, after: string[]][] = [
+        ["a role", role, {}, []],
+        ["an inline policy of the role", rolePolicy, { role: "election-id" }, [queue, logGroup, role]],
+        ["a log group that keeps lines as long as is set", logGroup, { retentionInDays: 7 }, []],
+        [
+            "a function that logs in JSON to the log group",
+            lambda,
+            {
+                handler: "__index.handler",
+                role: "arn:aws:iam::123456789012:role/election-1234567",
+                runtime: "nodejs24.x",
+                architectures: ["arm64"],
+                memorySize: 256,
+                timeout: 10,
+                loggingConfig: { logFormat: "JSON", logGroup: "election-1234567", applicationLogLevel: "INFO" },
+            },
+            [logGroup, role],
+        ],
+        [
+            "a FIFO queue that forgets after five minutes",
+            queue,
+            {
+                fifoQueue: true,
+                contentBasedDeduplication: true,
+                visibilityTimeoutSeconds: 60,
+                messageRetentionSeconds: 300,
+            },
+            [],
+        ],
+        [
+            "a policy of the queue",
+            queuePolicy,
+            { queueUrl: `https://sqs.${place.region}.amazonaws.com/123456789012/events-1234567.fifo` },
+            [queue, ...rules.map(rule)],
+        ],
+        [
+            "a mapping from queue to function, not before the role may read the queue",
+            mapping,
+            { eventSourceArn: queueArn, functionName: functionArn, batchSize: 10 },
+            [rolePolicy, queue, lambda],
+        ],
+        ["a rule for events of groups", rule("scaling"), {}, []],
+        ["a rule for departures", rule("departures"), {}, []],
+        ["a rule for changes of tags", rule("tags"), {}, []],
+        ["a rule for the sweep", rule("sweep"), { scheduleExpression: "rate(1 minute)" }, []],
+        ...rules.map((name): [string, string, object, string[]] => [
+            `the queue as the target of ${name}, for whole events in one message group`,
+            target(name),
+            { rule: `${name}-1234567`, arn: queueArn, sqsTarget: { messageGroupId: "election" } },
+            [queue, rule(name)],
+        ]),
+        [
+            "an alarm for three sweeps in a row that found a group vacant or failing",
+            alarm("no-leader"),
+            {
+                metricQueries: [
+                    {
+                        id: "vacant",
+                        metric: {
+                            namespace: "AsgLeaderElection",
+                            metricName: "VacantGroups",
+                            dimensions: { Stack: "asg-leader-election/dev" },
+                            period: 60,
+                            stat: "Minimum",
+                        },
+                    },
+                    {
+                        id: "failed",
+                        metric: {
+                            namespace: "AsgLeaderElection",
+                            metricName: "FailedElections",
+                            dimensions: { Stack: "asg-leader-election/dev" },
+                            period: 60,
+                            stat: "Minimum",
+                        },
+                    },
+                    { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
+                ],
+                comparisonOperator: "GreaterThanOrEqualToThreshold",
+                threshold: 1,
+                evaluationPeriods: 3,
+                treatMissingData: "ignore",
+                alarmActions: [],
+                okActions: [],
+            },
+            [],
+        ],
+        [
+            "an alarm for a function that fails again and again",
+            alarm("function-failing"),
+            {
+                namespace: "AWS/Lambda",
+                metricName: "Errors",
+                dimensions: { FunctionName: "election-1234567" },
+                period: 60,
+                statistic: "Sum",
+                comparisonOperator: "GreaterThanOrEqualToThreshold",
+                threshold: 1,
+                evaluationPeriods: 5,
+                datapointsToAlarm: 3,
+                treatMissingData: "ignore",
+                alarmActions: [],
+                okActions: [],
+            },
+            [lambda],
+        ],
+        [
+            "an alarm for sweeps that stay away",
+            alarm("no-sweep"),
+            {
+                namespace: "AsgLeaderElection",
+                metricName: "Groups",
+                dimensions: { Stack: "asg-leader-election/dev" },
+                period: 60,
+                statistic: "SampleCount",
+                comparisonOperator: "LessThanThreshold",
+                threshold: 1,
+                evaluationPeriods: 5,
+                treatMissingData: "breaching",
+                alarmActions: [],
+                okActions: [],
+            },
+            [],
+        ],
+        ...queryNames.map((name): [string, string, object, string[]] => [
+            `a saved query of the log group: ${name}`,
+            query(name),
+            { name: `asg-leader-election-dev/${name}`, logGroupNames: ["election-1234567"] },
+            [logGroup],
+        ]),
+    ];
+    for (const [what, id, inputs, after] of resources) {
+        it(`registers ${what}`, () => {
+            expect(declared(resource(id))).to.deep.equal(inputs);
+            expect(resource(id).dependencies).to.have.members(after);
+        });
+    }
+    it("registers nothing else", () => {
+        expect(program.resources.map(idOf)).to.have.members(resources.map(([, id]) => id));
+    });
+
+    it("lets nobody but Lambda take the role", () => {
+        const { Statement } = resource(role).inputs.assumeRolePolicy;
+        expect(Statement).to.have.length(1);
+        const { Sid, ...statement } = Statement[0];
+        expect(statement).to.deep.equal({
+            Effect: "Allow",
+            Principal: { Service: "lambda.amazonaws.com" },
+            Action: "sts:AssumeRole",
+        });
+    });
+
+    it("lets nobody but its own rules send to the queue", () => {
+        expect(JSON.parse(resource(queuePolicy).inputs.policy)).to.deep.equal({
+            Version: "2012-10-17",
+            Statement: [
+                {
+                    Effect: "Allow",
+                    Principal: { Service: "events.amazonaws.com" },
+                    Action: "sqs:SendMessage",
+                    Resource: queueArn,
+                    Condition: { ArnEquals: { "aws:SourceArn": rules.map(ruleArn) } },
+                },
+            ],
+        });
+    });
+
+    it("hides a batch for six function timeouts, as AWS advises", () => {
+        expect(resource(queue).inputs.visibilityTimeoutSeconds).to.equal(6 * resource(lambda).inputs.timeout);
+    });
+
+    it("deploys one file, of at most 40 KB in the archive", () => {
+        expect(program.members).to.deep.equal(["__index.js"]);
+        expect(program.functionText).to.contain("exports.handler");
+        const headers = 30 + 46 + 22 + 2 * "__index.js".length; // of a zip archive with one member
+        expect(deflateRawSync(program.functionText).length + headers).to.be.at.most(40 * 1024);
+    });
+
+    it("registers a dashboard beside all that if it is wanted, and nothing more with every option on", () => {
+        const ids = [...resources.map(([, id]) => id), dashboard];
+        expect(full.resources.map(idOf)).to.have.members(ids);
+        const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
+        expect(inputs.dashboardName).to.equal("asg-leader-election-dev");
+        expect(inputs.dashboardBody).to.equal(
+            JSON.stringify(
+                dashboardBody("asg-leader-election/dev", place.region, "election-1234567", "election-1234567"),
+            ),
+        );
+        expect(dependencies).to.have.members([lambda, logGroup]);
+    });
+
+    it("tells the topic of every alarm and of its recovery, and changes nothing else", () => {
+        for (const id of alarmNames.map(alarm)) {
+            const { inputs } = full.resources.find((one) => idOf(one) === id) as Resource;
+            const told = { alarmActions: [alarmTopicArn], okActions: [alarmTopicArn] };
+            expect(inputs, id).to.deep.equal({ ...resource(id).inputs, ...told });
+        }
+    });
+
+    it("names nothing itself but what people find by its name, so that any number of stacks fit into an account", () => {
+        const names = full.resources.flatMap(({ type, inputs: { name, namePrefix, dashboardName } }) =>
+            [name, namePrefix, dashboardName].filter((one) => one !== undefined).map((one) => [type, one]),
+        );
+        expect(names).to.have.deep.members([
+            ...queryNames.map((name) => [
+                "aws:cloudwatch/queryDefinition:QueryDefinition",
+                `asg-leader-election-dev/${name}`,
+            ]),
+            ["aws:cloudwatch/dashboard:Dashboard", "asg-leader-election-dev"],
+        ]);
+    });
+
+    it("has names that CloudWatch takes in a stack whose own name has dots", async () => {
+        const { resources } = await run({ stack: "eu.prod_1-b", config: { dashboard: "true" } });
+        const named = resources.flatMap(({ inputs: { name, dashboardName } }) => name ?? dashboardName ?? []);
+        expect(named).to.have.members([
+            ...queryNames.map((name) => `asg-leader-election-eu_prod_1-b/${name}`),
+            "asg-leader-election-eu_prod_1-b",
+        ]);
+    });
+
+    it("tags whatever can be tagged with its project and stack", () => {
+        const untaggable = [rolePolicy, queuePolicy, ...rules.map(target), ...queryNames.map(query), dashboard];
+        const tags = { "pulumi:project": "asg-leader-election", "pulumi:stack": "dev" };
+        for (const one of full.resources) {
+            expect(one.inputs.tags, idOf(one)).to.deep.equal(untaggable.includes(idOf(one)) ? undefined : tags);
+        }
+    });
+
+    it("registers the same under another stack's name, but for what carries that name", async () => {
+        const other = await run({ stack: "prod", config: everything });
+        const comparable = ({ resources, ...rest }: Program, stack: string) => {
+            const sorted = resources
+                .map(({ inputs: { code, ...inputs }, ...one }) => ({ ...one, inputs }))
+                .sort((one, another) => idOf(one as Resource).localeCompare(idOf(another as Resource)));
+            return JSON.stringify({ ...rest, resources: sorted })
+                .replaceAll(`asg-leader-election/${stack}`, "PROJECT/STACK")
+                .replaceAll(`asg-leader-election-${stack}`, "PROJECT-STACK")
+                .replaceAll(`"pulumi:stack":"${stack}"`, '"pulumi:stack":"STACK"');
+        };
+        expect(JSON.parse(comparable(other, "prod"))).to.deep.equal(JSON.parse(comparable(full, "dev")));
+        const stacks = other.resources.flatMap(({ inputs }) => inputs.tags?.["pulumi:stack"] ?? []);
+        expect(new Set(stacks)).to.deep.equal(new Set(["prod"]));
+    });
+
+    it("tells the function's name, the log group's, and how to list the leaders", () => {
+        const { leadersCommand, ...names } = program.outputs;
+        expect(names).to.deep.equal({ functionName: "election-1234567", logGroupName: "election-1234567" });
+        expect(leadersCommand).to.match(/^aws ec2 describe-instances --region eu-central-1 --filters /);
+    });
+
+    for (const [partition, region] of [
+        ["aws", "eu-central-1"],
+        ["aws-cn", "cn-north-1"],
+        ["aws-us-gov", "us-gov-west-1"],
+    ]) {
+        it(`names resources of the partition ${partition} and the region only`, async () => {
+            const alarmTopicArn = `arn:${partition}:sns:${region}:123456789012:ops`;
+            const config = { alarmTopicArn, dashboard: "true" };
+            const { resources, outputs, functionText } = await run({ partition, region, config });
+            const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
+            const text = JSON.stringify([inputs, outputs, functionText]);
+            const found = [...text.matchAll(/arn:([\w-]*):\w+:([\w-]*):/g)].map(([, ...named]) => named.join(" "));
+            expect(new Set(found)).to.deep.equal(new Set([`${partition} ${region}`, `${partition} `]));
+            expect(outputs.leadersCommand).to.contain(` --region ${region} `);
+            const { dashboardBody } = resources.find((one) => idOf(one) === dashboard)?.inputs ?? {};
+            const regions = JSON.parse(dashboardBody).widgets.map((widget: Widget) => widget.properties.region);
+            expect(new Set(regions)).to.deep.equal(new Set([region]));
+        });
+    }
+
+    for (const [minutes, schedule] of [
+        ["1", "rate(1 minute)"],
+        ["5", "rate(5 minutes)"],
+    ]) {
+        it(`sweeps at ${schedule} if sweepMinutes is ${minutes}`, async () => {
+            const { resources } = await run({ config: { sweepMinutes: minutes } });
+            const schedules = resources.flatMap(({ inputs }) => inputs.scheduleExpression ?? []);
+            expect(schedules).to.deep.equal([schedule]);
+        });
+
+        it(`watches sweeps in periods of ${minutes} min then`, async () => {
+            const { resources } = await run({ config: { sweepMinutes: minutes } });
+            const inputsOf = (name: string) => resources.find((one) => idOf(one) === alarm(name))?.inputs;
+            const [vacant, failed] = inputsOf("no-leader").metricQueries;
+            const periods = [vacant.metric.period, failed.metric.period, inputsOf("no-sweep").period];
+            expect(periods).to.deep.equal(Array(3).fill(60 * Number(minutes)));
+            expect(inputsOf("no-leader").alarmDescription).to.contain(`one every ${minutes} min`);
+        });
+    }
+
+    describe("has rules, of which", () => {
+        /** Which rules hear an event. */
+        function onEvent(event: object): string[] {
+            return rules.filter((name) => {
+                const { eventPattern } = resource(rule(name)).inputs;
+                return eventPattern !== undefined && matches(JSON.parse(eventPattern), event);
+            });
+        }
+        const like = (sample: string, changes: Partial<BusEvent>): BusEvent => ({
+            ...samples[sample],
+            ...changes,
+            detail: { ...samples[sample].detail, ...changes.detail },
+        });
+
+        const heardBy: Record<string, string[]> = {
+            "detach-successful": ["scaling"],
+            "launch-lifecycle-action": ["scaling"],
+            "launch-successful": ["scaling"],
+            "launch-successful-warm-pool": ["scaling"],
+            "launch-unsuccessful": ["scaling"],
+            "launch-unsuccessful-no-instance": ["scaling"],
+            scheduled: [], // the sweep has no pattern, and needs no other to hear of it
+            "spot-interruption-warning": ["departures"],
+            "state-change-shutting-down": ["departures"],
+            "tag-change": ["tags"],
+            "terminate-lifecycle-action": ["scaling"],
+            "terminate-successful": ["scaling"],
+            "terminate-unsuccessful": ["scaling"],
+        };
+        it("there is a case here for every sample event", () => {
+            expect(heardBy).to.have.all.keys(Object.keys(samples));
+        });
+        for (const [sample, expected] of Object.entries(heardBy)) {
+            it(`${expected.join() || "none"} hears ${sample}`, () => {
+                expect(onEvent(samples[sample])).to.deep.equal(expected);
+            });
+        }
+
+        const detail = (fields: object) => ({ detail: fields });
+        const variants: [string, string, Partial<BusEvent>, string[]][] = [
+            ["an instance that stops", "state-change-shutting-down", detail({ state: "stopping" }), ["departures"]],
+            ["an instance that runs", "state-change-shutting-down", detail({ state: "running" }), []],
+            ["an instance that is pending", "state-change-shutting-down", detail({ state: "pending" }), []],
+            ["an instance long gone", "state-change-shutting-down", detail({ state: "terminated" }), []],
+            [
+                "the leader tag among others",
+                "tag-change",
+                detail({ "changed-tag-keys": ["Name", tagKey, "x"] }),
+                ["tags"],
+            ],
+            ["other tags only", "tag-change", detail({ "changed-tag-keys": ["Name", `${tagKey}:since`] }), []],
+            ["the tags of another service", "tag-change", detail({ service: "rds" }), []],
+            ["the tags of a volume", "tag-change", detail({ "resource-type": "volume" }), []],
+            ["a group with another prefix", "launch-successful", detail({ AutoScalingGroupName: "other" }), []],
+            [
+                "a group with the prefix inside",
+                "launch-successful",
+                detail({ AutoScalingGroupName: `my-${asgPrefix}x` }),
+                [],
+            ],
+            [
+                "a group with the prefix in capitals",
+                "launch-successful",
+                detail({ AutoScalingGroupName: "AWSEB-x" }),
+                [],
+            ],
+            [
+                "another event of a group",
+                "launch-successful",
+                { "detail-type": "EC2 Auto Scaling Instance Refresh Started" },
+                [],
+            ],
+            [
+                "a rebalance recommendation",
+                "spot-interruption-warning",
+                { "detail-type": "EC2 Instance Rebalance Recommendation" },
+                [],
+            ],
+        ];
+        for (const [what, sample, changes, expected] of variants) {
+            it(`${expected.join() || "none"} hears of ${what}`, () => {
+                expect(onEvent(like(sample, changes))).to.deep.equal(expected);
+            });
+        }
+        it("none hears another source, whatever it says", () => {
+            for (const sample of Object.keys(samples)) {
+                expect(onEvent(like(sample, { source: "my.app" })), sample).to.deep.equal([]);
+            }
+        });
+    });
+});
+
+describe("An event pattern", () => {
+    const event = {
+        a: "one",
+        n: 1,
+        nothing: null,
+        list: ["x", "y"],
+        detail: { state: "up", tags: [{ k: "b", v: 1 }] },
+    };
+
+    const fitting: Record<string, object> = {
+        nothing: {},
+        "one of the values": { a: ["two", "one"] },
+        "a number": { n: [1] },
+        null: { nothing: [null] },
+        "an element of a list": { list: ["y"] },
+        "all of several fields": { a: ["one"], n: [1] },
+        "a nested field": { detail: { state: ["up"] } },
+        "fields of one object in a list": { detail: { tags: { k: ["b"], v: [1] } } },
+        "a prefix": { a: [{ prefix: "on" }] },
+        "a prefix of a list's element": { list: [{ prefix: "y" }] },
+        "a field to exist": { a: [{ exists: true }] },
+        "a field to be missing": { missing: [{ exists: false }] },
+        "a nested field to be missing where there is nothing": { missing: { deep: [{ exists: false }] } },
+        "a field to have a value or to be missing": { missing: ["x", { exists: false }] },
+        "one alternative": { $or: [{ a: ["two"] }, { n: [1] }] },
+    };
+    for (const [what, pattern] of Object.entries(fitting)) {
+        it(`matches when it asks for ${what}`, () => {
+            expect(matches(pattern, event)).to.equal(true);
+        });
+    }
+
+    const unfitting: Record<string, object> = {
+        "none of the values": { a: ["two"] },
+        "part of a value": { a: ["on"] },
+        "a number as text": { n: ["1"] },
+        "null for a field that isn't there": { missing: [null] },
+        "no element of a list": { list: ["z"] },
+        "some of several fields": { a: ["one"], n: [2] },
+        "a nested field with another value": { detail: { state: ["down"] } },
+        "a nested field where there is none": { a: { state: ["up"] } },
+        "fields of no object in a list": { detail: { tags: { k: ["b"], v: [2] } } },
+        "what is in a value, but not at its beginning": { a: [{ prefix: "ne" }] },
+        "a prefix of a number": { n: [{ prefix: "1" }] },
+        "a field to exist that doesn't": { missing: [{ exists: true }] },
+        "a field to be missing that isn't": { a: [{ exists: false }] },
+        "no alternative": { $or: [{ a: ["two"] }, { n: [2] }] },
+        "an alternative, but not the field beside it": { $or: [{ a: ["one"] }, { n: [1] }], list: ["z"] },
+    };
+    for (const [what, pattern] of Object.entries(unfitting)) {
+        it(`doesn't match when it asks for ${what}`, () => {
+            expect(matches(pattern, event)).to.equal(false);
+        });
+    }
+
+    const unknown: [object, string][] = [
+        [{ a: [{ suffix: "e" }] }, "suffix"],
+        [{ a: ["one", { "anything-but": "x" }] }, "anything-but"],
+        [{ a: ["two"], detail: { tags: { k: [{ wildcard: "*" }] } } }, "wildcard"],
+        [{ missing: { deep: [{ numeric: ["=", 1] }] } }, "numeric"],
+        [{ a: [{ prefix: { "equals-ignore-case": "ON" } }] }, "equals-ignore-case"],
+        [{ a: [{ prefix: "o", exists: true }] }, "exists"],
+        [{ a: [["one"]] }, "one"],
+        [{ a: "one" }, "one"],
+        [{ a: [] }, "[]"],
+        [{ $or: [{ a: ["one"] }] }, "$or"],
+        [{ $or: [{ a: ["one"] }, { a: [{ cidr: "10.0.0.0/8" }] }] }, "cidr"],
+    ];
+    for (const [pattern, named] of unknown) {
+        it(`is refused for what is not known here: ${JSON.stringify(pattern)}`, () => {
+            expect(() => matches(pattern, event)).to.throw(named);
+        });
+    }
+});

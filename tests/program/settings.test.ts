@@ -1,0 +1,278 @@
+// What a stack can be told: what comes of it, and what is refused.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { readSettings } from "../../election/stack/settings";
+import { configuration, type Program, type Resource, root, runProgram } from "../simulator/stack/program";
+
+interface Declaration {
+    type: string;
+    description: string;
+    default: string | number | boolean;
+}
+
+const project: { name: string; config: Record<string, Declaration> } = parse(
+    readFileSync(join(root, "Pulumi.yaml"), "utf8"),
+);
+const defaults = Object.fromEntries(Object.entries(project.config).map(([key, { default: value }]) => [key, value]));
+
+// Every printable character but those that a group's name can't have, or a filter or a policy would not take literally.
+const printable = Array.from({ length: 0x7f - 0x21 }, (_, place) => String.fromCharCode(0x21 + place));
+const literal = printable.filter((character) => !":*?\\$".includes(character)).join("");
+
+// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+const retentionDays =
+    "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653";
+const notWholeNumbers = ["", " ", "abc", "0", "-1", "+1", "1.5", "1.0", "1e1", "0x1", "01", "1 ", "1,5", "NaN", "true"];
+const flags = {
+    good: ["true", "false"],
+    bad: ["", " ", "True", "FALSE", "yes", "no", "on", "1", "0", "null", " true", "true\n", "truefalse"],
+};
+
+/** What each setting may be and may not be, and how that is said. */
+const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> = {
+    asgPrefix: {
+        allowed: "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
+        good: ["a", "awseb-e-x", "x".repeat(200), literal],
+        bad: ["", "x".repeat(201), "a b", " a", "a\n", "\t", "a:", "a*", "a?", "a\\", "$a", "${", "é"],
+    },
+    tagKey: {
+        allowed: "1 to 122 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+        good: ["k", "k".repeat(122), "0aZ_+=,.@:-", "aws", "my:aws:key"],
+        bad: ["", "k".repeat(123), "a b", "a/b", "a\n", "a*", "a?", "a'", 'a"', "ä", "aws:x", "AWS:x", "Aws:x", "aws:"],
+    },
+    sweepMinutes: {
+        allowed: "a whole number from 1 to 60",
+        good: ["1", "2", "59", "60"],
+        bad: [...notWholeNumbers, "61", "100", "100000"],
+    },
+    logRetentionDays: {
+        allowed: `one of ${retentionDays}`,
+        good: retentionDays.split(", "),
+        bad: [...notWholeNumbers, "2", "31", "366", "3654", "100000"],
+    },
+    electorateTag: {
+        allowed: "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
+        good: [
+            "",
+            "e",
+            "e".repeat(128),
+            "elasticbeanstalk:environment-name",
+            "aZ09 _.:/=+@-",
+            "Umgebung für Läufe",
+            "環境",
+        ],
+        bad: ["e".repeat(129), "a*", "a?", "a,b", "a\n", "\t", "a'", 'a"', "a\\", "${a", "a;b", "a#"],
+    },
+    handoverSeconds: {
+        allowed: "a whole number from 0 to 30",
+        good: ["0", "1", "29", "30"],
+        bad: [...notWholeNumbers.filter((text) => text !== "0"), "00", "31", "100000"],
+    },
+    protectLeader: { allowed: "true or false", ...flags },
+    alarmTopicArn: {
+        allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+        good: [
+            "",
+            "arn:aws:sns:us-east-1:123456789012:ops",
+            "arn:aws-cn:sns:cn-north-1:123456789012:Ops_1-b",
+            "arn:aws-us-gov:sns:us-gov-west-1:123456789012:ops",
+            "arn:aws-iso:sns:us-iso-east-1:123456789012:ops",
+            "arn:aws-iso-b:sns:us-isob-east-1:123456789012:ops",
+            "arn:aws-iso-f:sns:us-isof-south-1:123456789012:ops",
+            "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ops",
+            `arn:aws:sns:ap-southeast-5:000000000000:${"x".repeat(256)}`,
+        ],
+        bad: [
+            " ",
+            "ops",
+            "arn:aws:sns:us-east-1:123456789012:ops.fifo",
+            "arn:aws:sns:us-east-1:123456789012:",
+            "arn:aws:sns:us-east-1:123456789012",
+            "arn:aws:sns:us-east-1:123456789012:ops:6b0e71bd-7e97-4d97-80ce-4a0994e55286", // a subscription
+            `arn:aws:sns:us-east-1:123456789012:${"x".repeat(257)}`,
+            "arn:aws:sns:us-east-1:12345678901:ops",
+            "arn:aws:sns:us-east-1:1234567890123:ops",
+            "arn:aws:sns:us-east-1::ops",
+            "arn:aws:sns::123456789012:ops",
+            "arn:aws:sns:us east 1:123456789012:ops",
+            "arn:aws:sqs:us-east-1:123456789012:ops",
+            "arn:aws:sns:us-east-1:123456789012:o ps",
+            "arn:aws:sns:us-east-1:123456789012:öps",
+            "arn:aws:sns:us-east-1:123456789012:*",
+            "arn:aws:sns:us-east-1:123456789012:ops\n",
+            " arn:aws:sns:us-east-1:123456789012:ops",
+            "ARN:AWS:SNS:US-EAST-1:123456789012:OPS",
+            "arn:azure:sns:us-east-1:123456789012:ops",
+            "arn:aws-:sns:us-east-1:123456789012:ops",
+            "https://sns.us-east-1.amazonaws.com/123456789012/ops",
+        ],
+    },
+    dashboard: { allowed: "true or false", ...flags },
+};
+
+const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
+
+/** What the program makes of its settings. */
+function effects({ resources, functionText }: Program) {
+    const inputsOf = (type: string, name: string) =>
+        resources.find((one) => one.type === type && one.name === name)?.inputs;
+    const pattern = (rule: string) => JSON.parse(inputsOf("aws:cloudwatch/eventRule:EventRule", rule).eventPattern);
+    const { Statement } = JSON.parse(inputsOf("aws:iam/rolePolicy:RolePolicy", "election").policy);
+    const { Condition } = Statement.find(({ Sid }: { Sid: string }) => Sid === "PromoteAndDemote");
+    return {
+        heardPrefix: pattern("scaling").detail.AutoScalingGroupName,
+        heardTags: pattern("tags").detail["changed-tag-keys"],
+        allowedGroups: Condition.StringLike["aws:ResourceTag/aws:autoscaling:groupName"],
+        allowedTags: Condition["ForAllValues:StringEquals"]["aws:TagKeys"],
+        schedule: inputsOf("aws:cloudwatch/eventRule:EventRule", "sweep").scheduleExpression,
+        retention: inputsOf("aws:cloudwatch/logGroup:LogGroup", "election").retentionInDays,
+        told: resources.flatMap(({ inputs: { alarmActions, okActions } }) =>
+            alarmActions ? [alarmActions, okActions] : [],
+        ),
+        dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
+        packaged: functionText.match(/\{stack: .*, asgPrefix: .*\}/)?.[0],
+    };
+}
+
+function expected(values: Record<string, Declaration["default"]>) {
+    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...electing } = values;
+    return {
+        heardPrefix: [{ prefix: asgPrefix }],
+        heardTags: [tagKey],
+        allowedGroups: `${asgPrefix}*`,
+        allowedTags: [tagKey, `${tagKey}:since`],
+        schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
+        retention: Number(logRetentionDays),
+        told: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
+        dashboards: dashboard ? 1 : 0,
+        packaged: `{${Object.entries({ stack: "asg-leader-election/dev", asgPrefix, tagKey, ...electing })
+            .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+            .join(", ")}}`,
+    };
+}
+
+describe("The settings", function () {
+    this.timeout(20000);
+
+    const texts = (values: Record<string, Declaration["default"]>) =>
+        Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
+
+    it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
+        const settings = readSettings((key) => configuration()[`${project.name}:${key}`]);
+        expect(Object.keys(project.config)).to.have.members(Object.keys(settings));
+        for (const [key, { type, description, default: value }] of Object.entries(project.config)) {
+            const kind = typeof settings[key as keyof typeof settings];
+            expect(type, key).to.equal(kind === "number" ? "integer" : kind);
+            expect(typeof value, key).to.equal(kind);
+            expect(description, key).to.match(/\w+ \w+/);
+        }
+    });
+
+    it("are all tried here", () => {
+        expect(rules).to.have.all.keys(Object.keys(project.config));
+    });
+
+    const other = {
+        asgPrefix: "shop-",
+        tagKey: "shop:primary",
+        sweepMinutes: 60,
+        logRetentionDays: 3653,
+        electorateTag: "shop:environment",
+        handoverSeconds: 30,
+        protectLeader: true,
+        alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
+        dashboard: true,
+    };
+    const odd = {
+        asgPrefix: literal,
+        tagKey: "0aZ_+=,.@:-",
+        sweepMinutes: 2,
+        logRetentionDays: 1,
+        electorateTag: "Umgebung / 環境",
+        handoverSeconds: 1,
+        protectLeader: false,
+        alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
+        dashboard: false,
+    };
+    for (const [how, values] of Object.entries({ "at their defaults": defaults, changed: other, odd })) {
+        it(`reach rules, permissions and function when they are ${how}`, async () => {
+            expect(effects(await runProgram({ config: texts(values) }))).to.deep.equal(expected(values));
+        });
+    }
+
+    it("have no other defaults than Pulumi.yaml's", async () => {
+        const { resources, outputs, functionText } = await runProgram({ config: texts(other) });
+        const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
+        const everything = JSON.stringify(inputs) + JSON.stringify(outputs) + functionText;
+        expect(everything).to.contain(other.asgPrefix).and.to.contain(other.tagKey);
+        expect(everything).to.not.contain(defaults.asgPrefix);
+        expect(everything).to.not.contain(defaults.tagKey);
+    });
+
+    for (const [key, { allowed, good, bad }] of Object.entries(rules)) {
+        describe(key, () => {
+            it(`may be ${good.map(shown).join(", ")}`, () => {
+                for (const value of good) {
+                    const config = configuration({ [key]: value });
+                    const settings = readSettings((name) => config[`${project.name}:${name}`]);
+                    expect(String(settings[key as keyof typeof settings])).to.equal(value);
+                }
+            });
+            for (const value of [...bad, null]) {
+                it(`is refused before anything is registered when it is ${value === null ? "missing" : shown(value)}`, async () => {
+                    const registered: Resource[] = [];
+                    const error = await runProgram({ config: { [key]: value }, registered }).catch((thrown) => thrown);
+                    await pulumi.runtime.disconnect(); // what was under way is registered now
+                    const found = value === null ? "missing" : JSON.stringify(value);
+                    expect(error.message).to.equal(`Setting ${key} is ${found}, but it must be ${allowed}.`);
+                    expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
+                    expect(registered).to.deep.equal([]);
+                });
+            }
+        });
+    }
+});
+
+describe("leadersCommand", function () {
+    this.timeout(20000);
+
+    let folder: string;
+    before(() => {
+        folder = mkdtempSync(join(tmpdir(), "leaders-"));
+        const script = `#!${process.execPath}\nconsole.log(JSON.stringify(process.argv.slice(2)));\n`;
+        writeFileSync(join(folder, "aws"), script, { mode: 0o755 });
+    });
+    after(() => rmSync(folder, { recursive: true }));
+
+    for (const asgPrefix of [String(defaults.asgPrefix), "it's-", "';exit;'", "'\"'\"", literal]) {
+        it(`brings the prefix ${shown(asgPrefix)} through the shell, in a filter for its live leaders`, async () => {
+            const config = { asgPrefix, tagKey: "shop:primary" };
+            const { outputs } = await runProgram({ config, region: "eu-west-3" });
+            const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
+            const { stdout, stderr } = spawnSync("sh", ["-c", outputs.leadersCommand], { env, encoding: "utf8" });
+            expect(stderr).to.equal("");
+            const [service, operation, ...options] = JSON.parse(stdout);
+            expect([service, operation]).to.deep.equal(["ec2", "describe-instances"]);
+            expect(options).to.have.length(8);
+            const option = (name: string) => options[options.indexOf(name) + 1];
+            expect(option("--region")).to.equal("eu-west-3");
+            expect(option("--output")).to.equal("table");
+            expect(JSON.parse(option("--filters"))).to.deep.equal([
+                { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
+                { Name: "tag:aws:autoscaling:groupName", Values: [`${asgPrefix}*`] },
+                { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
+            ]);
+            expect(option("--query")).to.equal(
+                "Reservations[].Instances[].{" +
+                    "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
+                    "leader: InstanceId, " +
+                    "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
+            );
+        });
+    }
+});

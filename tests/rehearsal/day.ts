@@ -1,0 +1,295 @@
+// What happens in a day: what may happen to a group, when it does, and in which words it is told.
+import fc from "fast-check";
+import { isFit } from "../histories/checkers/downtime";
+import { type Stage, secondOf } from "./stage";
+
+/** Something that happens to a group. It is told in these words, instances by their ids; undefined: it can't happen now. */
+type Deed = (stage: Stage, group: string) => string | undefined;
+
+export interface Moment {
+    /** Seconds since the day began. */
+    at: number;
+    group: keyof Stage["groups"];
+    what: string;
+}
+
+/** Ids of those who lead for a group. */
+function leadersOf({ electorates }: Stage, group: string): string[] {
+    return electorates.leaders(electorates.nameOf(group));
+}
+
+/** Something that happens to who leads for the group, if that is fit. */
+const leaderIs =
+    (deed: (stage: Stage, leader: string, group: string) => string | undefined): Deed =>
+    (stage, group) => {
+        const [leader] = leadersOf(stage, group);
+        return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
+    };
+
+/** Ids of all who elect together with a group. */
+function membersOf({ electorates }: Stage, group: string): string[] {
+    return electorates.members(electorates.nameOf(group)).map(({ id }) => id);
+}
+
+/** Ids of those of them who are fit and don't lead. */
+function others(stage: Stage, group: string): string[] {
+    const leaders = leadersOf(stage, group);
+    return membersOf(stage, group).filter((id) => isFit(stage.region, id) && !leaders.includes(id));
+}
+
+const since = ({ scope }: Stage) => `${scope.tagKey}:since`;
+
+function launch(stage: Stage, group: string, hook: boolean): string | undefined {
+    if (stage.fleet.members(group).length > 0) {
+        return undefined;
+    }
+    stage.fleet.scale(group, 3, { hook });
+    return `${stage.fleet.members(group).join(", ")} arrive${hook ? "; a lifecycle hook holds them for a while" : ""}`;
+}
+
+function scaleIn(hook: boolean): Deed {
+    return leaderIs(({ fleet }, leader, group) => {
+        const size = fleet.size(group) - 1;
+        if (size < 1) {
+            return undefined;
+        }
+        const leaving = fleet.scale(group, size, { hook, first: leader });
+        const who = leaving.map((id) => (id === leader ? `${id}, the leader,` : id)).join(" and ") || "nobody";
+        return `to ${size}: ${who} goes${hook ? "; a lifecycle hook holds it for a while" : ""}`;
+    });
+}
+
+const deeds: Record<string, Deed> = {
+    launch: (stage, group) => launch(stage, group, false),
+    "launch, hook": (stage, group) => launch(stage, group, true),
+    "scale out": ({ fleet }, group) => {
+        const size = fleet.size(group) + 1;
+        if (fleet.members(group).length === 0 || size > 6) {
+            return undefined;
+        }
+        fleet.scale(group, size);
+        return `to ${size}: ${fleet.members(group).at(-1)} arrives`;
+    },
+    "scale in": scaleIn(false),
+    "scale in, hook": scaleIn(true),
+    "scale to zero": ({ fleet }, group) => {
+        const leaving = fleet.scale(group, 0);
+        return leaving.length > 0 ? `${leaving.join(", ")} go` : undefined;
+    },
+    crash: leaderIs(({ fleet }, leader) => {
+        fleet.crash(leader);
+        return `${leader}, the leader, ends without a word to its group`;
+    }),
+    stop: leaderIs(({ fleet }, leader) => {
+        fleet.stop(leader);
+        return `somebody stops ${leader}, the leader`;
+    }),
+    unhealthy: leaderIs(({ fleet }, leader) => {
+        fleet.becomeUnhealthy(leader);
+        return `${leader}, the leader, fails its health check, and no event tells`;
+    }),
+    Standby: leaderIs((stage, leader) => {
+        stage.fleet.enterStandby(leader);
+        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.exitStandby(leader));
+        return `${leader}, the leader, goes to Standby for ten minutes, and no event tells`;
+    }),
+    Detach: leaderIs((stage, leader, group) => {
+        stage.fleet.detach(leader);
+        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.attach(leader, group));
+        return `${leader}, the leader, leaves the group for ten minutes, with its tags`;
+    }),
+    "Spot warning": leaderIs(({ fleet }, leader) => {
+        fleet.warn(leader);
+        return `${leader}, the leader, has two minutes left`;
+    }),
+    "tag stripped": leaderIs(({ region, scope }, leader) => {
+        region.setTags(leader, { [scope.tagKey]: undefined });
+        return `somebody takes the tag off ${leader}, the leader`;
+    }),
+    "tag copied": leaderIs((stage, leader, group) => {
+        const { region, scope } = stage;
+        const copy = others(stage, group)[0];
+        if (!copy) {
+            return undefined;
+        }
+        region.setTags(copy, { [scope.tagKey]: "true", [since(stage)]: region.tags(leader)[since(stage)] });
+        return `somebody copies the tags of ${leader}, the leader, to ${copy}`;
+    }),
+    "hand-over": leaderIs((stage, leader, group) => {
+        const heir = others(stage, group).at(-1);
+        if (!heir) {
+            return undefined;
+        }
+        const now = new Date(stage.timeline.now).toISOString();
+        stage.region.setTags(heir, { [stage.scope.tagKey]: "true", [since(stage)]: now });
+        return `the operator has ${heir} lead instead of ${leader}, with a later since`;
+    }),
+    "event lost": leaderIs(({ fleet, stack }, leader) => {
+        const { fate } = stack;
+        stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
+        fleet.crash(leader);
+        return `${leader}, the leader, ends, and the event that should tell never comes`;
+    }),
+    "busy or idle": leaderIs((stage, leader, group) => {
+        const candidates = others(stage, group);
+        if (candidates.length < 2) {
+            return undefined;
+        }
+        const [idle] = candidates.sort((a, b) => loadOf(stage, b) - loadOf(stage, a));
+        for (const id of candidates) {
+            stage.region.instance(id).load = id === idle ? 4 : 91;
+        }
+        stage.fleet.crash(leader);
+        return `${leader}, the leader, ends; ${idle} is idle (CPU 4 %), everybody else is busy (CPU 91 %)`;
+    }),
+    "all crash": (stage, group) => {
+        const members = membersOf(stage, group);
+        for (const id of members) {
+            stage.fleet.crash(id);
+        }
+        return members.length > 0 ? `${members.join(", ")} end at once` : undefined;
+    },
+    "not ours": ({ fleet, groups }) => {
+        const [first] = fleet.members(groups.jobs);
+        fleet.crash(first);
+        fleet.scale(groups.jobs, 3);
+        return `${first}, which carries a leader tag of somebody else's, crashes; the group grows`;
+    },
+};
+
+/** What happens when an environment is updated, as Elastic Beanstalk's immutable updates do it. */
+const updates: Record<string, Deed> = {
+    "update begins": ({ fleet, region, replaced }, group) => {
+        const second = secondOf(group);
+        const size = fleet.size(group);
+        if (size === 0 || region.groups.has(second) || replaced.has(group)) {
+            return undefined;
+        }
+        fleet.addGroup(second, 0, region.groups.get(group)?.tags);
+        fleet.scale(second, size);
+        return `a second group appears beside the first, with ${fleet.members(second).join(", ")}`;
+    },
+    "instances move": (stage, group) => {
+        const { fleet, region, replaced } = stage;
+        const second = secondOf(group);
+        if (!region.groups.has(second) || replaced.has(group)) {
+            return undefined;
+        }
+        replaced.set(group, fleet.members(group));
+        const moving = fleet.members(second).join(", ");
+        move(stage, second, group);
+        return `from the second group to the first, one by one: ${moving}`;
+    },
+    "update ends": (stage, group) => {
+        const { fleet, region, replaced } = stage;
+        if (region.groups.has(secondOf(group))) {
+            return undefined;
+        }
+        const old = fleet.members(group).filter((id) => replaced.get(group)?.includes(id));
+        replaced.delete(group);
+        if (old.length === 0) {
+            return undefined;
+        }
+        const leads = leadersOf(stage, group).some((id) => old.includes(id));
+        for (const id of old) {
+            fleet.retire(id);
+        }
+        return `the old ones go${leads ? ", the leader among them" : ""}: ${old.join(", ")}`;
+    },
+};
+
+/** Moves a group's instances to another, one after the other, each as soon as it is fit; then the group is deleted. */
+function move(stage: Stage, from: string, to: string): void {
+    const { region, fleet, timeline } = stage;
+    const members = fleet.members(from);
+    if (members.length === 0) {
+        region.groups.delete(from);
+        return;
+    }
+    const next = members.find((id) => isFit(region, id));
+    if (next) {
+        fleet.detach(next);
+        timeline.at(timeline.now + 3000, () => fleet.attach(next, to));
+    }
+    timeline.at(timeline.now + 5000, () => move(stage, from, to));
+}
+
+/** What may happen, by name; updates only where the groups of an environment elect together. */
+export function deedsOf(together: boolean): Record<string, Deed> {
+    return together ? { ...deeds, ...updates } : deeds;
+}
+
+function loadOf({ region }: Stage, id: string): number {
+    return region.instance(id).load ?? 50;
+}
+
+const script = `
+06:00:00 shop launch
+06:20:10 blog launch, hook
+07:05:23 shop scale out
+07:40:05 shop scale in
+08:10:41 blog scale out
+08:45:30 blog scale in, hook
+09:30:12 shop scale out
+10:02:23 shop crash
+10:50:48 blog stop
+11:25:09 jobs not ours
+11:45:23 shop unhealthy
+12:30:34 blog Standby
+13:15:02 shop Detach
+14:00:16 blog Spot warning
+14:40:50 shop tag stripped
+15:05:27 blog tag copied
+15:30:20 shop hand-over
+16:10:23 blog event lost
+17:00:44 shop busy or idle
+17:20:44 shop busy or idle
+18:30:31 shop all crash
+22:00:10 blog scale to zero
+05:00:10 blog launch
+`;
+
+const updateScript = `
+12:05:10 shop update begins
+12:10:10 shop instances move
+12:15:10 shop update ends
+`;
+
+/** In seconds. */
+export const dayLength = 24 * 60 * 60;
+const dawn = 6 * 60 * 60;
+
+/** The day that was written by hand; with an update where the groups of an environment elect together. */
+export function scriptedDay(together = false): Moment[] {
+    const lines = `${script}${together ? updateScript : ""}`.match(/.+/g) ?? [];
+    return lines
+        .map((line) => {
+            const [, h, m, s, group, what] = line.match(/^(\d\d):(\d\d):(\d\d) (\w+) (.+)$/) as string[];
+            const at = (Number(h) * 60 + Number(m)) * 60 + Number(s);
+            return { at: (at - dawn + dayLength) % dayLength, group: group as Moment["group"], what };
+        })
+        .sort((a, b) => a.at - b.at);
+}
+
+/** What follows on something in a random day, whatever happens in between. */
+const sequelsOf: Record<string, { minutes: number; what: string }[]> = {
+    "scale to zero": [{ minutes: 30, what: "launch" }],
+    "update begins": [
+        { minutes: 20, what: "instances move" },
+        { minutes: 40, what: "update ends" },
+    ],
+};
+
+/** A day of random events, the same for the same seed. */
+export function randomDay(seed: number, together = false): Moment[] {
+    const moment: fc.Arbitrary<Moment> = fc.record({
+        at: fc.integer({ min: 10 * 60, max: dayLength - 60 * 60 }),
+        group: fc.constantFrom("shop", "blog"),
+        what: fc.constantFrom(...Object.keys(deedsOf(together))),
+    });
+    const [moments] = fc.sample(fc.noBias(fc.array(moment, { minLength: 40, maxLength: 40 })), { seed, numRuns: 1 });
+    const sequels = moments.flatMap(({ at, group, what }) =>
+        (sequelsOf[what] ?? []).map((sequel) => ({ at: at + sequel.minutes * 60, group, what: sequel.what })),
+    );
+    return [...scriptedDay().slice(0, 2), ...moments, ...sequels].sort((a, b) => a.at - b.at);
+}

@@ -1,0 +1,183 @@
+// How a day is told: a line for what happens, a line for what the election makes of it, quiet times in one line.
+import { styleText } from "node:util";
+import type { Gap, Lookout } from "../histories/checkers/downtime";
+import type { Breach } from "../histories/checkers/judge";
+import type { Reports } from "../simulator/aws/endpoint";
+import type { BusEvent } from "../simulator/aws/events";
+import type { Invocation } from "../simulator/stack/deployment";
+import { type Stage, secondOf } from "./stage";
+
+type Report = Reports[number];
+type Style = "bold" | "dim" | "red" | "green" | "yellow";
+
+const labelWidth = 4;
+const whatWidth = 16;
+
+const sweep = "Scheduled Event";
+
+/** What told the function to look, in a few words. */
+const heralds: Record<string, string> = {
+    [sweep]: "the sweep",
+    "Tag Change on Resource": "a tag event",
+    "EC2 Instance State-change Notification": "a state change",
+    "EC2 Spot Instance Interruption Warning": "a Spot warning",
+    "EC2 Instance Launch Successful": "a launch",
+    "EC2 Instance Launch Unsuccessful": "a failed launch",
+    "EC2 Instance Terminate Successful": "a termination",
+    "EC2 Instance Terminate Unsuccessful": "a failed termination",
+    "EC2 Instance-launch Lifecycle Action": "a launch hook",
+    "EC2 Instance-terminate Lifecycle Action": "a termination hook",
+    "EC2 Instance Detach Successful": "a detachment",
+};
+
+/** Tells what happens on a stage, in lines of text. */
+export class Narrator {
+    readonly lines: string[] = [];
+    private readonly names = new Map<string, string>();
+    private readonly outcomes = new Map<string, string>();
+    private quiet = { sweeps: 0, others: 0 };
+    private lastLabel = "";
+    private linesRead = 0;
+
+    constructor(
+        private readonly stage: Stage,
+        private readonly lookout: Lookout,
+        private readonly colour: boolean,
+    ) {
+        for (const id of stage.region.instances.keys()) {
+            this.name(id);
+        }
+        stage.region.onChange.push((id) => this.name(id));
+    }
+
+    /** Tells what happens to a group. */
+    happens(group: string, what: string, words: string): void {
+        this.endQuiet();
+        this.row(group, what, "bold", words);
+    }
+
+    /** Tells what an invocation changed. */
+    elects({ start, events, reports, error }: Invocation): void {
+        const before = this.lines.length;
+        if (error) {
+            this.row("", "✗ failed", "red", error.message);
+        }
+        for (const report of reports) {
+            this.reports(report, start);
+        }
+        for (const { entry } of this.stage.lines.slice(this.linesRead)) {
+            if (entry?.outcome === "stripped") {
+                this.row("", `  ${entry.demoted}`, "dim", "loses its tags", entry.reason);
+            }
+        }
+        this.linesRead = this.stage.lines.length;
+        if (this.lines.length === before) {
+            this.quiet[events.some((event) => (event as BusEvent)["detail-type"] === sweep) ? "sweeps" : "others"]++;
+        }
+    }
+
+    /** Tells that a rule was broken. */
+    breaks({ rule, how }: Breach): void {
+        this.row("", "✗ RULE BROKEN", "red", `${rule}: ${how}`);
+    }
+
+    /** Folds what was quiet into one line. */
+    endQuiet(): void {
+        const { sweeps, others } = this.quiet;
+        const parts = [
+            ...(sweeps > 0 ? [count(sweeps, "sweep")] : []),
+            ...(others > 0 ? [`${count(others, "batch", "batches")} of events`] : []),
+        ];
+        if (parts.length > 0) {
+            const text = `${"…".padStart(8)}  ${" ".repeat(labelWidth)}  ${parts.join(" and ")}, nothing to change`;
+            this.lines.push(this.paint("dim", text));
+        }
+        this.quiet = { sweeps: 0, others: 0 };
+        this.lastLabel = "";
+    }
+
+    /** A text with instances and groups by the names that they have here. */
+    plain(text: string): string {
+        const { groups, electorates } = this.stage;
+        const names = Object.entries(groups).flatMap(([label, group]) =>
+            [secondOf(group), electorates.nameOf(group), group].map((name) => ({ name, label })),
+        );
+        return names.reduce(
+            (all, { name, label }) => all.replaceAll(name, label),
+            text.replace(/\bi-[0-9a-f]+/g, (id) => this.names.get(id) ?? id),
+        );
+    }
+
+    paint(style: Style, text: string): string {
+        return this.colour ? styleText(style, text, { validateStream: false }) : text;
+    }
+
+    private reports({ group, outcome, leader, demoted, triggers, reason }: Report, start: number): void {
+        const before = this.outcomes.get(group) ?? "empty";
+        this.outcomes.set(group, outcome);
+        const { gap, contested } = this.lookout.ended(group);
+        const why = `${triggers.map((type) => heralds[type] ?? type).join(", ")}: ${reason}`;
+        const rivalry = contested ? [`two leaders for ${duration(contested)}`] : [];
+        if (outcome === "failed") {
+            this.row(group, "✗ failed", "red", "", why);
+        } else if (outcome === "elected") {
+            const words = [...(gap ? [inWords(gap, start)] : []), ...rivalry].join(", ");
+            this.row(group, `★ ${leader} leads`, "green", words, why);
+        } else if (demoted.length > 0) {
+            this.row(group, `★ ${leader} leads`, "green", rivalry.join(), why);
+        } else if (outcome !== "kept" && outcome !== before) {
+            const words = outcome === "empty" ? "nobody is left" : "nobody who could lead";
+            this.row(group, "☆ no leader", "yellow", words, why);
+        }
+    }
+
+    private row(group: string, what: string, style: Style, words: string, why?: string): void {
+        const name = this.plain(group);
+        const label = name === this.lastLabel ? "" : name;
+        this.lastLabel = name;
+        const because = why ? this.paint("dim", `${words ? "  " : ""}(${this.plain(why)})`) : "";
+        const cells = [
+            timeOfDay(this.stage.timeline.now),
+            label.padEnd(labelWidth),
+            this.paint(style, this.plain(what).padEnd(whatWidth)),
+        ];
+        this.lines.push(`${cells.join("  ")}  ${this.plain(words)}${because}`.trimEnd());
+    }
+
+    private name(id: string): void {
+        if (!this.names.has(id)) {
+            const group = this.stage.region.memberOf(id)?.group.name ?? "";
+            const siblings = [...this.names.values()].filter((name) => name.startsWith(`${this.plain(group)}-`));
+            this.names.set(id, `${this.plain(group)}-${siblings.length + 1}`);
+        }
+    }
+}
+
+function inWords({ start, leaderless, nobodyFit }: Gap, electionStart: number): string {
+    const lasted = `without a leader for ${duration(leaderless + nobodyFit)}`;
+    if (start >= electionStart) {
+        return `handed over, ${lasted}`;
+    }
+    return nobodyFit > leaderless ? `${lasted}, nobody being fit` : lasted;
+}
+
+/** A time in milliseconds since 1970, as a clock shows it. */
+export function timeOfDay(at: number): string {
+    return new Date(at).toISOString().slice(11, 19);
+}
+
+/** A number of things. */
+export function count(number: number, one: string, many = `${one}s`): string {
+    return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}
+
+/** Milliseconds in words. */
+export function duration(millis: number): string {
+    const seconds = Math.round(millis / 1000);
+    if (millis < 60_000) {
+        return `${(millis / 1000).toFixed(millis < 10_000 ? 2 : 1)} s`;
+    }
+    return seconds < 3600
+        ? `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+        : `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}

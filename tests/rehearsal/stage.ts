@@ -1,0 +1,36 @@
+import { Electorates, type Franchise } from "../simulator/electorates";
+import type { World } from "../simulator/world";
+
+/** A world with two groups of the stack in it, and one that is none of its business. */
+export interface Stage extends World {
+    scope: Franchise;
+    /** Group names by what they are called on the stage. */
+    groups: Record<"shop" | "blog" | "jobs", string>;
+    electorates: Electorates;
+    /** Ids of the instances that an update has replaced in a group, until they go. */
+    replaced: Map<string, string[]>;
+}
+
+/** Name of the group that an environment has beside its first while it is updated. */
+export const secondOf = (group: string): string => `${group}-2`;
+
+const visibleMillis = 15 * 60 * 1000; // EC2 shows a terminated instance for a while, up to an hour
+
+/** Puts the groups on the stage, without members yet; the foreign one has a leader of its own. */
+export function setStage(world: World, scope: Franchise): Stage {
+    const { asgPrefix, electorateTag } = scope;
+    const foreign = ["legacy-jobs", "nightly-jobs"].find((name) => !name.startsWith(asgPrefix)) as string;
+    const { region, fleet, timeline } = world;
+    region.onChange.push((id) => {
+        if (region.state(id) === "terminated") {
+            timeline.at(timeline.now + visibleMillis, () => region.instances.delete(id));
+        }
+    });
+    const groups = { shop: `${asgPrefix}e-shop`, blog: `${asgPrefix}e-blog`, jobs: foreign };
+    const tags = (environment: string) => (electorateTag ? { [electorateTag]: environment } : undefined);
+    fleet.addGroup(groups.shop, 0, tags("shop"));
+    fleet.addGroup(groups.blog, 0, tags("blog"));
+    const [first] = fleet.addGroup(groups.jobs, 2, tags("shop"));
+    region.setTags(first, { [scope.tagKey]: "true", [`${scope.tagKey}:since`]: "2026-01-01T00:00:00.000Z" });
+    return { ...world, scope, groups, electorates: new Electorates(region, scope), replaced: new Map() };
+}

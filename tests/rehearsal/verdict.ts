@@ -1,0 +1,82 @@
+// What a day comes to, in a few lines.
+
+import type { Lookout } from "../histories/checkers/downtime";
+import type { Breach, Judge } from "../histories/checkers/judge";
+import type { Invocation } from "../simulator/stack/deployment";
+import { count, duration, type Narrator, timeOfDay } from "./narration";
+import type { Stage } from "./stage";
+
+/** Something that happened to an electorate, in milliseconds since 1970. */
+export interface Happening {
+    at: number;
+    electorate: string;
+    what: string;
+}
+
+const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
+
+/** What a day came to, with every rule that was broken, and when. */
+export function verdict(
+    { region, stack }: Stage,
+    happened: Happening[],
+    lookout: Lookout,
+    judge: Judge,
+    narrator: Narrator,
+): string[] {
+    const { totals, contests } = lookout;
+    const writes = region.calls.filter(({ action }) => !/:(Describe|Get)/.test(action)).length;
+    const { heard, ignored, lost } = stack.events;
+    const rows = [
+        ["elections", elections(stack.invocations)],
+        [
+            "without a leader",
+            `${duration(totals.leaderless)} in all while somebody was fit${narrator.plain(longest(lookout, happened))}`,
+        ],
+        ["", `${duration(totals.nobodyFit)} while nobody was: booting, or ending`],
+        ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
+        ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
+        ["events", `${heard} heard, ${ignored} ignored by every rule, ${lost} lost`],
+        ["found at rest", `${count(judge.rests, "time")}, and compared with the decision table`],
+    ];
+    return [
+        narrator.paint("bold", "Verdict"),
+        ...rows.map(([what, words]) => `  ${what.padEnd(16)}  ${words}`),
+        "",
+        ...ruling(judge.breaches, narrator),
+    ];
+}
+
+function elections(invocations: Invocation[]): string {
+    const all = invocations.flatMap(({ reports }) => reports);
+    const numbers = outcomes.map(
+        (outcome) => [all.filter((report) => report.outcome === outcome).length, outcome] as const,
+    );
+    const parts = numbers
+        .filter(([number]) => number > 0)
+        .map(([number, outcome]) => `${number.toLocaleString("en")} ${outcome}`);
+    return `${all.length.toLocaleString("en")}: ${parts.join(", ")}`;
+}
+
+function longest({ longest: found }: Lookout, happened: Happening[]): string {
+    if (!found) {
+        return "";
+    }
+    const { electorate, gap } = found;
+    const cause = happened.findLast((happening) => happening.electorate === electorate && happening.at <= gap.start);
+    return `; the longest ${duration(gap.leaderless)}, ${electorate} at ${timeOfDay(gap.start)} (${cause?.what})`;
+}
+
+function ruling(breaches: Breach[], narrator: Narrator): string[] {
+    if (breaches.length === 0) {
+        return [narrator.paint("green", "Every rule was kept.")];
+    }
+    const rules = [...new Set(breaches.map(({ rule }) => rule))];
+    return [
+        narrator.paint("red", `${count(rules.length, "rule was", "rules were")} broken:`),
+        ...rules.flatMap((rule) => {
+            const [first, ...more] = breaches.filter((breach) => breach.rule === rule);
+            const again = more.length > 0 ? `, and ${count(more.length, "more time")}` : "";
+            return [`  ${rule}`, `      ${timeOfDay(first.at)}  ${narrator.plain(first.how)}${again}`];
+        }),
+    ];
+}

@@ -1,0 +1,52 @@
+import type { Handler } from "../stack/packaged";
+
+export type Reports = Awaited<ReturnType<Handler>>;
+
+/**
+ * Makes every SDK client of this process that is made from now on speak to an endpoint of our own, with keys that are worth nothing.
+ *
+ * @returns puts the environment back
+ */
+export function pointSdkAt(endpoint: string): () => void {
+    const ofAws = () => Object.keys(process.env).filter((key) => key.startsWith("AWS_"));
+    const before = Object.fromEntries(ofAws().map((key) => [key, process.env[key]]));
+    const clear = () => {
+        for (const key of ofAws()) {
+            delete process.env[key];
+        }
+    };
+    clear(); // a profile or another service's endpoint would win over what is set here
+    Object.assign(process.env, {
+        AWS_ENDPOINT_URL: endpoint,
+        AWS_ACCESS_KEY_ID: "testing",
+        AWS_SECRET_ACCESS_KEY: "testing",
+        AWS_REGION: "us-east-1",
+    });
+    return () => {
+        clear();
+        Object.assign(process.env, before);
+    };
+}
+
+/** Invokes the function as Lambda does; what it logs is dropped, what it returns or throws is not. */
+export async function invoke(handler: Handler, bodies: string[], timeoutSeconds = 10): Promise<Reports> {
+    const end = Date.now() + timeoutSeconds * 1000;
+    const levels = ["debug", "info", "warn", "error"] as const;
+    const real = levels.map((level) => console[level]);
+    const write = process.stdout.write;
+    for (const level of levels) {
+        console[level] = () => {};
+    }
+    process.stdout.write = () => true;
+    try {
+        return await handler(
+            { Records: bodies.map((body) => ({ body })) },
+            { getRemainingTimeInMillis: () => end - Date.now() },
+        );
+    } finally {
+        process.stdout.write = write;
+        levels.forEach((level, place) => {
+            console[level] = real[place];
+        });
+    }
+}

@@ -1,0 +1,298 @@
+import type { Timeline } from "../clock";
+import { scalingEvent, spotEvent, stateEvent } from "./events";
+import type { Region } from "./region";
+
+/** How long things take, in milliseconds, as they do in AWS. */
+export interface Pace {
+    /** Until a new instance runs. */
+    boot: number;
+    /** From then until its group takes it into service. */
+    intoService: number;
+    /** How long a lifecycle hook holds an instance, either way. */
+    hook: number;
+    /** From shutting-down to terminated, or from stopping to stopped. */
+    shutdown: number;
+    /** Until a group notices what became of an instance behind its back. */
+    healthCheck: number;
+    /** From a Spot warning to the interruption. */
+    spotWarning: number;
+}
+
+export const usualPace: Pace = {
+    boot: 15_000,
+    intoService: 20_000,
+    hook: 30_000,
+    shutdown: 30_000,
+    healthCheck: 60_000,
+    spotWarning: 120_000,
+};
+
+/** What Auto Scaling and EC2 do to the groups of a region, over time and with their events. */
+export class Fleet {
+    private readonly desired = new Map<string, number>();
+
+    constructor(
+        readonly region: Region,
+        private readonly timeline: Timeline,
+        private readonly pace: Pace = usualPace,
+    ) {}
+
+    /** A group whose members are in service already; their ids. */
+    addGroup(name: string, size: number, tags: Record<string, string> = {}): string[] {
+        this.region.addGroup(name, tags);
+        this.desired.set(name, size);
+        return Array.from({ length: size }, () => this.region.addInstance(name));
+    }
+
+    /** How many members a group wants. */
+    size(group: string): number {
+        return this.desired.get(group) ?? 0;
+    }
+
+    members(group: string): string[] {
+        return this.region.groups.get(group)?.members.map(({ id }) => id) ?? [];
+    }
+
+    /**
+     * Changes a group's size: launches what is missing, terminates those that are too many and not protected, the oldest first.
+     *
+     * @param how.first goes before the oldest
+     * @returns ids of the members that are terminated
+     */
+    scale(group: string, size: number, how: { hook?: boolean; first?: string } = {}): string[] {
+        this.desired.set(group, size);
+        const leaving = this.active(group)
+            .filter(({ protected: isProtected }) => !isProtected)
+            .sort((a, b) => Number(b.id === how.first) - Number(a.id === how.first))
+            .slice(0, Math.max(0, this.active(group).length - size))
+            .map(({ id }) => id);
+        for (const id of leaving) {
+            this.terminate(id, how);
+        }
+        this.replenish(group, how);
+        return leaving;
+    }
+
+    /** Launches one instance into a group. */
+    launch(group: string, how: { hook?: boolean } = {}): string {
+        const id = this.region.addInstance(group, { state: "pending", lifecycleState: "Pending" });
+        this.later(this.pace.boot, () => {
+            if (this.state(id) !== "pending") {
+                return;
+            }
+            this.region.setState(id, "running");
+            if (how.hook) {
+                this.move(id, "Pending", "Pending:Wait");
+                this.emit("launch-lifecycle-action", group, id);
+                this.later(this.pace.hook, () => {
+                    if (this.move(id, "Pending:Wait", "Pending:Proceed")) {
+                        this.later(this.pace.intoService, () => this.intoService(id, "Pending:Proceed"));
+                    }
+                });
+            } else {
+                this.later(this.pace.intoService, () => this.intoService(id, "Pending"));
+            }
+        });
+        return id;
+    }
+
+    /** A launch that fails: with an instance that comes and goes, or without one. */
+    failLaunch(group: string, withInstance: boolean): void {
+        if (!withInstance) {
+            this.emit("launch-unsuccessful-no-instance", group, "");
+            return;
+        }
+        const id = this.region.addInstance(group, { state: "pending", lifecycleState: "Pending" });
+        this.later(this.pace.boot, () => {
+            this.end(id);
+            this.region.unlist(id);
+            this.emit("launch-unsuccessful", group, id);
+        });
+    }
+
+    /** The group terminates a member: on scaling in, or because it is unhealthy. */
+    terminate(id: string, how: { hook?: boolean } = {}): void {
+        const group = this.groupOf(id);
+        if (!group || this.isLeaving(id)) {
+            return;
+        }
+        const proceed = () => {
+            this.region.setMember(id, { lifecycleState: how.hook ? "Terminating:Proceed" : "Terminating" });
+            this.end(id);
+            this.later(this.pace.shutdown, () => {
+                this.region.unlist(id);
+                this.emit("terminate-successful", group, id);
+                this.replenish(group);
+            });
+        };
+        if (how.hook) {
+            this.region.setMember(id, { lifecycleState: "Terminating:Wait" });
+            this.emit("terminate-lifecycle-action", group, id);
+            this.later(this.pace.hook, () => this.groupOf(id) === group && proceed());
+        } else {
+            proceed();
+        }
+    }
+
+    /** Somebody has the group terminate a member, even a protected one, and launch no other for it. */
+    retire(id: string): void {
+        const group = this.groupOf(id);
+        if (group && this.active(group).some((member) => member.id === id)) {
+            this.lower(group);
+        }
+        this.terminate(id);
+    }
+
+    /** The instance ends behind its group's back, which notices later. */
+    crash(id: string): void {
+        this.end(id);
+        this.later(this.pace.healthCheck, () => this.terminate(id));
+    }
+
+    /** Somebody stops the instance; its group notices later, and terminates it. */
+    stop(id: string): void {
+        if (this.state(id) !== "running") {
+            return;
+        }
+        this.changeState(id, "stopping");
+        this.later(this.pace.shutdown, () => this.state(id) === "stopping" && this.changeState(id, "stopped"));
+        this.later(this.pace.healthCheck, () => {
+            if (["stopping", "stopped"].includes(this.state(id))) {
+                this.terminate(id);
+            }
+        });
+    }
+
+    /** A stopped instance runs again before its group has noticed. */
+    start(id: string): void {
+        if (["stopping", "stopped"].includes(this.state(id)) && !this.isLeaving(id)) {
+            this.changeState(id, "running");
+        }
+    }
+
+    /** A health check fails: no event tells. The group replaces the instance after a while. */
+    becomeUnhealthy(id: string): void {
+        if (this.groupOf(id)) {
+            this.region.setMember(id, { healthStatus: "Unhealthy" });
+            this.later(this.pace.healthCheck, () => {
+                if (this.region.memberOf(id)?.member.healthStatus === "Unhealthy") {
+                    this.terminate(id);
+                }
+            });
+        }
+    }
+
+    recover(id: string): void {
+        if (this.groupOf(id) && !this.isLeaving(id)) {
+            this.region.setMember(id, { healthStatus: "Healthy" });
+        }
+    }
+
+    /** No event tells that a member goes to Standby. */
+    enterStandby(id: string): void {
+        if (this.move(id, "InService", "EnteringStandby")) {
+            this.lower(this.groupOf(id) as string);
+            this.later(1000, () => this.move(id, "EnteringStandby", "Standby"));
+        }
+    }
+
+    exitStandby(id: string): void {
+        const group = this.groupOf(id);
+        if (group && this.move(id, "Standby", "Pending")) {
+            this.desired.set(group, (this.desired.get(group) ?? 0) + 1);
+            this.later(1000, () => this.intoService(id, "Pending"));
+        }
+    }
+
+    /** The instance leaves its group and goes on alone. */
+    detach(id: string): void {
+        const group = this.groupOf(id);
+        if (group && this.move(id, "InService", "Detaching")) {
+            this.lower(group);
+            this.region.detach(id);
+            this.emit("detach-successful", group, id);
+        }
+    }
+
+    /** An instance in no group joins one. */
+    attach(id: string, group: string): void {
+        if (this.groupOf(id) || this.state(id) !== "running") {
+            return;
+        }
+        this.desired.set(group, (this.desired.get(group) ?? 0) + 1);
+        this.region.enlist(id, group, "Pending");
+        this.later(1000, () => this.intoService(id, "Pending"));
+    }
+
+    /** EC2 takes a Spot instance back in two minutes, and calls it running until then. */
+    warn(id: string): void {
+        this.region.emit(spotEvent(this.timeline.now, id));
+        this.later(this.pace.spotWarning, () => this.crash(id));
+    }
+
+    private later(millis: number, act: () => void): void {
+        this.timeline.at(this.timeline.now + millis, act);
+    }
+
+    private state(id: string): string {
+        return this.region.state(id);
+    }
+
+    private groupOf(id: string): string | undefined {
+        return this.region.memberOf(id)?.group.name;
+    }
+
+    private isLeaving(id: string): boolean {
+        return this.region.memberOf(id)?.member.lifecycleState.startsWith("Terminating") ?? true;
+    }
+
+    /** Members that count towards the group's desired capacity. */
+    private active(group: string) {
+        return (this.region.groups.get(group)?.members ?? []).filter(
+            ({ id, lifecycleState }) => !this.isLeaving(id) && !/Standby/.test(lifecycleState),
+        );
+    }
+
+    private lower(group: string): void {
+        this.desired.set(group, Math.max(0, (this.desired.get(group) ?? 0) - 1));
+    }
+
+    private replenish(group: string, how: { hook?: boolean } = {}): void {
+        const missing = (this.desired.get(group) ?? 0) - this.active(group).length;
+        for (let launched = 0; launched < missing; launched++) {
+            this.launch(group, how);
+        }
+    }
+
+    private intoService(id: string, from: string): void {
+        const group = this.groupOf(id);
+        if (group && this.state(id) === "running" && this.move(id, from, "InService")) {
+            this.emit("launch-successful", group, id);
+        }
+    }
+
+    /** Whether the member was in that state, and so has changed. */
+    private move(id: string, from: string, to: string): boolean {
+        const is = this.region.memberOf(id)?.member.lifecycleState === from;
+        if (is) {
+            this.region.setMember(id, { lifecycleState: to });
+        }
+        return is;
+    }
+
+    private end(id: string): void {
+        if (!["shutting-down", "terminated"].includes(this.state(id))) {
+            this.changeState(id, "shutting-down");
+            this.later(this.pace.shutdown, () => this.changeState(id, "terminated"));
+        }
+    }
+
+    private changeState(id: string, state: string): void {
+        this.region.setState(id, state);
+        this.region.emit(stateEvent(this.timeline.now, id, state));
+    }
+
+    private emit(sample: string, group: string, id: string): void {
+        this.region.emit(scalingEvent(sample, this.timeline.now, group, id));
+    }
+}

@@ -1,0 +1,43 @@
+import type { Call } from "./aws/region";
+import type { World } from "./world";
+
+/** Who got the tag, or lost it, and when. */
+export interface Change {
+    at: number;
+    id: string;
+    leads: boolean;
+}
+
+/** Notes who gets the tag, and who loses it, when it happens. */
+export function noteChanges({ region, timeline }: World, tagKey: string): Change[] {
+    const changes: Change[] = [];
+    const leads = (id: string) => region.tags(id)[tagKey] === "true";
+    const before = new Map([...region.instances.keys()].map((id) => [id, leads(id)]));
+    region.onChange.push((id) => {
+        if (leads(id) !== (before.get(id) ?? false)) {
+            changes.push({ at: timeline.now, id, leads: leads(id) });
+        }
+        before.set(id, leads(id));
+    });
+    return changes;
+}
+
+/** Lines that CloudWatch reads as metrics. */
+export function metricLinesIn({ lines }: Pick<World, "lines">): Record<string, unknown>[] {
+    return lines.filter(({ level }) => level === "stdout").map(({ entry }) => JSON.parse(entry));
+}
+
+export function writesIn(calls: Call[]): Call[] {
+    return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
+}
+
+/** How often somebody waited for an answer: calls that overlap in time are waited for together. */
+export function roundTripsIn(calls: Call[]): number {
+    let roundTrips = 0;
+    let busyUntil = Number.NEGATIVE_INFINITY;
+    for (const { start, end } of [...calls].sort((a, b) => a.start - b.start)) {
+        roundTrips += start >= busyUntil ? 1 : 0;
+        busyUntil = Math.max(busyUntil, end);
+    }
+    return roundTrips;
+}

@@ -1,0 +1,44 @@
+import type { Member, Region } from "./aws/region";
+
+/** Which groups are a stack's, which of them elect together, and what marks their leaders. */
+export interface Franchise {
+    asgPrefix: string;
+    /** Key of the groups' tag whose value an electorate shares; empty: each group elects on its own. */
+    electorateTag: string;
+    tagKey: string;
+}
+
+/** Who elects together: an electorate has one leader for all its groups, and a group on its own is an electorate, too. */
+export class Electorates {
+    constructor(
+        private readonly region: Region,
+        private readonly franchise: Franchise,
+    ) {}
+
+    /** Names of the stack's. */
+    names(): string[] {
+        const ours = [...this.region.groups.keys()].filter((group) => group.startsWith(this.franchise.asgPrefix));
+        return [...new Set(ours.map((group) => this.nameOf(group)))];
+    }
+
+    /** The one that a group belongs to, as reports call it. */
+    nameOf(group: string): string {
+        const { asgPrefix, electorateTag } = this.franchise;
+        const value =
+            electorateTag && group.startsWith(asgPrefix) && this.region.groups.get(group)?.tags[electorateTag];
+        return value ? `${electorateTag}=${value}` : group;
+    }
+
+    members(name: string): Member[] {
+        return this.groups(name).flatMap((group) => this.region.groups.get(group)?.members ?? []);
+    }
+
+    /** Ids of the live instances with the leader tag. */
+    leaders(name: string): string[] {
+        return this.groups(name).flatMap((group) => this.region.leaders(group, this.franchise.tagKey));
+    }
+
+    private groups(name: string): string[] {
+        return [...this.region.groups.keys()].filter((group) => this.nameOf(group) === name);
+    }
+}

@@ -1,0 +1,218 @@
+import type { Reports } from "../aws/endpoint";
+import { type BusEvent, sweepEvent } from "../aws/events";
+import { matches } from "../aws/patterns";
+import type { Region } from "../aws/region";
+import { type Batch, type Container, running, type Timeline } from "../clock";
+import { batchOf, type Handler, startContainer } from "./packaged";
+import type { Program } from "./program";
+import { type Wiring, wiringOf } from "./registered";
+
+/** What became of a batch. */
+export interface Invocation extends Batch {
+    end: number;
+    reports: Reports;
+    /** Why its batch came back, if it did. */
+    error?: Error;
+}
+
+interface Message {
+    body: string;
+    sentAt: number;
+    /** Hidden from receivers until then. */
+    visibleAt: number;
+}
+
+type StartedContainer = Container & { handler: Handler };
+
+const millisToQueue = 300; // from an event's source over EventBridge into the queue
+const deduplicationMillis = 5 * 60 * 1000;
+
+/** What a program registered, deployed into a region inside this process: its rules, its queue, its function. */
+export class Deployment {
+    readonly invocations: Invocation[] = [];
+    /** Who is told of every invocation when it has ended. */
+    readonly onInvocation: ((invocation: Invocation) => void)[] = [];
+    /** The container that was last handed a batch from the queue. */
+    lastContainer?: Container;
+    /** How many events were taken by a rule and will arrive, by none, and by a rule but lost. */
+    readonly events = { heard: 0, ignored: 0, lost: 0 };
+    /** When the copies of an event reach the queue, in milliseconds from now: none if it is lost. */
+    fate: (event: BusEvent) => number[] = () => [millisToQueue];
+    /** Whether its schedules fire. */
+    sweeping = false;
+
+    private readonly wiring: Wiring;
+    private readonly queue: Message[] = [];
+    private readonly sent = new Map<string, number>();
+    private onTheWay = 0;
+    private received: Message[] = [];
+    private container?: StartedContainer;
+
+    constructor(
+        private readonly program: Program,
+        region: Region,
+        private readonly timeline: Timeline,
+    ) {
+        this.wiring = wiringOf(program);
+        region.onEvent.push((event) => this.hear(event));
+        for (const { scheduleExpression } of this.wiring.rules) {
+            if (scheduleExpression) {
+                this.schedule(scheduleExpression);
+            }
+        }
+    }
+
+    /** Hears an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
+    hear(event: BusEvent): void {
+        const { rules, queue } = this.wiring;
+        const takers = rules.filter(
+            ({ eventPattern, targetArn }) =>
+                eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event),
+        );
+        const deliveries = takers.map(() => this.fate(event));
+        this.events[takers.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "heard" : "lost"]++;
+        for (const delays of deliveries) {
+            this.deliver(JSON.stringify(event), delays);
+        }
+    }
+
+    /** Fires the sweep's schedule now, whatever becomes of other events. */
+    sweep(): void {
+        this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
+    }
+
+    /** Lets time pass until no event is on its way, in the queue or in the function. */
+    async settle(): Promise<void> {
+        while (this.onTheWay + this.queue.length + this.received.length > 0) {
+            await this.timeline.pass(100);
+        }
+    }
+
+    /** The container's next call never comes back, nor does anything else that it does. */
+    loseContainer(): void {
+        if (this.container) {
+            this.container.dead = true;
+            this.container = undefined;
+        }
+    }
+
+    /** The batch that is under way comes back too early: another container starts with it. */
+    async repeat(): Promise<void> {
+        if (this.received.length > 0) {
+            // Only the first one's answer counts.
+            await this.invoke(this.handOver(this.received), this.newContainer()).catch(() => {});
+        }
+    }
+
+    private schedule(expression: string): void {
+        const minutes = expression.match(/^rate\((?:(1) minute|(\d+) minutes)\)$/);
+        if (!minutes) {
+            throw new Error(`a schedule not known here: ${expression}`);
+        }
+        const millis = Number(minutes[1] ?? minutes[2]) * 60 * 1000;
+        const fire = () => {
+            if (this.sweeping) {
+                this.sweep();
+            }
+            this.timeline.at(this.timeline.now + millis, fire);
+        };
+        this.timeline.at(this.timeline.now + millis, fire);
+    }
+
+    private deliver(body: string, delays: number[]): void {
+        for (const delay of delays) {
+            this.onTheWay++;
+            this.timeline.at(this.timeline.now + delay, () => {
+                this.onTheWay--;
+                this.send(body);
+            });
+        }
+    }
+
+    private send(body: string): void {
+        const { now } = this.timeline;
+        const before = this.sent.get(body);
+        if (before === undefined || now - before > deduplicationMillis) {
+            this.sent.set(body, now);
+            this.queue.push({ body, sentAt: now, visibleAt: now });
+            this.receive();
+        }
+    }
+
+    /** Takes a batch, unless one is under way: all messages are of one group. */
+    private receive(): void {
+        const { batchSize, queue } = this.wiring;
+        const { now } = this.timeline;
+        const oldest = now - queue.messageRetentionSeconds * 1000;
+        this.queue.splice(0, this.queue.length, ...this.queue.filter(({ sentAt }) => sentAt > oldest));
+        const next = this.queue[0];
+        if (this.received.length > 0 || !next) {
+            return;
+        }
+        if (next.visibleAt > now) {
+            this.timeline.at(next.visibleAt, () => this.receive());
+            return;
+        }
+        this.received = this.queue.splice(0, batchSize);
+        void this.process(this.received, now + queue.visibilityTimeoutSeconds * 1000);
+    }
+
+    private async process(batch: Message[], visibleAt: number): Promise<void> {
+        const given = this.handOver(batch);
+        const container = this.startedContainer();
+        this.lastContainer = container;
+        const outcome = await this.invoke(given, container).then(
+            (reports) => ({ reports }),
+            (error: Error) => ({ reports: [], error }),
+        );
+        const invocation: Invocation = { ...given, end: this.timeline.now, ...outcome };
+        this.invocations.push(invocation);
+        for (const observer of this.onInvocation) {
+            observer(invocation);
+        }
+        if ("error" in outcome) {
+            this.queue.unshift(...batch.map((message) => ({ ...message, visibleAt })));
+        }
+        this.received = [];
+        this.receive();
+    }
+
+    private handOver(messages: Message[]): Batch {
+        return { start: this.timeline.now, events: messages.map(({ body }) => JSON.parse(body)) };
+    }
+
+    private async invoke(batch: Batch, container: StartedContainer): Promise<Reports> {
+        const timeoutMillis = this.wiring.functionTimeoutSeconds * 1000;
+        const deadline = this.timeline.now + timeoutMillis;
+        container.batch = batch;
+        let over = false;
+        const timeout = this.timeline.after(timeoutMillis).then(() => {
+            if (!over) {
+                container.dead = true;
+                if (this.container === container) {
+                    this.container = undefined;
+                }
+            }
+            throw new Error(`the function did not end within ${timeoutMillis} ms`);
+        });
+        const work = running.run(container, () =>
+            container.handler(batchOf(...batch.events), {
+                getRemainingTimeInMillis: () => deadline - this.timeline.now,
+            }),
+        );
+        return Promise.race([work, timeout]).finally(() => {
+            over = true;
+            timeout.catch(() => {});
+        });
+    }
+
+    private startedContainer(): StartedContainer {
+        this.container ??= this.newContainer();
+        return this.container;
+    }
+
+    private newContainer(): StartedContainer {
+        const container: Container = { dead: false };
+        return Object.assign(container, { handler: running.run(container, () => startContainer(this.program)) });
+    }
+}

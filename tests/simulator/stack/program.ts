@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+
+export const root = join(__dirname, "../../..");
+
+/** A resource as the program registers it. */
+export interface Resource {
+    type: string;
+    name: string;
+    // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own inputs
+    inputs: any;
+    /** Types and names (`type::name`) of the resources that must be there before. */
+    dependencies: string[];
+}
+
+/** What the program comes to: everything it registers, and its outputs. */
+export interface Program {
+    resources: Resource[];
+    outputs: Record<string, string>;
+    /** The files of the function's archive. */
+    members: string[];
+    /** The text of the function's only file, as it would be deployed. */
+    functionText: string;
+}
+
+export const accountId = "123456789012";
+
+/** The configuration that the CLI would hand to the program: defaults, then the dev stack's file, then the overrides; null takes a key away. */
+export function configuration(overrides: Record<string, string | null> = {}): Record<string, string> {
+    const project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+    const stack = parse(readFileSync(join(root, "Pulumi.dev.yaml"), "utf8"));
+    const key = (name: string) => (name.includes(":") ? name : `${project.name}:${name}`);
+    const entries = [
+        ...Object.entries<{ default?: unknown }>(project.config).map(([name, { default: value }]) => [name, value]),
+        ...Object.entries(stack.config),
+        ...Object.entries(overrides),
+    ].map(([name, value]) => [key(String(name)), value]);
+    const config = new Map(entries as [string, unknown][]);
+    return Object.fromEntries(
+        [...config]
+            .filter(([, value]) => value !== undefined && value !== null)
+            .map(([k, value]) => [k, String(value)]),
+    );
+}
+
+/**
+ * Runs the program under Pulumi's runtime mocks, each time anew.
+ *
+ * @param options.config settings beside the defaults and the dev stack's
+ * @param options.registered gets every resource at once, for when the program throws
+ * @throws what the program throws
+ */
+export async function runProgram(
+    options: {
+        config?: Record<string, string | null>;
+        stack?: string;
+        partition?: string;
+        region?: string;
+        registered?: Resource[];
+    } = {},
+): Promise<Program> {
+    const { stack = "dev", partition = "aws", registered = [] } = options;
+    const config = configuration(options.config);
+    const region = options.region ?? config["aws:region"];
+    pulumi.runtime.setAllConfig(config);
+    await pulumi.runtime.setMocks(
+        {
+            newResource: ({ type, name, inputs }) => {
+                registered.push({ type, name, inputs, dependencies: [] });
+                return { id: `${name}-id`, state: { ...inputs, ...computed(type, name, partition, region) } };
+            },
+            call: ({ token, inputs }) => {
+                const answers: Record<string, object> = {
+                    "aws:index/getPartition:getPartition": { partition },
+                    "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
+                    "aws:index/getRegion:getRegion": { region },
+                };
+                if (!(token in answers)) {
+                    throw new Error(`the program asks for ${token}, which has no answer here`);
+                }
+                return { ...inputs, ...answers[token] };
+            },
+        },
+        parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name,
+        stack,
+        false,
+    );
+    recordDependencies(registered);
+
+    const entry = require.resolve("../../../index");
+    delete require.cache[entry];
+    const exported: Record<string, pulumi.Output<string>> = require(entry);
+    await pulumi.runtime.disconnect();
+
+    const outputs: [string, string][] = await Promise.all(
+        Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
+    );
+    const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
+    return {
+        resources: registered,
+        outputs: Object.fromEntries(outputs),
+        members: Object.keys(code),
+        functionText: await code["__index.js"].text,
+    };
+}
+
+// What the provider would know of a resource once it is there.
+function computed(type: string, name: string, partition: string, region: string): object {
+    const [, service, kind] = type.match(/^aws:(\w+)\/\w+:(\w+)$/) ?? [];
+    const physical = kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`;
+    const arn = (prefix: string) => `arn:${partition}:${prefix}${physical}`;
+    const local = `${region}:${accountId}:`;
+    const arns: Record<string, string> = {
+        "cloudwatch EventRule": arn(`events:${local}rule/`),
+        "cloudwatch LogGroup": arn(`logs:${local}log-group:`),
+        "iam Role": arn(`iam::${accountId}:role/`),
+        "lambda Function": arn(`lambda:${local}function:`),
+        "sqs Queue": arn(`sqs:${local}`),
+    };
+    return {
+        name: physical,
+        arn: arns[`${service} ${kind}`],
+        url: `https://sqs.${region}.amazonaws.com/${accountId}/${physical}`,
+    };
+}
+
+// The mocks aren't told what a resource waits for, so it is read from what the monitor is asked.
+function recordDependencies(registered: Resource[]): void {
+    const monitor = pulumi.runtime.getMonitor() as unknown as {
+        registerResource(request: { getDependenciesList(): string[] }, callback: unknown): Promise<void>;
+    };
+    const register = monitor.registerResource.bind(monitor);
+    monitor.registerResource = async (request, callback) => {
+        const place = registered.length;
+        const registering = register(request, callback);
+        registered[place].dependencies = request
+            .getDependenciesList()
+            .map((urn) => urn.split("::").slice(2).join("::"));
+        return registering;
+    };
+}
+
+function awaited(output: pulumi.Output<string>): Promise<string> {
+    return new Promise((resolve) => output.apply(resolve));
+}
