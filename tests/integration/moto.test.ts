@@ -9,16 +9,13 @@ const sinceKey = "app:isLeader:since";
 const group = "awseb-e-shop";
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-describe("The packaged function, over HTTP", function () {
-    this.timeout(15000);
-
+describe("The packaged function, over HTTP", () => {
     let program: Program;
     let moto: Moto | undefined;
     let region: Moto;
     let stack: Stack;
 
     before(async function () {
-        this.timeout(30000);
         if (!motoIsInstalled()) {
             if (process.env.CI === "true") {
                 throw new Error("moto_server is not installed: pip install 'moto[server]'");

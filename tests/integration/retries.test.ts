@@ -28,9 +28,7 @@ const queryError = (status: number, code: string): Answer => ({
 });
 const jsonError = (status: number, code: string): Answer => ({ status, body: JSON.stringify({ __type: code }) });
 
-describe("The packaged function, when AWS fails", function () {
-    this.timeout(15000);
-
+describe("The packaged function, when AWS fails", () => {
     const server = createServer(answer);
     let program: Program;
     let restoreEnvironment = () => {};
@@ -41,8 +39,7 @@ describe("The packaged function, when AWS fails", function () {
     /** What goes wrong with a call; `before` counts the calls of the same action before it. */
     let fault: (call: Call, before: number) => Answer | undefined;
 
-    before(async function () {
-        this.timeout(30000);
+    before(async () => {
         program = await runProgram({ config: { asgPrefix: "awseb-" } });
         await once(server.listen(0, "127.0.0.1"), "listening");
         restoreEnvironment = pointSdkAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
