@@ -7,7 +7,7 @@ import { samples, scalingEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Region } from "../simulator/aws/region";
 import { running } from "../simulator/clock";
 import { startContainer } from "../simulator/stack/packaged";
-import { configuration, type Program, runProgram } from "../simulator/stack/program";
+import { configuration, type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 const tagKey = "app:isLeader";
@@ -66,7 +66,7 @@ describe("Whatever it is,", () => {
     });
 
     it("a setting is taken as it is, or refused in one sentence with its key", () => {
-        const keys = Object.keys(readSettings((key) => configuration()[`asg-leader-election:${key}`]));
+        const keys = Object.keys(readSettings((key) => configuration()[`${project}:${key}`]));
         const text = fc.oneof(
             fc.string(),
             fc.string({ unit: "binary" }),
@@ -76,7 +76,7 @@ describe("Whatever it is,", () => {
         );
         fc.assert(
             fc.property(fc.constantFrom(...keys), fc.option(text, { nil: undefined }), (key, value) => {
-                const get = (name: string) => (name === key ? value : configuration()[`asg-leader-election:${name}`]);
+                const get = (name: string) => (name === key ? value : configuration()[`${project}:${name}`]);
                 try {
                     const settings = readSettings(get);
                     expect(String(settings[key as keyof typeof settings])).to.equal(value);

@@ -3,7 +3,7 @@ import Ajv from "ajv";
 import { expect } from "chai";
 import { awsError } from "../simulator/aws/region";
 import type { Line } from "../simulator/clock";
-import { type Program, runProgram } from "../simulator/stack/program";
+import { type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -89,7 +89,7 @@ function numberOf(line: Record<string, unknown>, key: string): number {
 }
 
 describe("The packaged function measures", () => {
-    const stack = "asg-leader-election/dev";
+    const stack = `${project}/dev`;
     let program: Program;
     before(async () => {
         program = await runProgram();

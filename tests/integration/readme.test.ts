@@ -3,13 +3,12 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { parse } from "yaml";
 import { decide, sinceOf } from "../../election/decide";
 import { readSettings } from "../../election/stack/settings";
 import { type BusEvent, tagEvent } from "../simulator/aws/events";
 import { matches } from "../simulator/aws/patterns";
 import { awsError } from "../simulator/aws/region";
-import { configuration, type Program, root, runProgram } from "../simulator/stack/program";
+import { configuration, declarations, type Program, project, root, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 import { Moto, motoIsInstalled } from "./moto";
 import { Bench, blocks, codeIn, namedBlock, namedTable, type Outcome, readme, shellBlock, slugOf } from "./readme";
@@ -22,9 +21,6 @@ const instance = { id: "i-0123456789abcdef0", region: "eu-central-1" };
 const leaderTags = { [groupKey]: group, [tagKey]: "true", [sinceKey]: "2026-11-23T05:00:00.000Z" };
 const followerTags = { [groupKey]: group };
 
-const project: { name: string; config: Record<string, { default: unknown }> } = parse(
-    readFileSync(join(root, "Pulumi.yaml"), "utf8"),
-);
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
 const shellBlocks = blocks.filter(({ language }) => language === "sh");
 
@@ -177,8 +173,8 @@ describe("The README", function () {
                 if (command === "config set") {
                     const [, , key, value] = words;
                     const config = configuration({ [key]: value });
-                    expect(["aws:region", ...Object.keys(project.config)]).to.include(key);
-                    expect(() => readSettings((name) => config[`${project.name}:${name}`])).to.not.throw();
+                    expect(["aws:region", ...Object.keys(declarations)]).to.include(key);
+                    expect(() => readSettings((name) => config[`${project}:${name}`])).to.not.throw();
                 }
             }
         });
@@ -396,7 +392,7 @@ describe("The README", function () {
             const rows = namedTable("settings").map(([key, value]) => [key, value]);
             const shown = (value: unknown) => (value === "" ? "empty" : `\`${value}\``);
             expect(rows).to.deep.equal(
-                Object.entries(project.config).map(([key, { default: value }]) => [`\`${key}\``, shown(value)]),
+                Object.entries(declarations).map(([key, { default: value }]) => [`\`${key}\``, shown(value)]),
             );
         });
 

@@ -2,8 +2,9 @@
 import { expect } from "chai";
 import type { Report } from "../../election/report";
 import { alarms, dashboardBody, queries } from "../../election/stack/monitoring";
+import { project } from "../simulator/stack/program";
 
-const stack = "asg-leader-election/dev";
+const stack = `${project}/dev`;
 const namespace = "AsgLeaderElection";
 
 /** What a metric was told at a time, in seconds. */

@@ -4,14 +4,14 @@ import { expect } from "chai";
 import { dashboardBody } from "../../election/stack/monitoring";
 import { type BusEvent, samples } from "../simulator/aws/events";
 import { matches } from "../simulator/aws/patterns";
-import { type Program, type Resource, runProgram } from "../simulator/stack/program";
+import { type Program, project, type Resource, runProgram } from "../simulator/stack/program";
 
 const place = { partition: "aws", region: "eu-central-1" };
 const asgPrefix = "awseb-";
 const tagKey = "app:isLeader";
-const config = { asgPrefix, tagKey, "aws:region": place.region, sweepMinutes: "1", logRetentionDays: "7" };
+const config = { asgPrefix, tagKey, sweepMinutes: "1", logRetentionDays: "7" };
 const run = (options: Parameters<typeof runProgram>[0] = {}) =>
-    runProgram({ ...options, config: { ...config, ...options.config } });
+    runProgram({ region: place.region, ...options, config: { ...config, ...options.config } });
 
 // As the mocks make them up.
 const arn = (service: string, name: string) => `arn:aws:${service}:${place.region}:123456789012:${name}`;
@@ -126,7 +126,7 @@ describe("The program", function () {
                         metric: {
                             namespace: "AsgLeaderElection",
                             metricName: "VacantGroups",
-                            dimensions: { Stack: "asg-leader-election/dev" },
+                            dimensions: { Stack: `${project}/dev` },
                             period: 60,
                             stat: "Minimum",
                         },
@@ -136,7 +136,7 @@ describe("The program", function () {
                         metric: {
                             namespace: "AsgLeaderElection",
                             metricName: "FailedElections",
-                            dimensions: { Stack: "asg-leader-election/dev" },
+                            dimensions: { Stack: `${project}/dev` },
                             period: 60,
                             stat: "Minimum",
                         },
@@ -177,7 +177,7 @@ describe("The program", function () {
             {
                 namespace: "AsgLeaderElection",
                 metricName: "Groups",
-                dimensions: { Stack: "asg-leader-election/dev" },
+                dimensions: { Stack: `${project}/dev` },
                 period: 60,
                 statistic: "SampleCount",
                 comparisonOperator: "LessThanThreshold",
@@ -192,7 +192,7 @@ describe("The program", function () {
         ...queryNames.map((name): [string, string, object, string[]] => [
             `a saved query of the log group: ${name}`,
             query(name),
-            { name: `asg-leader-election-dev/${name}`, logGroupNames: ["election-1234567"] },
+            { name: `${project}-dev/${name}`, logGroupNames: ["election-1234567"] },
             [logGroup],
         ]),
     ];
@@ -247,11 +247,9 @@ describe("The program", function () {
         const ids = [...resources.map(([, id]) => id), dashboard];
         expect(full.resources.map(idOf)).to.have.members(ids);
         const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
-        expect(inputs.dashboardName).to.equal("asg-leader-election-dev");
+        expect(inputs.dashboardName).to.equal(`${project}-dev`);
         expect(inputs.dashboardBody).to.equal(
-            JSON.stringify(
-                dashboardBody("asg-leader-election/dev", place.region, "election-1234567", "election-1234567"),
-            ),
+            JSON.stringify(dashboardBody(`${project}/dev`, place.region, "election-1234567", "election-1234567")),
         );
         expect(dependencies).to.have.members([lambda, logGroup]);
     });
@@ -269,11 +267,8 @@ describe("The program", function () {
             [name, namePrefix, dashboardName].filter((one) => one !== undefined).map((one) => [type, one]),
         );
         expect(names).to.have.deep.members([
-            ...queryNames.map((name) => [
-                "aws:cloudwatch/queryDefinition:QueryDefinition",
-                `asg-leader-election-dev/${name}`,
-            ]),
-            ["aws:cloudwatch/dashboard:Dashboard", "asg-leader-election-dev"],
+            ...queryNames.map((name) => ["aws:cloudwatch/queryDefinition:QueryDefinition", `${project}-dev/${name}`]),
+            ["aws:cloudwatch/dashboard:Dashboard", `${project}-dev`],
         ]);
     });
 
@@ -281,14 +276,14 @@ describe("The program", function () {
         const { resources } = await run({ stack: "eu.prod_1-b", config: { dashboard: "true" } });
         const named = resources.flatMap(({ inputs: { name, dashboardName } }) => name ?? dashboardName ?? []);
         expect(named).to.have.members([
-            ...queryNames.map((name) => `asg-leader-election-eu_prod_1-b/${name}`),
-            "asg-leader-election-eu_prod_1-b",
+            ...queryNames.map((name) => `${project}-eu_prod_1-b/${name}`),
+            `${project}-eu_prod_1-b`,
         ]);
     });
 
     it("tags whatever can be tagged with its project and stack", () => {
         const untaggable = [rolePolicy, queuePolicy, ...rules.map(target), ...queryNames.map(query), dashboard];
-        const tags = { "pulumi:project": "asg-leader-election", "pulumi:stack": "dev" };
+        const tags = { "pulumi:project": project, "pulumi:stack": "dev" };
         for (const one of full.resources) {
             expect(one.inputs.tags, idOf(one)).to.deep.equal(untaggable.includes(idOf(one)) ? undefined : tags);
         }
@@ -301,8 +296,8 @@ describe("The program", function () {
                 .map(({ inputs: { code, ...inputs }, ...one }) => ({ ...one, inputs }))
                 .sort((one, another) => idOf(one as Resource).localeCompare(idOf(another as Resource)));
             return JSON.stringify({ ...rest, resources: sorted })
-                .replaceAll(`asg-leader-election/${stack}`, "PROJECT/STACK")
-                .replaceAll(`asg-leader-election-${stack}`, "PROJECT-STACK")
+                .replaceAll(`${project}/${stack}`, "PROJECT/STACK")
+                .replaceAll(`${project}-${stack}`, "PROJECT-STACK")
                 .replaceAll(`"pulumi:stack":"${stack}"`, '"pulumi:stack":"STACK"');
         };
         expect(JSON.parse(comparable(other, "prod"))).to.deep.equal(JSON.parse(comparable(full, "dev")));

@@ -1,24 +1,22 @@
 // What a stack can be told: what comes of it, and what is refused.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
-import { parse } from "yaml";
 import { readSettings } from "../../election/stack/settings";
-import { configuration, type Program, type Resource, root, runProgram } from "../simulator/stack/program";
+import {
+    configuration,
+    type Declaration,
+    declarations,
+    type Program,
+    project,
+    type Resource,
+    runProgram,
+} from "../simulator/stack/program";
 
-interface Declaration {
-    type: string;
-    description: string;
-    default: string | number | boolean;
-}
-
-const project: { name: string; config: Record<string, Declaration> } = parse(
-    readFileSync(join(root, "Pulumi.yaml"), "utf8"),
-);
-const defaults = Object.fromEntries(Object.entries(project.config).map(([key, { default: value }]) => [key, value]));
+const defaults = Object.fromEntries(Object.entries(declarations).map(([key, { default: value }]) => [key, value]));
 
 // Every printable character but those that a group's name can't have, or a filter or a policy would not take literally.
 const printable = Array.from({ length: 0x7f - 0x21 }, (_, place) => String.fromCharCode(0x21 + place));
@@ -150,7 +148,7 @@ function expected(values: Record<string, Declaration["default"]>) {
         retention: Number(logRetentionDays),
         told: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
-        packaged: `{${Object.entries({ stack: "asg-leader-election/dev", asgPrefix, tagKey, ...electing })
+        packaged: `{${Object.entries({ stack: `${project}/dev`, asgPrefix, tagKey, ...electing })
             .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
             .join(", ")}}`,
     };
@@ -163,9 +161,9 @@ describe("The settings", function () {
         Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
     it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
-        const settings = readSettings((key) => configuration()[`${project.name}:${key}`]);
-        expect(Object.keys(project.config)).to.have.members(Object.keys(settings));
-        for (const [key, { type, description, default: value }] of Object.entries(project.config)) {
+        const settings = readSettings((key) => configuration()[`${project}:${key}`]);
+        expect(Object.keys(declarations)).to.have.members(Object.keys(settings));
+        for (const [key, { type, description, default: value }] of Object.entries(declarations)) {
             const kind = typeof settings[key as keyof typeof settings];
             expect(type, key).to.equal(kind === "number" ? "integer" : kind);
             expect(typeof value, key).to.equal(kind);
@@ -174,7 +172,7 @@ describe("The settings", function () {
     });
 
     it("are all tried here", () => {
-        expect(rules).to.have.all.keys(Object.keys(project.config));
+        expect(rules).to.have.all.keys(Object.keys(declarations));
     });
 
     const other = {
@@ -219,7 +217,7 @@ describe("The settings", function () {
             it(`may be ${good.map(shown).join(", ")}`, () => {
                 for (const value of good) {
                     const config = configuration({ [key]: value });
-                    const settings = readSettings((name) => config[`${project.name}:${name}`]);
+                    const settings = readSettings((name) => config[`${project}:${name}`]);
                     expect(String(settings[key as keyof typeof settings])).to.equal(value);
                 }
             });

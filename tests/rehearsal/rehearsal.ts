@@ -1,13 +1,10 @@
 // A day in the life of two groups, played on this machine and told as a timeline: `npm start`.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import { parse } from "yaml";
 import { Lookout } from "../histories/checkers/downtime";
 import { type Breach, Judge } from "../histories/checkers/judge";
 import type { Franchise } from "../simulator/electorates";
-import { configuration, type Program, root, runProgram } from "../simulator/stack/program";
+import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
 import { inWorld } from "../simulator/world";
 import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./day";
@@ -15,8 +12,7 @@ import { Narrator } from "./narration";
 import { type Stage, setStage } from "./stage";
 import { type Happening, verdict } from "./verdict";
 
-const project: { name: string; config: object } = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
-const settingNames = Object.keys(project.config);
+const settingNames = Object.keys(declarations);
 
 const enoughBreaches = 10; // then the day ends: an election that causes the next would take for ever
 
@@ -38,7 +34,7 @@ Colours are used on a terminal only, and not if NO_COLOR is set.
 
 export interface Options {
     seed?: number;
-    /** Settings beside the defaults and the dev stack's. */
+    /** Settings beside the defaults. */
     settings?: Record<string, string>;
     colour?: boolean;
 }
@@ -54,7 +50,7 @@ export interface Rehearsal {
 export function rehearse(program: Program, options: Options = {}): Promise<Rehearsal> {
     const { seed, settings, colour = false } = options;
     const config = configuration(settings);
-    const setting = (key: keyof Franchise) => config[`${project.name}:${key}`];
+    const setting = (key: keyof Franchise) => config[`${project}:${key}`];
     const scope: Franchise = {
         asgPrefix: setting("asgPrefix"),
         tagKey: setting("tagKey"),

@@ -27,28 +27,48 @@ export interface Program {
 
 export const accountId = "123456789012";
 
-/** The configuration that the CLI would hand to the program: defaults, then the dev stack's file, then the overrides; null takes a key away. */
+/** A setting as Pulumi.yaml declares it. */
+export interface Declaration {
+    type: string;
+    description: string;
+    default: string | number | boolean;
+}
+
+interface Project {
+    name: string;
+    config: Record<string, Partial<Declaration> & { value?: unknown }>;
+}
+
+const { name: projectName, config: projectConfig }: Project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+
+/** The project's name, which is another one in a copy that `pulumi new` made. */
+export const project = projectName;
+
+/** The project's settings by their keys. A key with a namespace, like `pulumi:tags`, is none. */
+export const declarations = Object.fromEntries(
+    Object.entries(projectConfig).filter(([key]) => !key.includes(":")),
+) as Record<string, Declaration>;
+
+/** The configuration that the CLI hands to the program, as text: the defaults of Pulumi.yaml, then these. null takes a key away. */
 export function configuration(overrides: Record<string, string | null> = {}): Record<string, string> {
-    const project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
-    const stack = parse(readFileSync(join(root, "Pulumi.dev.yaml"), "utf8"));
-    const key = (name: string) => (name.includes(":") ? name : `${project.name}:${name}`);
-    const entries = [
-        ...Object.entries<{ default?: unknown }>(project.config).map(([name, { default: value }]) => [name, value]),
-        ...Object.entries(stack.config),
-        ...Object.entries(overrides),
-    ].map(([name, value]) => [key(String(name)), value]);
-    const config = new Map(entries as [string, unknown][]);
-    return Object.fromEntries(
-        [...config]
-            .filter(([, value]) => value !== undefined && value !== null)
-            .map(([k, value]) => [k, String(value)]),
-    );
+    const declared = Object.entries(projectConfig).map(([key, { value, default: otherwise = value }]) => [
+        key,
+        otherwise,
+    ]);
+    const texts = Object.entries({ ...Object.fromEntries(declared), ...overrides })
+        .filter(([, value]) => value !== undefined && value !== null)
+        .map(([key, value]) => [
+            key.includes(":") ? key : `${project}:${key}`,
+            typeof value === "object" ? JSON.stringify(value) : String(value),
+        ]);
+    return Object.fromEntries(texts);
 }
 
 /**
  * Runs the program under Pulumi's runtime mocks, each time anew.
  *
- * @param options.config settings beside the defaults and the dev stack's
+ * @param options.config settings beside the defaults
+ * @param options.region the stack's region, us-east-1 if not given
  * @param options.registered gets every resource at once, for when the program throws
  * @throws what the program throws
  */
@@ -61,9 +81,8 @@ export async function runProgram(
         registered?: Resource[];
     } = {},
 ): Promise<Program> {
-    const { stack = "dev", partition = "aws", registered = [] } = options;
-    const config = configuration(options.config);
-    const region = options.region ?? config["aws:region"];
+    const { stack = "dev", partition = "aws", region = "us-east-1", registered = [] } = options;
+    const config = configuration({ "aws:region": region, ...options.config });
     pulumi.runtime.setAllConfig(config);
     await pulumi.runtime.setMocks(
         {
@@ -83,7 +102,7 @@ export async function runProgram(
                 return { ...inputs, ...answers[token] };
             },
         },
-        parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name,
+        project,
         stack,
         false,
     );
