@@ -1,7 +1,7 @@
 // What elections cost: calls, and round trips, which are calls that overlap in time. And what a refused write costs the others.
 import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
-import { awsError, type Call } from "../simulator/aws/region";
+import { awsError, type Call } from "../simulator/aws/faults";
 import { roundTripsIn, writesIn } from "../simulator/changes";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";

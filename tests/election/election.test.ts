@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
-import { awsError, type Call, groupKey, type Region } from "../simulator/aws/region";
+import { awsError, type Call } from "../simulator/aws/faults";
+import { groupKey, type Region } from "../simulator/aws/region";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 

@@ -2,7 +2,8 @@
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, samples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
-import { type Call, groupKey, Region } from "../simulator/aws/region";
+import type { Call } from "../simulator/aws/faults";
+import { groupKey, Region } from "../simulator/aws/region";
 import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
 import { startContainer } from "../simulator/stack/packaged";
 import { type Program, runProgram } from "../simulator/stack/program";

@@ -1,7 +1,7 @@
 // What the packaged function tells CloudWatch: metrics in log lines that CloudWatch recognizes.
 import Ajv from "ajv";
 import { expect } from "chai";
-import { awsError } from "../simulator/aws/region";
+import { awsError } from "../simulator/aws/faults";
 import type { Line } from "../simulator/clock";
 import { type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";

@@ -2,8 +2,9 @@
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
+import { awsError } from "../simulator/aws/faults";
 import { permitsOf } from "../simulator/aws/iam";
-import { awsError, groupKey, type Region } from "../simulator/aws/region";
+import { groupKey, type Region } from "../simulator/aws/region";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";
 import { accountId, type Program, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";

@@ -1,6 +1,6 @@
 // The pause between demotion and promotion: a live leader has time to see that it no longer leads.
 import { expect } from "chai";
-import { awsError, type Fault } from "../simulator/aws/region";
+import { awsError, type Fault } from "../simulator/aws/faults";
 import { type Change, noteChanges, writesIn } from "../simulator/changes";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";

@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import type { BusEvent } from "../simulator/aws/events";
+import { awsError, type Call, type Fault } from "../simulator/aws/faults";
 import type { Pace } from "../simulator/aws/fleet";
-import { awsError, type Call, type Fault, groupKey, isTrue } from "../simulator/aws/region";
+import { groupKey, isTrue } from "../simulator/aws/region";
 import type { Container } from "../simulator/clock";
 import { Electorates } from "../simulator/electorates";
 import { Deployment } from "../simulator/stack/deployment";

@@ -1,5 +1,5 @@
 import { type BusEvent, scalingEvent, sweepEvent } from "../simulator/aws/events";
-import type { Call } from "../simulator/aws/region";
+import type { Call } from "../simulator/aws/faults";
 import { type Container, idle, running } from "../simulator/clock";
 import { batchOf, type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";

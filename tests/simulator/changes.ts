@@ -1,4 +1,4 @@
-import type { Call } from "./aws/region";
+import type { Call } from "./aws/faults";
 import type { World } from "./world";
 
 /** Who got the tag, or lost it, and when. */

@@ -1,6 +1,7 @@
 import type { Reports } from "../../simulator/aws/endpoint";
 import type { BusEvent } from "../../simulator/aws/events";
-import { type Call, groupKey, isTrue, type Region } from "../../simulator/aws/region";
+import type { Call } from "../../simulator/aws/faults";
+import { groupKey, isTrue, type Region } from "../../simulator/aws/region";
 import { running } from "../../simulator/clock";
 import type { Electorates, Franchise } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";

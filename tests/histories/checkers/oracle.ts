@@ -1,6 +1,7 @@
 import type { BusEvent } from "../../simulator/aws/events";
+import type { Call } from "../../simulator/aws/faults";
 import { allows, requestsIn, rolePolicyOf, type Statement } from "../../simulator/aws/iam";
-import { type Call, groupKey, isTrue, type Region } from "../../simulator/aws/region";
+import { groupKey, isTrue, type Region } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
 import { Electorates, type Franchise } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";

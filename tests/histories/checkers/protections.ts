@@ -1,4 +1,5 @@
-import { type Call, isTrue } from "../../simulator/aws/region";
+import type { Call } from "../../simulator/aws/faults";
+import { isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";

@@ -1,6 +1,7 @@
 import type { Place } from "../../../election/stack/permissions";
 import type { Program } from "../stack/program";
-import { type Call, groupKey, type Region } from "./region";
+import type { Call } from "./faults";
+import { groupKey, type Region } from "./region";
 
 type Texts = string | string[];
 

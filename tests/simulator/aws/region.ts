@@ -1,9 +1,11 @@
-import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
-import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
-import { EC2Client } from "@aws-sdk/client-ec2";
-import { mockClient } from "aws-sdk-client-mock";
-import { type Container, running, type Timeline } from "../clock";
+// A region inside this process: its groups and instances, and what happens to a call.
+import { running, type Timeline } from "../clock";
+import { connectClients, disconnectClients } from "../sdk";
+import { autoScalingActions } from "./auto-scaling";
+import { cloudWatchActions } from "./cloudwatch";
+import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
+import { type Actions, awsError, type Call, type Fault, never } from "./faults";
 
 export const groupKey = "aws:autoscaling:groupName";
 
@@ -11,7 +13,7 @@ export const groupKey = "aws:autoscaling:groupName";
 export const isTrue = (value: string | undefined): boolean => /^true$/i.test(value ?? "");
 
 /** A version of what EC2 says of an instance. */
-interface Version {
+export interface Version {
     at: number;
     state: string;
     tags: Record<string, string>;
@@ -19,7 +21,7 @@ interface Version {
 
 export interface Instance {
     id: string;
-    /** Oldest first; readers who lag see an older one. */
+    /** Oldest first; a read that lags shows an older one. */
     versions: Version[];
     /** CPU utilization in percent; undefined: CloudWatch has no data. */
     load?: number;
@@ -40,52 +42,23 @@ export interface Group {
     members: Member[];
 }
 
-/** A call that somebody made, with its times on the timeline. */
-export interface Call {
-    action: string;
-    // biome-ignore lint/suspicious/noExplicitAny: each action has its own input
-    input: any;
-    /** The container that made it. */
-    by: Container | undefined;
-    start: number;
-    end: number;
-}
-
-/** What may go wrong with a call. */
-export interface Fault {
-    /** Happens instead of the call, or, with `afterEffect`, instead of its answer. */
-    error?: Error;
-    afterEffect?: boolean;
-    /** Only this many of the resources are written before the error. */
-    partly?: number;
-    /** The caller's container ends: it gets no answer, and does nothing more. */
-    dies?: boolean;
-    /** Makes another answer of the one that the caller would get. */
-    answer?: (answer: object) => object;
-}
-
-/** An error as the SDK throws it after its own retries. */
-export function awsError(name: string, message: string, status = 400): Error {
-    return Object.assign(new Error(message), { name, $fault: "client", $metadata: { httpStatusCode: status } });
-}
-
 /**
- * A region inside this process, behind the SDK's clients: EC2, Auto Scaling and CloudWatch as far as an election uses them,
- * as strict about what they are asked as AWS is. Whatever else is asked of it is an error.
+ * A region behind the SDK's clients: EC2, Auto Scaling and CloudWatch as far as an election uses them.
+ * It refuses what AWS refuses; any other action is an error.
  */
 export class Region {
     readonly groups = new Map<string, Group>();
     readonly instances = new Map<string, Instance>();
     readonly calls: Call[] = [];
-    /** Who hears of the region's events. */
+    /** Called with each event of the region. */
     readonly onEvent: ((event: BusEvent) => void)[] = [];
-    /** Who is told of every instance that changes, or whose group says something else of it, by whoever did it. */
+    /** Called with the id of each instance that changes, or whose entry in its group does, whatever the cause. */
     readonly onChange: ((id: string) => void)[] = [];
-    /** Who looks at the region after every write to tags. */
+    /** Called after each write took effect. */
     readonly afterWrite: ((call: Call) => void)[] = [];
-    /** Who looks at the region when a call, even one that reads, is about to take effect. */
+    /** Called when a call, even one that reads, is about to take effect. */
     readonly beforeCall: ((call: Call) => void)[] = [];
-    /** Whether whoever makes a call may do so; EC2 refuses a call if it may not be made on all of its resources. */
+    /** Whether the caller may make a call; EC2 refuses a call that is not allowed on all of its resources. */
     permits: (call: Call) => boolean = () => true;
     /** Milliseconds that a call takes; its effect comes half-way. */
     latency = 20;
@@ -99,17 +72,19 @@ export class Region {
     pageSize = 1000;
 
     private ids = 0;
+    private readonly actions: Actions = {
+        ...ec2Actions(this),
+        ...autoScalingActions(this),
+        ...cloudWatchActions(this),
+    };
 
     constructor(readonly timeline: Timeline) {
-        current = this;
+        connectClients(this);
     }
 
-    /** Gives the SDK's clients back. */
+    /** The SDK's clients call AWS again. */
     close(): void {
-        current = undefined;
-        for (const mock of mocks) {
-            mock.resetHistory();
-        }
+        disconnectClients();
     }
 
     // What happens in the region, without an event unless it says so.
@@ -186,7 +161,7 @@ export class Region {
         this.setTags(id, { [groupKey]: group });
     }
 
-    /** An instance leaves its group and goes on alone: it keeps every tag but the group's. */
+    /** An instance leaves its group and goes on alone; it keeps every tag but the group's. */
     detach(id: string): void {
         this.unlist(id);
         this.setTags(id, { [groupKey]: undefined });
@@ -206,7 +181,7 @@ export class Region {
         this.changed(id);
     }
 
-    /** Sets tags, or takes them off where the value is undefined; whoever listens hears of it. */
+    /** Sets tags, or removes them where the value is undefined, and emits the tag event. */
     setTags(id: string, change: Record<string, string | undefined>): void {
         const before = this.current(id);
         const changed = Object.keys(change).filter((key) => before.tags[key] !== change[key]);
@@ -239,8 +214,8 @@ export class Region {
     }
 
     private changed(id: string): void {
-        for (const watcher of this.onChange) {
-            watcher(id);
+        for (const listener of this.onChange) {
+            listener(id);
         }
     }
 
@@ -259,14 +234,14 @@ export class Region {
 
     // What the region answers.
 
-    /** What a client gets that sends a command, unless it gives up before. */
+    /** Answers a client's command, unless its signal aborts before. */
     answer(action: string, input: object, abortSignal?: AbortSignal): Promise<object> {
         const answer = this.answerInTime(action, input, abortSignal);
-        // Behind a gate no time passes, and nobody gives up.
+        // Behind a gate no time passes, so that no call is aborted.
         if (!abortSignal || this.gate) {
             return answer;
         }
-        answer.catch(() => {}); // nobody may be waiting any more
+        answer.catch(() => {}); // it may come after the abort
         return Promise.race([answer, aborted(abortSignal)]);
     }
 
@@ -280,7 +255,7 @@ export class Region {
         const fault = this.fault(call) ?? {};
         await (this.gate ? this.gate(call) : this.timeline.after(this.latency / 2));
         if (abortSignal?.aborted) {
-            return never(); // it was given up before it took effect
+            return never(); // aborted before it took effect
         }
         const result = this.effect(call, fault);
         if (!this.gate) {
@@ -290,7 +265,7 @@ export class Region {
         if (by && fault.dies) {
             by.dead = true;
         }
-        // What was under way when its container ended took effect, but nobody hears of it.
+        // A call that was under way when its container ended took effect, without an answer.
         if (by?.dead) {
             return never();
         }
@@ -309,8 +284,8 @@ export class Region {
         if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
             return fault.error ?? {};
         }
-        for (const witness of this.beforeCall) {
-            witness(call);
+        for (const listener of this.beforeCall) {
+            listener(call);
         }
         try {
             if (!this.permits(call)) {
@@ -322,8 +297,8 @@ export class Region {
             }
             const result = perform(input);
             if (writes) {
-                for (const observer of this.afterWrite) {
-                    observer(call);
+                for (const listener of this.afterWrite) {
+                    listener(call);
                 }
             }
             const answer = structuredClone(result);
@@ -333,230 +308,23 @@ export class Region {
         }
     }
 
-    // biome-ignore lint/suspicious/noExplicitAny: each action has its own input
-    private readonly actions: Record<string, (input: any) => object> = {
-        "autoscaling:DescribeAutoScalingGroups": ({
-            AutoScalingGroupNames: names = [],
-            Filters,
-            MaxRecords = 50,
-            NextToken,
-        }) => {
-            limit("MaxRecords", MaxRecords, 100);
-            const groups = [...this.groups.values()].filter(
-                ({ name, tags }) => (names.length === 0 || names.includes(name)) && passesTagFilters(tags, Filters),
-            );
-            const answers = groups.map(({ name, tags, members }) => ({
-                AutoScalingGroupName: name,
-                Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-                Instances: members.map((member) => ({
-                    InstanceId: member.id,
-                    LifecycleState: member.lifecycleState,
-                    HealthStatus: member.healthStatus,
-                    ProtectedFromScaleIn: member.protected,
-                })),
-            }));
-            return this.page("AutoScalingGroups", answers, MaxRecords, NextToken);
-        },
-        "autoscaling:DescribeAutoScalingInstances": ({ InstanceIds: ids = [] }) => {
-            limit("InstanceIds", ids.length, 50);
-            const listed = [...this.groups.values()].flatMap(({ name, members }) =>
-                members.map(({ id }) => ({ id, name })),
-            );
-            const asked = listed.filter(({ id }) => ids.length === 0 || ids.includes(id));
-            return {
-                AutoScalingInstances: asked.map(({ id, name }) => ({ InstanceId: id, AutoScalingGroupName: name })),
-            };
-        },
-        "autoscaling:SetInstanceProtection": ({ AutoScalingGroupName, InstanceIds: ids, ProtectedFromScaleIn }) => {
-            limit("InstanceIds", ids.length, 50);
-            const members = this.groups.get(AutoScalingGroupName)?.members ?? [];
-            for (const id of ids) {
-                const member = members.find((one) => one.id === id);
-                if (!["InService", "EnteringStandby", "Standby"].includes(member?.lifecycleState ?? "")) {
-                    throw awsError(
-                        "ValidationError",
-                        `The instance ${id} is not part of Auto Scaling group ${AutoScalingGroupName}, ` +
-                            "or is not in InService or EnteringStandby or Standby.",
-                    );
-                }
-            }
-            for (const member of members.filter(({ id }) => ids.includes(id))) {
-                member.protected = ProtectedFromScaleIn;
-            }
-            return {};
-        },
-        "ec2:DescribeInstances": ({ InstanceIds, Filters = [], MaxResults = 1000, NextToken }) => {
-            if (InstanceIds) {
-                throw awsError("InvalidParameterCombination", "instances are asked for by filters here");
-            }
-            limit("MaxResults", MaxResults, 1000);
-            const seen = this.now(Filters);
-            const reservations = seen.map(({ id, state, tags }) => ({
-                Instances: [
-                    {
-                        InstanceId: id,
-                        State: { Name: state },
-                        Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-                    },
-                ],
-            }));
-            return this.page("Reservations", reservations, MaxResults, NextToken);
-        },
-        "ec2:DescribeInstanceStatus": ({ InstanceIds: ids, IncludeAllInstances }) => {
-            limit("InstanceIds", ids.length, 100);
-            const unknown = ids.filter((id: string) => !this.instances.has(id));
-            if (ids.length === 0 || unknown.length > 0) {
-                throw awsError("InvalidInstanceID.NotFound", `The instance IDs '${unknown.join(", ")}' do not exist`);
-            }
-            const shown = ids.filter((id: string) => IncludeAllInstances || this.state(id) === "running");
-            return {
-                InstanceStatuses: shown.map((id: string) => ({
-                    InstanceId: id,
-                    InstanceStatus: {
-                        Status: this.state(id) === "running" ? this.instance(id).checks : "not-applicable",
-                    },
-                    SystemStatus: { Status: this.state(id) === "running" ? "ok" : "not-applicable" },
-                })),
-            };
-        },
-        "ec2:CreateTags": ({ Resources, Tags }) => {
-            this.mayTag(Resources);
-            for (const id of Resources) {
-                this.setTags(
-                    id,
-                    Object.fromEntries(Tags.map(({ Key, Value }: { Key: string; Value: string }) => [Key, Value])),
-                );
-            }
-            return {};
-        },
-        "ec2:DeleteTags": ({ Resources, Tags }) => {
-            this.mayTag(Resources);
-            for (const id of Resources) {
-                // Without keys, all of the user's tags go.
-                const keys: string[] = Tags?.map(({ Key }: { Key: string }) => Key) ?? Object.keys(this.tags(id));
-                this.setTags(
-                    id,
-                    Object.fromEntries(keys.filter((key) => !key.startsWith("aws:")).map((key) => [key, undefined])),
-                );
-            }
-            return {};
-        },
-        "cloudwatch:GetMetricData": ({ MetricDataQueries: queries }) => {
-            limit("MetricDataQueries", queries.length, 500);
-            return {
-                // biome-ignore lint/suspicious/noExplicitAny: as CloudWatch defines it
-                MetricDataResults: queries.map(({ Id, MetricStat }: any) => {
-                    const load = this.instances.get(MetricStat.Metric.Dimensions[0].Value)?.load;
-                    return { Id, Timestamps: [], Values: load === undefined ? [] : [load, load, load] };
-                }),
-            };
-        },
-    };
-
-    private mayTag(ids: string[]): void {
-        limit("Resources", ids.length, 1000);
-        const unknown = ids.filter((id) => !this.instances.has(id));
-        if (unknown.length > 0) {
-            throw awsError("InvalidInstanceID.NotFound", `The instance IDs '${unknown.join(", ")}' do not exist`);
-        }
-    }
-
-    /** What EC2 says now, some time late, of the instances that pass every filter. */
-    private now(filters: { Name: string; Values: string[] }[]): (Version & { id: string })[] {
-        const at = this.timeline.now - this.lag();
-        const seen = [...this.instances.values()].map(({ id, versions }) => ({
-            ...(versions.findLast((version) => version.at <= at) ?? versions[0]),
-            id,
-        }));
-        for (const { Name, Values } of filters) {
-            limit(`values of ${Name}`, Values.length, 200);
-            if (!["instance-id", "instance-state-name"].includes(Name) && !Name.startsWith("tag:")) {
-                throw awsError("InvalidParameterValue", `The filter '${Name}' is invalid`);
-            }
-        }
-        const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
-        return seen.filter(({ id, state, tags }) =>
-            wanted.every(({ Name, fits }) => {
-                const value =
-                    Name === "instance-id" ? id : Name === "instance-state-name" ? state : tags[Name.slice(4)];
-                return value !== undefined && fits(value);
-            }),
-        );
-    }
-
-    private page(key: string, all: object[], size: number, token = "0"): object {
+    /** One page of an answer: at most `size` items from the token on. */
+    page(key: string, all: object[], size: number, token = "0"): object {
         const start = Number(token);
         const end = start + Math.min(size, this.pageSize);
         return { [key]: all.slice(start, end), ...(end < all.length ? { NextToken: String(end) } : {}) };
     }
 }
 
-/** The region behind the SDK's clients; without one they speak to AWS. */
-let current: Region | undefined;
-
-// Made once, not for each region: the library holds on to every stub.
-const mocks = Object.entries({ ec2: EC2Client, autoscaling: AutoScalingClient, cloudwatch: CloudWatchClient }).map(
-    ([service, client]) => {
-        const { send } = client.prototype;
-        const mock = mockClient(client as typeof EC2Client);
-        // biome-ignore lint/suspicious/noExplicitAny: the mock's stub gets whatever command is sent
-        (mock as any).send.callsFake(function (this: unknown, command: any, ...rest: never[]) {
-            return current
-                ? current.answer(
-                      `${service}:${command.constructor.name.replace("Command", "")}`,
-                      command.input,
-                      (rest[0] as { abortSignal?: AbortSignal } | undefined)?.abortSignal,
-                  )
-                : Reflect.apply(send, this, [command, ...rest]);
-        });
-        return mock;
-    },
-);
-
-/** Fails as the SDK does when whoever asked gives up. */
+/** Fails as the SDK does when its signal aborts. */
 function aborted(signal: AbortSignal): Promise<never> {
     const by = running.getStore();
     return new Promise((_, reject) => {
-        // Where its container has ended, nobody gives up any more.
+        // A container that has ended aborts nothing.
         const abort = () => by?.dead || reject(Object.assign(new Error("Request aborted"), { name: "AbortError" }));
         if (signal.aborted) {
             abort();
         }
         signal.addEventListener("abort", abort);
-    });
-}
-
-function never(): Promise<never> {
-    return new Promise(() => {});
-}
-
-function limit(what: string, size: number, most: number): void {
-    if (size > most) {
-        throw awsError("ValidationError", `${what} is ${size}, at most ${most} are allowed`);
-    }
-}
-
-/** Whether a value fits one of a filter's values. */
-function oneOf(values: string[]): (value: string) => boolean {
-    const literals = new Set(values.filter((pattern) => !/[*?\\]/.test(pattern)));
-    const patterns = values.filter((pattern) => !literals.has(pattern)).map(wildcard);
-    return (value) => literals.has(value) || patterns.some((pattern) => pattern.test(value));
-}
-
-/** A filter's value: * is anything, ? is one character, a backslash takes the next one literally. */
-function wildcard(pattern: string): RegExp {
-    const parts = pattern.match(/\\.|[^\\]|\\$/gs) ?? [];
-    const source = parts.map((part) =>
-        part === "*" ? ".*" : part === "?" ? "." : part.slice(-1).replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
-    );
-    return new RegExp(`^${source.join("")}$`, "s");
-}
-
-function passesTagFilters(tags: Record<string, string>, filters: { Name: string; Values: string[] }[] = []): boolean {
-    return filters.every(({ Name, Values }) => {
-        if (!Name.startsWith("tag:")) {
-            throw awsError("ValidationError", `The filter '${Name}' is not known here`);
-        }
-        return Values.includes(tags[Name.slice(4)]);
     });
 }

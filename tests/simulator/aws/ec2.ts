@@ -1,0 +1,116 @@
+// EC2's part of the region: what it answers about instances and their tags, and what it refuses.
+import { type Actions, awsError, limit } from "./faults";
+import type { Region, Version } from "./region";
+
+interface Filter {
+    Name: string;
+    Values: string[];
+}
+
+interface Tag {
+    Key: string;
+    Value: string;
+}
+
+/** @see https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Operations.html */
+export function ec2Actions(region: Region): Actions {
+    const requireKnown = (ids: string[]) => {
+        const unknown = ids.filter((id) => !region.instances.has(id));
+        if (unknown.length > 0) {
+            throw awsError("InvalidInstanceID.NotFound", `The instance IDs '${unknown.join(", ")}' do not exist`);
+        }
+    };
+    return {
+        "ec2:DescribeInstances": ({ InstanceIds, Filters = [], MaxResults = 1000, NextToken }) => {
+            if (InstanceIds) {
+                throw awsError("InvalidParameterCombination", "instances are asked for by filters here");
+            }
+            limit("MaxResults", MaxResults, 1000);
+            const reservations = find(region, Filters).map(({ id, state, tags }) => ({
+                Instances: [
+                    {
+                        InstanceId: id,
+                        State: { Name: state },
+                        Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+                    },
+                ],
+            }));
+            return region.page("Reservations", reservations, MaxResults, NextToken);
+        },
+        "ec2:DescribeInstanceStatus": ({ InstanceIds: ids, IncludeAllInstances }) => {
+            limit("InstanceIds", ids.length, 100);
+            if (ids.length === 0) {
+                throw awsError("InvalidParameterCombination", "instances are asked for by id here");
+            }
+            requireKnown(ids);
+            const shown = ids.filter((id: string) => IncludeAllInstances || region.state(id) === "running");
+            return {
+                InstanceStatuses: shown.map((id: string) => {
+                    const runs = region.state(id) === "running";
+                    return {
+                        InstanceId: id,
+                        InstanceStatus: { Status: runs ? region.instance(id).checks : "not-applicable" },
+                        SystemStatus: { Status: runs ? "ok" : "not-applicable" },
+                    };
+                }),
+            };
+        },
+        "ec2:CreateTags": ({ Resources, Tags }) => {
+            limit("Resources", Resources.length, 1000);
+            requireKnown(Resources);
+            for (const id of Resources) {
+                region.setTags(id, Object.fromEntries(Tags.map(({ Key, Value }: Tag) => [Key, Value])));
+            }
+            return {};
+        },
+        "ec2:DeleteTags": ({ Resources, Tags }) => {
+            limit("Resources", Resources.length, 1000);
+            requireKnown(Resources);
+            for (const id of Resources) {
+                // Without keys, all of the user's tags go.
+                const keys: string[] = Tags?.map(({ Key }: Tag) => Key) ?? Object.keys(region.tags(id));
+                const removable = keys.filter((key) => !key.startsWith("aws:"));
+                region.setTags(id, Object.fromEntries(removable.map((key) => [key, undefined])));
+            }
+            return {};
+        },
+    };
+}
+
+/** What EC2 shows, with its lag, of the instances that pass every filter. */
+function find(region: Region, filters: Filter[]): (Version & { id: string })[] {
+    const at = region.timeline.now - region.lag();
+    const seen = [...region.instances.values()].map(({ id, versions }) => ({
+        ...(versions.findLast((version) => version.at <= at) ?? versions[0]),
+        id,
+    }));
+    for (const { Name, Values } of filters) {
+        limit(`values of ${Name}`, Values.length, 200);
+        if (!["instance-id", "instance-state-name"].includes(Name) && !Name.startsWith("tag:")) {
+            throw awsError("InvalidParameterValue", `The filter '${Name}' is invalid`);
+        }
+    }
+    const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
+    return seen.filter(({ id, state, tags }) =>
+        wanted.every(({ Name, fits }) => {
+            const value = Name === "instance-id" ? id : Name === "instance-state-name" ? state : tags[Name.slice(4)];
+            return value !== undefined && fits(value);
+        }),
+    );
+}
+
+/** Whether a value fits one of a filter's values. */
+function oneOf(values: string[]): (value: string) => boolean {
+    const literals = new Set(values.filter((pattern) => !/[*?\\]/.test(pattern)));
+    const patterns = values.filter((pattern) => !literals.has(pattern)).map(wildcard);
+    return (value) => literals.has(value) || patterns.some((pattern) => pattern.test(value));
+}
+
+/** A filter's value: * is anything, ? is one character, a backslash takes the next one literally. */
+function wildcard(pattern: string): RegExp {
+    const parts = pattern.match(/\\.|[^\\]|\\$/gs) ?? [];
+    const source = parts.map((part) =>
+        part === "*" ? ".*" : part === "?" ? "." : part.slice(-1).replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+    );
+    return new RegExp(`^${source.join("")}$`, "s");
+}

@@ -1,0 +1,47 @@
+// A call to the region, and what may go wrong with it.
+import type { Container } from "../clock";
+
+/** A call to AWS, with its times on the timeline. */
+export interface Call {
+    action: string;
+    // biome-ignore lint/suspicious/noExplicitAny: each action has its own input
+    input: any;
+    /** The container that made it. */
+    by: Container | undefined;
+    start: number;
+    end: number;
+}
+
+/** What goes wrong with a call. */
+export interface Fault {
+    /** Happens instead of the call, or, with `afterEffect`, instead of its answer. */
+    error?: Error;
+    afterEffect?: boolean;
+    /** Only this many of the resources are written before the error. */
+    partly?: number;
+    /** The caller's container ends: it gets no answer, and does nothing more. */
+    dies?: boolean;
+    /** Makes another answer of the one that the caller would get. */
+    answer?: (answer: object) => object;
+}
+
+/** The actions of an AWS service: each takes the command's input and gives the answer, or throws as AWS does. */
+// biome-ignore lint/suspicious/noExplicitAny: each action has its own input
+export type Actions = Record<string, (input: any) => object>;
+
+/** An error as the SDK throws it after its own retries. */
+export function awsError(name: string, message: string, status = 400): Error {
+    return Object.assign(new Error(message), { name, $fault: "client", $metadata: { httpStatusCode: status } });
+}
+
+/** Refuses a request that asks for more than AWS allows. */
+export function limit(what: string, size: number, most: number): void {
+    if (size > most) {
+        throw awsError("ValidationError", `${what} is ${size}, at most ${most} are allowed`);
+    }
+}
+
+/** An answer that never comes. */
+export function never(): Promise<never> {
+    return new Promise(() => {});
+}
