@@ -1,0 +1,165 @@
+// The HTTP stand-in for AWS: a simulated region behind the wire protocols that the SDK speaks, with answers as long as AWS's,
+// latency, faults, and answers that stall or trickle. For whatever needs the SDK's own transport: retries, time-outs, CPU,
+// AWS's runtime client, other SDKs.
+//
+//     const region = new Region(new Timeline());
+//     region.addGroup("awseb-shop"); region.addInstance("awseb-shop");
+//     const aws = await AwsServer.open(region);       // in real time: nothing on the region's timeline comes due
+//     const restore = pointSdkAt(aws.url);            // or AWS_ENDPOINT_URL=aws.url for another process
+//     aws.fault = ({ action }, before) => (action === "CreateTags" && before === 0 ? refusal("RequestLimitExceeded", 503) : undefined);
+//     … then look at the region, and at aws.calls
+//     restore(); aws.close();
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
+import type { Region } from "./region";
+import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire";
+
+/** What goes wrong with a call. The region is not asked, or changed, where no answer of its own is given. */
+export type HttpFault =
+    /** An error, worded in the service's protocol. */
+    | { refused: string; status: number; message: string }
+    /** Another body than the region's answer. */
+    | { body: string; status: number }
+    /** The connection is closed without an answer. */
+    | "breaks"
+    /** There is no answer, and the connection stays open. */
+    | "hangs"
+    /** The right answer, but later, in milliseconds after the request. */
+    | { after: number }
+    /** The right answer's headers and this many bytes, then nothing more. */
+    | { stallsAfter: number }
+    /** The right answer, at this many bytes a second. */
+    | { bytesPerSecond: number };
+
+/** A request that has come; times in milliseconds since the process began. */
+export interface HttpCall extends AwsRequest {
+    start: number;
+    /** When its answer was sent; NaN: not yet, or never. */
+    end: number;
+}
+
+/** An error that AWS answers with; 4xx is not tried again by the SDK, apart from throttling. */
+export function refusal(code: string, status = 400, message = "no"): HttpFault {
+    return { refused: code, status, message };
+}
+
+export class AwsServer {
+    /** Since the start, or since it was emptied. */
+    calls: HttpCall[] = [];
+    /** From a request to its answer, in milliseconds; what it takes to make the answer is within. */
+    latency = 0;
+    /** What goes wrong with a call; `before` counts the earlier calls of the same action. */
+    fault: (call: HttpCall, before: number) => HttpFault | undefined = () => undefined;
+    private readonly server = createServer((request, response) => this.respond(request, response));
+
+    private constructor(private region: Region) {
+        this.show(region);
+    }
+
+    /** Serves a region at a free port of this machine. */
+    static async open(region: Region): Promise<AwsServer> {
+        const aws = new AwsServer(region);
+        await once(aws.server.listen(0, "127.0.0.1"), "listening");
+        return aws;
+    }
+
+    get url(): string {
+        return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    }
+
+    /** Serves another region from now on, and forgets the calls. */
+    show(region: Region): void {
+        region.close(); // clients of this process shall speak HTTP, not to the region itself
+        region.gate = async () => {};
+        this.region = region;
+        this.calls = [];
+    }
+
+    close(): void {
+        this.server.close();
+        this.server.closeAllConnections();
+    }
+
+    /** Calls of an action, in the order that they came. */
+    callsOf(action: string): HttpCall[] {
+        return this.calls.filter((call) => call.action === action);
+    }
+
+    /** The length of the longest chain of calls each of which began after the one before it was answered. */
+    roundTrips(): number {
+        const depths: number[] = [];
+        for (const [index, { start }] of this.calls.entries()) {
+            const before = this.calls.slice(0, index).map(({ end }, other) => (end <= start ? depths[other] : 0));
+            depths.push(1 + Math.max(0, ...before));
+        }
+        return Math.max(0, ...depths);
+    }
+
+    private async respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+        const start = performance.now();
+        const target = request.headers["x-amz-target"] as string | undefined;
+        const call: HttpCall = { ...parseRequest(await text(request), target), start, end: Number.NaN };
+        const before = this.callsOf(call.action).length;
+        this.calls.push(call);
+        const fault = this.fault(call, before);
+        if (fault === "hangs") {
+            return;
+        }
+        if (fault === "breaks") {
+            request.socket.destroy();
+            return;
+        }
+        const { status, body } = await this.answerTo(call, fault);
+        const bytes = Buffer.from(body);
+        await until(start + (fault && "after" in fault ? fault.after : this.latency));
+        call.end = performance.now();
+        response.writeHead(status, { "content-length": bytes.length });
+        if (fault && "stallsAfter" in fault) {
+            response.write(bytes.subarray(0, fault.stallsAfter));
+        } else if (fault && "bytesPerSecond" in fault) {
+            await trickle(response, bytes, fault.bytesPerSecond);
+        } else {
+            response.end(bytes);
+        }
+    }
+
+    private async answerTo(call: HttpCall, fault?: HttpFault): Promise<{ status: number; body: string }> {
+        if (typeof fault === "object" && "refused" in fault) {
+            return { status: fault.status, body: renderError(call, fault.refused, fault.message) };
+        }
+        if (typeof fault === "object" && "body" in fault) {
+            return fault;
+        }
+        try {
+            this.region.timeline.now = Math.max(this.region.timeline.now, Date.now());
+            const output = await this.region.answer(`${call.service}:${call.action}`, call.input);
+            return { status: 200, body: renderAnswer(call, output) };
+        } catch (error) {
+            const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+            return { status: $metadata?.httpStatusCode ?? 500, body: renderError(call, name, message) };
+        }
+    }
+}
+
+// A timer alone may be a millisecond late.
+async function until(time: number): Promise<void> {
+    const left = time - 2 - performance.now();
+    if (left > 0) {
+        await setTimeout(left);
+    }
+    while (performance.now() < time) {
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+}
+
+async function trickle(response: ServerResponse, bytes: Buffer, perSecond: number): Promise<void> {
+    const size = Math.max(1, Math.floor(perSecond / 10));
+    for (let sent = 0; sent < bytes.length && !response.destroyed; sent += size) {
+        response.write(bytes.subarray(sent, sent + size));
+        await setTimeout(100);
+    }
+    response.end();
+}

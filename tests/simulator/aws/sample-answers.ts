@@ -1,0 +1,150 @@
+// What AWS's answers hold beside what an election reads, taken from the samples in AWS's API references: it makes the HTTP
+// stand-in's answers as long, and as slow to read, as the genuine ones.
+
+const account = "123456789012";
+const serviceRole = `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRole`;
+const launchTemplate = { LaunchTemplateId: "lt-0a4872e2c396d941c", LaunchTemplateName: "shop", Version: "7" };
+const securityGroups = [{ GroupId: "sg-e4076980", GroupName: "shop" }];
+const placement = { AvailabilityZone: "us-east-1a", GroupName: "", Tenancy: "default" };
+const running = { Code: 16, Name: "running" };
+const attached = { Status: "attached", AttachTime: "2026-05-08T16:46:19.000Z", DeleteOnTermination: true };
+const passed = { Status: "ok", Details: [{ Name: "reachability", Status: "passed" }] };
+
+const networkInterface = {
+    NetworkInterfaceId: "eni-551ba033",
+    SubnetId: "subnet-56f5f633",
+    VpcId: "vpc-11112222",
+    Description: "",
+    OwnerId: account,
+    Status: "in-use",
+    MacAddress: "02:dd:2c:5e:01:69",
+    PrivateIpAddress: "192.168.1.88",
+    PrivateDnsName: "ip-192-168-1-88.ec2.internal",
+    SourceDestCheck: true,
+    Groups: securityGroups,
+    Attachment: { AttachmentId: "eni-attach-39697adc", DeviceIndex: 0, NetworkCardIndex: 0, ...attached },
+    Association: {
+        PublicIp: "54.194.252.215",
+        PublicDnsName: "ec2-54-194-252-215.compute-1.amazonaws.com",
+        IpOwnerId: "amazon",
+    },
+    PrivateIpAddresses: [
+        {
+            PrivateIpAddress: "192.168.1.88",
+            PrivateDnsName: "ip-192-168-1-88.ec2.internal",
+            Primary: true,
+            Association: { PublicIp: "54.194.252.215", IpOwnerId: "amazon" },
+        },
+    ],
+    Ipv6Addresses: [],
+    InterfaceType: "interface",
+};
+
+/** Fields beside those that the region gives, by where they are: `.Reservations.Instances` are an instance's. */
+export const extraFields: Record<string, object> = {
+    ".Reservations": { ReservationId: "r-1234567890abcdef0", OwnerId: account, Groups: [] },
+    ".Reservations.Instances": {
+        ImageId: "ami-bff32ccc",
+        State: running,
+        PrivateDnsName: "ip-192-168-1-88.ec2.internal",
+        PublicDnsName: "ec2-54-194-252-215.compute-1.amazonaws.com",
+        StateTransitionReason: "",
+        AmiLaunchIndex: 0,
+        ProductCodes: [],
+        InstanceType: "t4g.small",
+        LaunchTime: "2026-05-08T16:46:19.000Z",
+        Placement: placement,
+        Monitoring: { State: "disabled" },
+        SubnetId: "subnet-56f5f633",
+        VpcId: "vpc-11112222",
+        PrivateIpAddress: "192.168.1.88",
+        PublicIpAddress: "54.194.252.215",
+        SourceDestCheck: true,
+        SecurityGroups: securityGroups,
+        Architecture: "arm64",
+        RootDeviceType: "ebs",
+        RootDeviceName: "/dev/xvda",
+        BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { VolumeId: "vol-1234567890abcdef0", ...attached } }],
+        VirtualizationType: "hvm",
+        ClientToken: "xMcwG14507example",
+        Hypervisor: "xen",
+        NetworkInterfaces: [networkInterface],
+        IamInstanceProfile: {
+            Arn: `arn:aws:iam::${account}:instance-profile/shop`,
+            Id: "ABCAJEDNCAA64SSD123AB",
+        },
+        EbsOptimized: true,
+        EnaSupport: true,
+        CpuOptions: { CoreCount: 2, ThreadsPerCore: 1 },
+        CapacityReservationSpecification: { CapacityReservationPreference: "open" },
+        HibernationOptions: { Configured: false },
+        MetadataOptions: {
+            State: "applied",
+            HttpTokens: "required",
+            HttpPutResponseHopLimit: 2,
+            HttpEndpoint: "enabled",
+            InstanceMetadataTags: "enabled",
+        },
+        EnclaveOptions: { Enabled: false },
+        BootMode: "uefi",
+        MaintenanceOptions: { AutoRecovery: "default" },
+    },
+    ".InstanceStatuses": {
+        AvailabilityZone: "us-east-1a",
+        InstanceState: running,
+        SystemStatus: passed,
+        InstanceStatus: passed,
+        AttachedEbsStatus: passed,
+    },
+    ".InstanceStatuses.SystemStatus": passed,
+    ".InstanceStatuses.InstanceStatus": passed,
+    ".AutoScalingGroups": {
+        AutoScalingGroupARN: `arn:aws:autoscaling:us-east-1:${account}:autoScalingGroup:12345678-1234-1234-1234-${account}:autoScalingGroupName/shop`,
+        LaunchTemplate: launchTemplate,
+        MinSize: 1,
+        MaxSize: 1000,
+        DesiredCapacity: 3,
+        DefaultCooldown: 300,
+        AvailabilityZones: ["us-east-1a", "us-east-1b", "us-east-1c"],
+        LoadBalancerNames: [],
+        TargetGroupARNs: [`arn:aws:elasticloadbalancing:us-east-1:${account}:targetgroup/shop/943f017f100becff`],
+        HealthCheckType: "ELB",
+        HealthCheckGracePeriod: 300,
+        CreatedTime: "2026-03-01T12:37:18.614Z",
+        SuspendedProcesses: [],
+        VPCZoneIdentifier: "subnet-5ea0c127,subnet-6194ea3b,subnet-c934b782",
+        EnabledMetrics: [],
+        TerminationPolicies: ["Default"],
+        NewInstancesProtectedFromScaleIn: false,
+        ServiceLinkedRoleARN: serviceRole,
+        TrafficSources: [],
+    },
+    ".AutoScalingGroups.Instances": {
+        InstanceType: "t4g.small",
+        AvailabilityZone: "us-east-1a",
+        LaunchTemplate: launchTemplate,
+        ProtectedFromScaleIn: false,
+    },
+    ".AutoScalingGroups.Tags": { ResourceId: "shop", ResourceType: "auto-scaling-group", PropagateAtLaunch: true },
+    ".AutoScalingInstances": {
+        InstanceType: "t4g.small",
+        AvailabilityZone: "us-east-1a",
+        LifecycleState: "InService",
+        HealthStatus: "HEALTHY",
+        LaunchTemplate: launchTemplate,
+        ProtectedFromScaleIn: false,
+    },
+    ".MetricDataResults": { Label: "CPUUtilization", StatusCode: "Complete" },
+};
+
+// Five tags, as groups and instances often have them; keys that no setting names.
+const ordinaryTags = ["Name", "application", "cost-center", "managed-by", "repository"].map((Key) => ({
+    Key,
+    Value: "shop",
+}));
+
+/** Items at the end of lists, by where those are. */
+export const extraItems: Record<string, object[]> = {
+    ".Reservations.Instances.Tags": ordinaryTags,
+    ".AutoScalingGroups.Tags": ordinaryTags,
+};

@@ -1,0 +1,220 @@
+// AWS's wire protocols as the SDK speaks them: EC2's and Auto Scaling's query protocols, CloudWatch's JSON (or query, with an
+// older SDK). Requests become the SDK's input; the SDK's output becomes an answer as long as AWS's, by sample-answers.ts.
+import { extraFields, extraItems } from "./sample-answers";
+
+export type Service = "ec2" | "autoscaling" | "cloudwatch";
+
+/** A request in the SDK's terms. */
+export interface AwsRequest {
+    service: Service;
+    /** As the SDK's command is called, for example DescribeInstances. */
+    action: string;
+    // biome-ignore lint/suspicious/noExplicitAny: each action has its own input
+    input: any;
+    protocol: "ec2" | "query" | "json";
+}
+
+const services: Record<string, Service> = {
+    "2016-11-15": "ec2",
+    "2011-01-01": "autoscaling",
+    "2010-08-01": "cloudwatch",
+};
+const namespaces: Record<Service, string> = {
+    ec2: "http://ec2.amazonaws.com/doc/2016-11-15/",
+    autoscaling: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+    cloudwatch: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+};
+
+/**
+ * Reads a request's body.
+ *
+ * @param target the header x-amz-target
+ * @throws if the protocol or the service's version is not known here
+ */
+export function parseRequest(body: string, target: string | undefined): AwsRequest {
+    if (target) {
+        return { service: "cloudwatch", action: target.split(".")[1], input: JSON.parse(body), protocol: "json" };
+    }
+    const form = new URLSearchParams(body);
+    const service = services[form.get("Version") ?? ""];
+    if (!service) {
+        throw new Error(`no protocol known here: ${body.slice(0, 200)}`);
+    }
+    const tree: Tree = {};
+    for (const [path, value] of form) {
+        if (path !== "Action" && path !== "Version") {
+            plant(tree, path.split("."), value);
+        }
+    }
+    const protocol = service === "ec2" ? "ec2" : "query";
+    return { service, action: form.get("Action") ?? "", input: inputOf(tree), protocol };
+}
+
+interface Tree {
+    [name: string]: Tree | string;
+}
+
+function plant(tree: Tree, [name, ...rest]: string[], value: string): void {
+    if (rest.length === 0) {
+        tree[name] = value;
+        return;
+    }
+    tree[name] ??= {};
+    plant(tree[name] as Tree, rest, value);
+}
+
+const numbers = ["MaxRecords", "MaxResults", "Period"];
+const booleans = ["IncludeAllInstances", "ProtectedFromScaleIn", "DryRun", "IncludeDeletedGroups"];
+
+function inputOf(tree: Tree): object {
+    const entries = Object.entries(tree).map(([name, value]): [string, unknown] => {
+        if (typeof value === "string") {
+            return [name, numbers.includes(name) ? Number(value) : booleans.includes(name) ? value === "true" : value];
+        }
+        if (typeof value.member === "object") {
+            return [name, listOf(value.member)];
+        }
+        // EC2 numbers a list's items without a word between, and calls the list by the singular.
+        return "1" in value
+            ? [name === "ResourceId" ? "Resources" : `${name}s`, listOf(value)]
+            : [name, inputOf(value)];
+    });
+    return Object.fromEntries(entries);
+}
+
+function listOf(tree: Tree): unknown[] {
+    const inOrder = Object.entries(tree).sort(([a], [b]) => Number(a) - Number(b));
+    return inOrder.map(([, item]) => (typeof item === "string" ? item : inputOf(item)));
+}
+
+/** Renders what the SDK's command returns as the body of AWS's answer, with all that an election doesn't read. */
+export function renderAnswer({ service, action, protocol }: AwsRequest, output: object): string {
+    if (protocol === "json") {
+        return JSON.stringify(jsonOf("", output));
+    }
+    const root = `<${action}Response xmlns="${namespaces[service]}">`;
+    if (protocol === "ec2") {
+        const body = fieldsOf(ec2Style, 1, "", output) || "\n    <return>true</return>";
+        return `${root}\n    <requestId>59dbff89-35bd-4eac-99ed-be587ed81825</requestId>${body}\n</${action}Response>`;
+    }
+    const result = `\n  <${action}Result>${fieldsOf(queryStyle, 2, "", output)}\n  </${action}Result>`;
+    const metadata = `\n  <ResponseMetadata>\n    <RequestId>7c6e177f-f082-11e1-ac58-3714b6e0e5e1</RequestId>`;
+    return `${root}${result}${metadata}\n  </ResponseMetadata>\n</${action}Response>`;
+}
+
+/** Renders an error as the service words it. */
+export function renderError({ protocol }: AwsRequest, code: string, message: string): string {
+    if (protocol === "json") {
+        return JSON.stringify({ __type: code, message });
+    }
+    const error = `<Error><Code>${escapeXml(code)}</Code><Message>${escapeXml(message)}</Message></Error>`;
+    return protocol === "ec2"
+        ? `<Response><Errors>${error}</Errors><RequestID>ea966190-f9aa-478e-9ede-example</RequestID></Response>`
+        : `<ErrorResponse>${error}<RequestId>ea966190-f9aa-478e-9ede-example</RequestId></ErrorResponse>`;
+}
+
+interface Style {
+    indent: number;
+    item: string;
+    nameOf(field: string, value: unknown): string;
+    rest: Map<string, string>;
+}
+
+const queryStyle: Style = { indent: 2, item: "member", nameOf: (field) => field, rest: new Map() };
+
+const ec2Names: Record<string, string> = {
+    BlockDeviceMappings: "blockDeviceMapping",
+    Details: "details",
+    Events: "eventsSet",
+    Groups: "groupSet",
+    InstanceStatuses: "instanceStatusSet",
+    Instances: "instancesSet",
+    Ipv6Addresses: "ipv6AddressesSet",
+    PrivateIpAddresses: "privateIpAddressesSet",
+    ProductCodes: "productCodes",
+    PublicDnsName: "dnsName",
+    PublicIpAddress: "ipAddress",
+    SecurityGroups: "groupSet",
+    StateTransitionReason: "reason",
+};
+
+const ec2Style: Style = {
+    indent: 4,
+    item: "item",
+    nameOf: (field, value) => {
+        if (field === "State" && typeof value === "object") {
+            return "instanceState";
+        }
+        const lower = field[0].toLowerCase() + field.slice(1);
+        return ec2Names[field] ?? (Array.isArray(value) ? `${lower.replace(/s$/, "")}Set` : lower);
+    },
+    rest: new Map(),
+};
+
+/** The fields of an object, and those that AWS's answer has beside them. */
+function fieldsOf(style: Style, depth: number, path: string, value: object): string {
+    const given = Object.entries(value)
+        .map(([field, content]) => element(style, depth, `${path}.${field}`, field, content))
+        .join("");
+    return given + restOf(style, depth, path, value);
+}
+
+/** Rendered once for each set of fields, because a large answer repeats it thousands of times. */
+function restOf(style: Style, depth: number, path: string, value: object): string {
+    const extra = extraFields[path];
+    if (!extra) {
+        return "";
+    }
+    const key = `${path} ${Object.keys(value)}`;
+    const known = style.rest.get(key);
+    if (known !== undefined) {
+        return known;
+    }
+    const missing = Object.entries(extra).filter(([field]) => !(field in value));
+    const text = missing.map(([field, content]) => element(style, depth, `${path}.${field}`, field, content)).join("");
+    style.rest.set(key, text);
+    return text;
+}
+
+function element(style: Style, depth: number, path: string, field: string, value: unknown): string {
+    if (value === undefined) {
+        return "";
+    }
+    const line = `\n${" ".repeat(style.indent * depth)}`;
+    const name = style.nameOf(field, value);
+    if (!Array.isArray(value)) {
+        return `${line}<${name}>${contentOf(style, depth, path, value)}</${name}>`;
+    }
+    const items = [...value, ...(extraItems[path] ?? [])].map(
+        (item) => `${line}  <${style.item}>${contentOf(style, depth + 1, path, item)}</${style.item}>`,
+    );
+    return items.length === 0 ? `${line}<${name}/>` : `${line}<${name}>${items.join("")}${line}</${name}>`;
+}
+
+function contentOf(style: Style, depth: number, path: string, value: unknown): string {
+    if (value instanceof Date) {
+        return value.toISOString();
+    }
+    return typeof value === "object" && value !== null
+        ? `${fieldsOf(style, depth + 1, path, value)}\n${" ".repeat(style.indent * depth)}`
+        : escapeXml(String(value));
+}
+
+function escapeXml(text: string): string {
+    return text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** AWS's JSON protocols give times in seconds since 1970. */
+function jsonOf(path: string, value: unknown): unknown {
+    if (value instanceof Date) {
+        return value.getTime() / 1000;
+    }
+    if (Array.isArray(value)) {
+        return value.map((item) => jsonOf(path, item));
+    }
+    if (typeof value === "object" && value !== null) {
+        const fields = Object.entries({ ...extraFields[path], ...value });
+        return Object.fromEntries(fields.map(([field, content]) => [field, jsonOf(`${path}.${field}`, content)]));
+    }
+    return value;
+}
