@@ -15,7 +15,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import type { Region } from "./region";
-import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire";
+import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire/protocols";
 
 /** What goes wrong with a call. The region is not asked, or changed, where no answer of its own is given. */
 export type HttpFault =
