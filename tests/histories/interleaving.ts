@@ -3,7 +3,7 @@ import type { Call } from "../simulator/aws/faults";
 import { type Container, idle, running } from "../simulator/clock";
 import { batchOf, type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { inRegion, type Place } from "../simulator/world";
 import { type Verdict, verdict } from "./checkers/oracle";
 
 /** How an instance of the group is found. */
@@ -70,7 +70,7 @@ interface Choice {
  * of their calls that can make a difference: what an election reads beside the tags doesn't change, and is answered at once.
  */
 export async function explore(program: Program, starts: Iterable<Start>, everyEcho = false): Promise<Found> {
-    return inWorld(program, async (world) => {
+    return inRegion(async (world) => {
         const duel = new Duel(world, program, everyEcho);
         const found: Found = { runs: 0, failures: [] };
         for (const start of starts) {
@@ -89,7 +89,7 @@ class Duel {
     private readonly zero: number;
 
     constructor(
-        private readonly world: World,
+        private readonly world: Place,
         program: Program,
         private readonly everyEcho: boolean,
     ) {
@@ -223,7 +223,7 @@ class Elector {
     private waiting: { kind: Kind; release: () => void }[] = [];
     private busy = false;
 
-    constructor(program: Program, { timeline }: World) {
+    constructor(program: Program, { timeline }: Place) {
         this.handler = running.run(this.container, () => startContainer(program));
         this.container.batch = { start: timeline.now, events: [] };
     }

@@ -4,26 +4,36 @@ import { type Line, onTimeline, Timeline } from "./clock";
 import { Deployment } from "./stack/deployment";
 import type { Program } from "./stack/program";
 
-/** A region with groups in it, a stack deployed into it, and what its function logged. */
-export interface World {
+/** A region, its time, and what functions logged there. */
+export interface Place {
     timeline: Timeline;
     region: Region;
-    fleet: Fleet;
-    stack: Deployment;
     lines: Line[];
 }
 
-/** Makes a world with a program's stack in it, and lets something happen there, in no time. */
-export async function inWorld<T>(program: Program, act: (world: World) => Promise<T>, pace?: Pace): Promise<T> {
+/** A region with groups in it, a stack deployed into it, and what its function logged. */
+export interface World extends Place {
+    fleet: Fleet;
+    stack: Deployment;
+}
+
+/** Makes a region, and lets something happen there, in no time. */
+export async function inRegion<T>(act: (place: Place) => Promise<T>): Promise<T> {
     const timeline = new Timeline();
     const lines: Line[] = [];
     const region = new Region(timeline);
     try {
-        return await onTimeline(timeline, lines, () => {
-            const stack = new Deployment(program, region, timeline);
-            return act({ timeline, region, fleet: new Fleet(region, timeline, pace), stack, lines });
-        });
+        return await onTimeline(timeline, lines, () => act({ timeline, region, lines }));
     } finally {
         region.close();
     }
+}
+
+/** Makes a world with a program's stack in it, and lets something happen there, in no time. */
+export function inWorld<T>(program: Program, act: (world: World) => Promise<T>, pace?: Pace): Promise<T> {
+    return inRegion((place) => {
+        const { timeline, region } = place;
+        const stack = new Deployment(program, region, timeline);
+        return act({ ...place, fleet: new Fleet(region, timeline, pace), stack });
+    });
 }

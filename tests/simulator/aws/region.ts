@@ -301,8 +301,7 @@ export class Region {
                     listener(call);
                 }
             }
-            const answer = structuredClone(result);
-            return fault.error ?? fault.answer?.(answer) ?? answer;
+            return fault.error ?? fault.answer?.(result) ?? result;
         } catch (error) {
             return error as Error;
         }
