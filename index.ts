@@ -136,6 +136,8 @@ if (settings.dashboard) {
     new aws.cloudwatch.Dashboard("election", { dashboardName: title, dashboardBody: pulumi.jsonStringify(body) });
 }
 
+/** The program's own version, by which CHANGELOG.md says what has changed since. */
+export const version: string = require("./package.json").version;
 export const functionName = election.name;
 export const logGroupName = logGroup.name;
 // Paste it into a shell that has the AWS CLI: it lists who leads which group since when.

@@ -43,8 +43,8 @@ export function readSettings(get: (key: string) => string | undefined): Settings
         ),
         tagKey: matching(
             "tagKey",
-            /^[0-9a-zA-Z_+=,.@:-]{1,122}$/,
-            "1 to 122 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+            /^[0-9a-zA-Z_+=,.@:-]{1,119}$/,
+            "1 to 119 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
             /^aws:/i,
         ),
         sweepMinutes: integer("sweepMinutes", (n) => n >= 1 && n <= 60, "a whole number from 1 to 60"),

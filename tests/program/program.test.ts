@@ -305,9 +305,10 @@ describe("The program", function () {
         expect(new Set(stacks)).to.deep.equal(new Set(["prod"]));
     });
 
-    it("tells the function's name, the log group's, and how to list the leaders", () => {
-        const { leadersCommand, ...names } = program.outputs;
+    it("puts out its version, the function's name, the log group's, and how to list the leaders", () => {
+        const { leadersCommand, version, ...names } = program.outputs;
         expect(names).to.deep.equal({ functionName: "election-1234567", logGroupName: "election-1234567" });
+        expect(version).to.match(/^\d+\.\d+\.\d+$/);
         expect(leadersCommand).to.match(/^aws ec2 describe-instances --region eu-central-1 --filters /);
     });
 

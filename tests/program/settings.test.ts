@@ -39,9 +39,9 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
         bad: ["", "x".repeat(201), "a b", " a", "a\n", "\t", "a:", "a*", "a?", "a\\", "$a", "${", "é"],
     },
     tagKey: {
-        allowed: "1 to 122 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
-        good: ["k", "k".repeat(122), "0aZ_+=,.@:-", "aws", "my:aws:key"],
-        bad: ["", "k".repeat(123), "a b", "a/b", "a\n", "a*", "a?", "a'", 'a"', "ä", "aws:x", "AWS:x", "Aws:x", "aws:"],
+        allowed: "1 to 119 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+        good: ["k", "k".repeat(119), "0aZ_+=,.@:-", "aws", "my:aws:key"],
+        bad: ["", "k".repeat(120), "a b", "a/b", "a\n", "a*", "a?", "a'", 'a"', "ä", "aws:x", "AWS:x", "Aws:x", "aws:"],
     },
     sweepMinutes: {
         allowed: "a whole number from 1 to 60",

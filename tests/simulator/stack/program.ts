@@ -110,7 +110,7 @@ export async function runProgram(
 
     const entry = require.resolve("../../../index");
     delete require.cache[entry];
-    const exported: Record<string, pulumi.Output<string>> = require(entry);
+    const exported: Record<string, pulumi.Input<string>> = require(entry);
     await pulumi.runtime.disconnect();
 
     const outputs: [string, string][] = await Promise.all(
@@ -161,6 +161,6 @@ function recordDependencies(registered: Resource[]): void {
     };
 }
 
-function awaited(output: pulumi.Output<string>): Promise<string> {
-    return new Promise((resolve) => output.apply(resolve));
+function awaited(output: pulumi.Input<string>): Promise<string> {
+    return new Promise((resolve) => pulumi.output(output).apply(resolve));
 }

@@ -1,3 +1,4 @@
+// Runs what a README shows, with stand-ins for the commands and the metadata that it would reach.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -6,74 +7,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { root } from "../simulator/stack/program";
-
-/** A fenced block of the README. */
-export interface Block {
-    language: string;
-    text: string;
-    /** What the line before it says of where it works; nothing for this machine. */
-    where: "here" | "AWS" | "instance";
-}
-
-export const readme = readFileSync(join(root, "README.md"), "utf8");
-
-const marks: Record<string, Block["where"]> = {
-    "_Needs an AWS account:_": "AWS",
-    "_On an instance:_": "instance",
-};
-
-export const blocks: Block[] = [...readme.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map((found) => ({
-    language: found[2],
-    text: found[3].replaceAll(new RegExp(`^${found[1]}`, "gm"), ""),
-    where: marks[readme.slice(0, found.index).trimEnd().split("\n").at(-1)?.trim() ?? ""] ?? "here",
-}));
-
-/** The only shell block with a text in it. */
-export function shellBlock(part: string): Block {
-    const found = blocks.filter((block) => block.language === "sh" && block.text.includes(part));
-    if (found.length !== 1) {
-        throw new Error(`the README has ${found.length} shell blocks with ${JSON.stringify(part)}`);
-    }
-    return found[0];
-}
-
-/** The block that follows a comment with a name. */
-export function namedBlock(name: string): string {
-    const [, found] = readme.match(new RegExp(`<!-- ${name} -->\\n+\`\`\`\\w+\\n(.*?)^\`\`\`$`, "ms")) ?? [];
-    if (found === undefined) {
-        throw new Error(`the README has no block after <!-- ${name} -->`);
-    }
-    return found;
-}
-
-/** The cells of the table that follows a comment with a name, without its head. */
-export function namedTable(name: string): string[][] {
-    const [, found] = readme.match(new RegExp(`<!-- ${name} -->\\n+((?:\\|.*\\n)+)`)) ?? [];
-    if (found === undefined) {
-        throw new Error(`the README has no table after <!-- ${name} -->`);
-    }
-    return found
-        .trimEnd()
-        .split("\n")
-        .slice(2)
-        .map((row) =>
-            row
-                .slice(1, -1)
-                .split("|")
-                .map((cell) => cell.trim()),
-        );
-}
-
-/** What is set in code in a text. */
-export const codeIn = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code);
-
-/** The address of a heading's section, as GitHub makes it. */
-export const slugOf = (heading: string): string =>
-    heading
-        .toLowerCase()
-        .replaceAll(/[^\w\- ]/g, "")
-        .replaceAll(" ", "-");
+import { root } from "../../simulator/stack/program";
+import { followerTags, instance, leaderTags } from "./fleet";
 
 export interface Outcome {
     status: number | null;
@@ -81,16 +16,18 @@ export interface Outcome {
     stderr: string;
 }
 
-/** A folder to run the README's shell blocks in, with stand-ins for what they would reach outside. */
-export class Bench {
+/** A folder to run shell blocks in, with stand-ins for what they would reach outside. */
+export class Sandbox {
     private readonly folder = mkdtempSync(join(tmpdir(), "readme-"));
     private readonly tools = join(this.folder, "tools");
+    private readonly cronTables = join(this.folder, "cron.d");
     private readonly log = join(this.folder, "calls");
     private metadata?: Server;
-    private endpoint = "http://127.0.0.1:9"; // nobody answers there
+    private endpoint = "http://127.0.0.1:9"; // nothing answers there
 
     constructor() {
         mkdirSync(this.tools);
+        mkdirSync(this.cronTables);
         // The script as a clone of the project has it, and as a source bundle.
         symlinkSync(join(root, "election"), join(this.folder, "election"));
         symlinkSync(join(root, "election", "instance"), join(this.folder, "bin"));
@@ -137,18 +74,34 @@ export class Bench {
         this.endpoint = `http://127.0.0.1:${(this.metadata.address() as AddressInfo).port}`;
     }
 
-    /** From now on nobody answers there. */
+    /** From now on nothing answers there. */
     hideMetadata(): void {
         this.metadata?.close();
         this.metadata?.closeAllConnections();
     }
 
-    /** Runs a block in the folder, or in another; addresses and places of an instance stand for those of the bench. */
+    /** What a block has written into a file of the instance. */
+    read(path: string): string {
+        return readFileSync(this.inSandbox(path), "utf8");
+    }
+
+    /** Runs a block on the leader and on another instance, and gives the calls of stand-ins on each; throws if it fails or prints. */
+    async whatRuns(block: string): Promise<string[][][]> {
+        const runs: string[][][] = [];
+        for (const tags of [leaderTags, followerTags]) {
+            await this.showMetadata(tags, instance);
+            const { status, stdout, stderr } = await this.run(block);
+            if (status !== 0 || stdout + stderr !== "") {
+                throw new Error(`${block} ended with ${status}: ${stdout}${stderr}`);
+            }
+            runs.push(this.takeCalls());
+        }
+        return runs;
+    }
+
+    /** Runs a block in the folder, or in another; an instance's addresses and folders become the sandbox's. */
     async run(block: string, folder = this.folder): Promise<Outcome> {
-        const script = block
-            .replaceAll("http://169.254.169.254", this.endpoint)
-            .replaceAll("/usr/local/bin", this.tools)
-            .replaceAll("/usr/bin/php", "php");
+        const script = this.inSandbox(block).replaceAll("http://169.254.169.254", this.endpoint);
         const env = {
             ...process.env,
             PATH: [this.tools, process.env.PATH].join(delimiter),
@@ -161,5 +114,13 @@ export class Bench {
             once(child, "close"),
         ]);
         return { status, stdout, stderr };
+    }
+
+    private inSandbox(text: string): string {
+        return text
+            .replaceAll("/usr/local/bin", this.tools)
+            .replaceAll("/usr/bin/php", "php")
+            .replaceAll("/etc/cron.d", this.cronTables)
+            .replaceAll("/var/app/current", this.folder);
     }
 }

@@ -1,0 +1,145 @@
+// What election/README.md says: how leaders are lost and replaced, handed over, and fenced.
+import { expect } from "chai";
+import { decide, sinceOf } from "../../../election/decide";
+import { type Program, runProgram } from "../../simulator/stack/program";
+import { inWorld, type World } from "../../simulator/world";
+import { Document, optionsOf } from "./document";
+import { followerTags, group, instance, leaderTags, sinceKey, tagKey } from "./fleet";
+import { Sandbox } from "./sandbox";
+
+const readme = new Document("election/README.md");
+
+describe("election/README.md", function () {
+    this.timeout(60_000);
+
+    let sandbox: Sandbox;
+    beforeEach(() => {
+        sandbox = new Sandbox();
+        sandbox.standIn("php");
+        sandbox.standIn("aws");
+    });
+    afterEach(() => sandbox.close());
+
+    let program: Program;
+    before(async () => {
+        program = await runProgram();
+    });
+
+    it("the fencing token is the leader's since, and a follower goes no further", async () => {
+        await sandbox.showMetadata(leaderTags, instance);
+        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
+        const script = `${readme.shellBlock("leader-only --strict --since").text}\necho "fenced by $since"`;
+        expect(await sandbox.run(script)).to.deep.include({ stdout: `fenced by ${leaderTags[sinceKey]}\n` });
+        await sandbox.showMetadata(followerTags, instance);
+        expect(await sandbox.run(script)).to.deep.equal({ status: 1, stdout: "", stderr: "" });
+    });
+
+    it("the instance that is tagged so takes the lead", async () => {
+        const { text } = readme.shellBlock("create-tags");
+        const before = Date.now();
+        await sandbox.run(text);
+        const [call] = sandbox.takeCalls();
+        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "create-tags"]);
+        const { "--resources": heirs, "--tags": written } = optionsOf(call);
+        const tags = Object.fromEntries(written.map((tag) => tag.match(/^Key=(.*),Value=(.*)$/)?.slice(1) ?? []));
+        expect(tags).to.have.all.keys(tagKey, sinceKey);
+        expect(tags[tagKey]).to.equal("true");
+        const now = Date.now();
+        expect(sinceOf({ since: tags[sinceKey] }, now)).to.be.within(before - 1000, now); // cut to the second
+
+        const [heir] = heirs;
+        const member = (id: string) => ({
+            id,
+            group,
+            lifecycleState: "InService",
+            healthStatus: "Healthy",
+            protected: false,
+        });
+        const leaders = [
+            { id: "i-0", state: "running", since: leaderTags[sinceKey] },
+            { id: heir, state: "running", since: tags[sinceKey] },
+        ];
+        const observed = {
+            name: group,
+            exists: true,
+            members: ["i-0", heir].map(member),
+            leaders,
+            strays: [],
+            triggers: [],
+        };
+        const decision = decide(observed, { launched: new Set(), warned: new Set() }, now);
+        expect(decision).to.deep.include({ outcome: "kept", leader: leaders[1], demote: ["i-0"] });
+    });
+
+    describe("the ways to lose a leader", () => {
+        const losses: Record<string, (world: World, leader: string, others: string[]) => void> = {
+            "is scaled in, terminated or replaced, or crashes": ({ fleet }, leader) => fleet.crash(leader),
+            "is scaled in through a lifecycle hook": ({ fleet }, leader) => fleet.terminate(leader, { hook: true }),
+            "is stopped": ({ fleet }, leader) => fleet.stop(leader),
+            "gets a Spot interruption warning": ({ fleet }, leader) => fleet.warn(leader),
+            "is detached from its group": ({ fleet }, leader) => fleet.detach(leader),
+            "loses its tag, or gets another value": ({ region }, leader) =>
+                region.setTags(leader, { [tagKey]: "false" }),
+            "has its tag copied to another instance": ({ region }, _, [copy]) =>
+                region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" }),
+            "becomes unhealthy, or goes to Standby": ({ fleet }, leader) => fleet.enterStandby(leader),
+            "is lost in any of these ways, and the event never comes": ({ fleet, stack }, leader) => {
+                stack.fate = () => [];
+                fleet.crash(leader);
+            },
+            "was the only member": ({ fleet }, leader) => {
+                for (const id of fleet.members(group)) {
+                    fleet.crash(id);
+                }
+                fleet.crash(leader);
+            },
+        };
+
+        it("are those tried here", () => {
+            expect(readme.namedTable("losses").map(([loss]) => loss)).to.deep.equal(Object.keys(losses));
+        });
+
+        for (const [loss, lose] of Object.entries(losses)) {
+            const [, , says = ""] = readme.namedTable("losses").find(([cell]) => cell === loss) ?? [];
+            it(`when it ${loss}: ${says}`, async () => {
+                const { seconds, state } = await untilRest(program, lose);
+                if (says.startsWith("0.4 s")) {
+                    expect(seconds).to.be.within(0.3, 0.45);
+                } else if (says.startsWith("up to `sweepMinutes`")) {
+                    expect(seconds).to.be.within(1, 61);
+                } else {
+                    expect(says).to.match(/leads while it boots/);
+                    expect(seconds).to.be.within(1, 120);
+                }
+                expect(state).to.equal(says.includes("boots") ? "pending" : "running");
+            });
+        }
+    });
+});
+
+/** How long it takes from a leader's loss until somebody leads alone, with sweeps, and what EC2 calls that instance then. */
+function untilRest(
+    program: Program,
+    lose: (world: World, leader: string, others: string[]) => void,
+): Promise<{ seconds: number; state: string }> {
+    return inWorld(program, async (world) => {
+        const { timeline, region, fleet, stack } = world;
+        const [leader, ...others] = fleet.addGroup(group, 3);
+        region.setTags(leader, { [tagKey]: "true", [sinceKey]: leaderTags[sinceKey] });
+        await stack.settle();
+        stack.sweeping = true;
+        const start = timeline.now;
+        let found: { seconds: number; state: string } | undefined;
+        // Only the function writes from here on.
+        region.afterWrite.push(() => {
+            const leaders = region.leaders(group, tagKey);
+            if (!found && leaders.length === 1) {
+                found = { seconds: (timeline.now - start) / 1000, state: region.state(leaders[0]) };
+            }
+        });
+        lose(world, leader, others);
+        await timeline.pass(5 * 60_000);
+        expect(region.leaders(group, tagKey), "leaders at the end").to.have.length(1);
+        return found ?? { seconds: Number.NaN, state: "unknown" };
+    });
+}

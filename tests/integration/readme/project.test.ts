@@ -1,0 +1,117 @@
+// What README.md says: its commands run, its recipes work, its settings are the program's.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { declarations, type Program, root, runProgram } from "../../simulator/stack/program";
+import { Document } from "./document";
+import { Sandbox } from "./sandbox";
+
+const readme = new Document("README.md");
+
+describe("README.md", function () {
+    this.timeout(60_000);
+
+    let sandbox: Sandbox;
+    beforeEach(() => {
+        sandbox = new Sandbox();
+        sandbox.standIn("php");
+        sandbox.standIn("aws");
+    });
+    afterEach(() => sandbox.close());
+
+    let program: Program;
+    before(async () => {
+        program = await runProgram();
+    });
+
+    it("npm start plays what the excerpt shows", async function () {
+        this.timeout(120_000);
+        sandbox.standIn("npm", '[ "$1" = ci ] || exec npm "$@"');
+        const { status, stdout, stderr } = await sandbox.run(readme.shellBlock("npm start").text, root);
+        expect({ status, stderr }).to.deep.equal({ status: 0, stderr: "" });
+        expect(sandbox.takeCalls()).to.deep.equal([
+            ["npm", "ci"],
+            ["npm", "start"],
+        ]);
+        const lines = stdout.split("\n");
+        for (const line of readme.namedBlock("rehearsal").trimEnd().split("\n")) {
+            const place = line === "[…]" ? 0 : lines.indexOf(line);
+            expect(place, `the line in what npm start prints next: ${line}`).to.be.at.least(0);
+            lines.splice(0, line === "[…]" ? 0 : place + 1);
+        }
+    });
+
+    it("npm test", async () => {
+        sandbox.standIn("npm");
+        expect((await sandbox.run(readme.shellBlock("npm test").text)).status).to.equal(0);
+        expect(sandbox.takeCalls()).to.deep.equal([
+            ["npm", "ci"],
+            ["npm", "test"],
+        ]);
+    });
+
+    it("has no other blocks for this machine", () => {
+        const texts = readme.shellBlocks.filter(({ where }) => where === "here").map(({ text }) => text.trim());
+        expect(texts).to.deep.equal(["npm ci && npm start", "npm ci && npm test"]);
+    });
+
+    it("has at most 12 kB, and an excerpt that GitHub shows without cutting it off", () => {
+        expect(Buffer.byteLength(readme.text)).to.be.at.most(12_000);
+        for (const line of readme.namedBlock("rehearsal").split("\n")) {
+            expect(line).to.have.length.at.most(96);
+        }
+    });
+
+    it("the version that is deployed is package.json's, and CHANGELOG.md has it", async () => {
+        const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+        expect(program.outputs.version).to.equal(version);
+        expect(readFileSync(join(root, "CHANGELOG.md"), "utf8")).to.match(
+            new RegExp(`^## ${version.replaceAll(".", "\\.")}$`, "m"),
+        );
+    });
+
+    describe("my cron on Elastic Beanstalk", () => {
+        it("the hook installs what runs the job on the leader, and nowhere else", async () => {
+            sandbox.standIn("dnf");
+            sandbox.standIn("systemctl");
+            const { text } = readme.shellBlock("dnf install");
+            expect(await sandbox.run(text)).to.deep.equal({ status: 0, stdout: "", stderr: "" });
+            expect(sandbox.takeCalls()).to.deep.equal([
+                ["dnf", "install", "-y", "cronie"],
+                ["systemctl", "enable", "--now", "crond"],
+            ]);
+            expect(text).to.include(">/etc/cron.d/shop <<");
+            const command = sandbox.read("/etc/cron.d/shop").match(/^\* \* \* \* \* webapp (.*)$/m)?.[1];
+            expect(await sandbox.whatRuns(String(command))).to.deep.equal([[["php", "artisan", "schedule:run"]], []]);
+        });
+    });
+
+    describe("my cron on any instance", () => {
+        it("the line for cron runs its command on the leader only", async () => {
+            await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
+            const [cron] = readme.blocks.filter(({ language }) => language === "cron");
+            const command = cron.text.match(/www-data (.*)$/m)?.[1];
+            expect(await sandbox.whatRuns(String(command))).to.deep.equal([
+                [["php", "/var/www/shop/artisan", "schedule:run"]],
+                [],
+            ]);
+        });
+    });
+
+    it("the leaders are listed by what the stack's output says", async () => {
+        sandbox.standIn("npx", `cat <<'OUTPUT'\n${program.outputs.leadersCommand}\nOUTPUT`);
+        const { status } = await sandbox.run(readme.shellBlock("stack output leadersCommand").text);
+        const [asked, listed] = sandbox.takeCalls();
+        expect(status).to.equal(0);
+        expect(asked).to.deep.equal(["npx", "pulumi", "stack", "output", "leadersCommand"]);
+        expect(listed.slice(0, 3)).to.deep.equal(["aws", "ec2", "describe-instances"]);
+    });
+
+    it("the settings are those of Pulumi.yaml, in its order, with its defaults", () => {
+        const rows = readme.namedTable("settings").map(([key, value]) => [key, value]);
+        const shown = (value: unknown) => (value === "" ? "empty" : `\`${value}\``);
+        expect(rows).to.deep.equal(
+            Object.entries(declarations).map(([key, { default: value }]) => [`\`${key}\``, shown(value)]),
+        );
+    });
+});

@@ -1,0 +1,269 @@
+// What election/stack/README.md says: its tables are what is registered, logged and billed, and its commands run.
+import { expect } from "chai";
+import { type BusEvent, tagEvent } from "../../simulator/aws/events";
+import { awsError } from "../../simulator/aws/faults";
+import { matches } from "../../simulator/aws/patterns";
+import { type Program, runProgram } from "../../simulator/stack/program";
+import { inWorld } from "../../simulator/world";
+import { Moto, motoIsInstalled } from "../moto";
+import { codeIn, Document, type filterOf, optionsOf } from "./document";
+import { followerTags, group, groupKey, leaderTags, sinceKey, tagKey } from "./fleet";
+import { Sandbox } from "./sandbox";
+
+const readme = new Document("election/stack/README.md");
+
+describe("election/stack/README.md", function () {
+    this.timeout(60_000);
+
+    let sandbox: Sandbox;
+    beforeEach(() => {
+        sandbox = new Sandbox();
+        sandbox.standIn("php");
+        sandbox.standIn("aws");
+    });
+    afterEach(() => sandbox.close());
+
+    let program: Program;
+    let withAll: Program;
+    before(async () => {
+        program = await runProgram();
+        withAll = await runProgram({
+            config: { electorateTag: "environment", protectLeader: "true", dashboard: "true" },
+        });
+    });
+
+    const named = (type: string, of = withAll) =>
+        of.resources.filter((resource) => resource.type.endsWith(`:${type}`)).map(({ name }) => name);
+
+    describe("the tags of leaders that are left behind", () => {
+        const { text } = readme.shellBlock("delete-tags");
+        const leaders = Array.from({ length: 1200 }, (_, number) => `i-${String(number).padStart(17, "0")}`);
+
+        /** Runs it where EC2 finds these leaders, and says what it asked for and what it deleted. */
+        async function untag(found: string[]) {
+            // The CLI puts a tab between the instances of one reservation.
+            const body = found.length > 0 ? `printf '${found.join("\\t").replaceAll("9\\t", "9\\n")}\\n'` : ":";
+            sandbox.standIn("aws", `[ "$2" != describe-instances ] || ${body}`);
+            expect((await sandbox.run(text)).status).to.equal(0);
+            const [read, ...writes] = sandbox.takeCalls();
+            return { read, writes };
+        }
+
+        it("are looked for as the stack's output looks for leaders", async () => {
+            sandbox.standIn("aws");
+            await sandbox.run(program.outputs.leadersCommand);
+            const [listing] = sandbox.takeCalls();
+            const { read } = await untag([]);
+            expect(read.slice(0, 3)).to.deep.equal(listing.slice(0, 3));
+            const [filters] = optionsOf(listing)["--filters"];
+            expect(optionsOf(read)).to.deep.equal({
+                "--region": optionsOf(listing)["--region"],
+                "--output": ["text"],
+                "--query": ["Reservations[].Instances[].InstanceId"],
+                "--filters": JSON.parse(filters).map(
+                    ({ Name, Values }: ReturnType<typeof filterOf>) => `Name=${Name},Values=${Values.join(",")}`,
+                ),
+            });
+        });
+
+        it("are deleted, both and no others, from all of these leaders", async () => {
+            const { writes } = await untag(leaders);
+            for (const write of writes) {
+                expect(write.slice(0, 3)).to.deep.equal(["aws", "ec2", "delete-tags"]);
+                const { "--resources": ids, ...others } = optionsOf(write);
+                expect(ids).to.have.length.within(1, 1000); // what EC2 takes
+                expect(others).to.deep.equal({
+                    "--region": ["us-east-1"],
+                    "--tags": [`Key=${tagKey}`, `Key=${sinceKey}`],
+                });
+            }
+            expect(writes.flatMap((write) => optionsOf(write)["--resources"])).to.deep.equal(leaders);
+        });
+
+        it("are left alone where there are none", async () => {
+            expect((await untag([])).writes).to.deep.equal([]);
+        });
+    });
+
+    describe("has tables of which", () => {
+        it("the permissions are those of the role", () => {
+            const { policy } = withAll.resources.find(({ type }) => type.endsWith(":RolePolicy"))?.inputs ?? {};
+            const allowed = JSON.parse(policy).Statement.flatMap(({ Action }: { Action: string | string[] }) => Action);
+            expect(readme.namedTable("permissions").flatMap(([actions]) => codeIn(actions))).to.have.members([
+                ...new Set(allowed),
+            ]);
+        });
+
+        it("the alarms and the saved queries are those of the stack", () => {
+            const rows = (name: string) => readme.namedTable(name).flatMap(([cell]) => codeIn(cell));
+            expect(rows("alarms")).to.have.members(named("MetricAlarm"));
+            expect(rows("queries")).to.have.members(named("QueryDefinition"));
+        });
+
+        it("the fields of a report are those that the function logs", async () => {
+            const { reports } = await whatIsSaid(withAll);
+            const fields = readme.namedTable("report").flatMap(([cell]) => codeIn(cell));
+            expect([...new Set(reports.flatMap((report) => Object.keys(report)))]).to.have.members(fields);
+            const rows = readme.namedTable("report").find(([cell]) => cell === "`outcome`") ?? [];
+            expect(codeIn(rows[1])).to.include.members([...new Set(reports.map(({ outcome }) => outcome))]);
+        });
+
+        it("the example of a line has what a line has", async () => {
+            const { reports } = await whatIsSaid(program);
+            const elected = reports.find(({ outcome }) => outcome === "elected");
+            const line = readme.blocks.map(({ text }) => text).find((text) => text.includes('"requestId"'));
+            const { message } = JSON.parse(String(line));
+            expect(Object.keys(message)).to.deep.equal(Object.keys(elected ?? {}));
+            expect(message.candidates).to.include(message.leader);
+        });
+
+        it("the metrics are those that the function measures", async () => {
+            const { metrics } = await whatIsSaid(withAll);
+            expect(readme.namedTable("metrics").flatMap(([cell]) => codeIn(cell))).to.have.members([...metrics.keys()]);
+            expect(metrics.get("LeaderChanges")).to.deep.equal([["Stack"], ["Stack", "Group"]]);
+            expect(metrics.get("Groups")).to.deep.equal([["Stack"]]);
+        });
+    });
+
+    describe("reckons costs", () => {
+        const groups = [1, 50, 500];
+        const sweepSeconds = [0.15, 0.2, 1];
+        const sweeps = 43_800;
+        const hours = 730;
+        const costs = groups.map((count, place) => {
+            const invocations = sweeps + 320 * count;
+            const seconds = sweeps * sweepSeconds[place] + 320 * count * 0.15;
+            const gigabytes = (invocations * 1.5) / 1e6;
+            const changeHours = 10 * count + Math.min(10 * count, hours);
+            return [
+                (invocations / 1e6) * 0.2,
+                seconds * 0.25 * 0.0000133334,
+                ((15 * sweeps + 3 * invocations) / 1e6) * 0.5,
+                0,
+                gigabytes * (0.5 + 0.03),
+                4 * 0.3,
+                (changeHours / hours) * 0.3,
+                4 * 0.1,
+                ((10 * 10 * count) / 1000) * 0.01,
+            ];
+        });
+        const cents = (cell: string) => Math.round(Number(cell.replaceAll("*", "")) * 100);
+        const rows = readme.namedTable("costs").map(([, ...cells]) => cells.map(cents));
+
+        it("as it says how", () => {
+            const expected = costs[0].map((_, line) => groups.map((_, place) => Math.round(costs[place][line] * 100)));
+            expect(rows.slice(0, -1)).to.deep.equal(expected);
+        });
+
+        it("and adds them up", () => {
+            const sums = groups.map((_, place) => rows.slice(0, -1).reduce((sum, row) => sum + row[place], 0));
+            expect(rows.at(-1)).to.deep.equal(sums);
+        });
+
+        it("for as many metrics as the alarms watch", () => {
+            const inputs = program.resources.filter(({ type }) => type.endsWith(":MetricAlarm"));
+            const watched = inputs.flatMap(({ inputs: { metricName, metricQueries = [] } }) => [
+                ...(metricName ? [metricName] : []),
+                ...metricQueries.filter(({ metric }: { metric?: object }) => metric),
+            ]);
+            expect(watched).to.have.length(4);
+        });
+    });
+
+    describe("tells how to react to a change:", () => {
+        const pattern = JSON.parse(readme.namedBlock("pattern"));
+
+        it("the rule hears of each new leader of the prefix, and of nothing else", async () => {
+            const heard = await inWorld(program, async ({ timeline, region, fleet, stack }) => {
+                const all: BusEvent[] = [];
+                region.onEvent.push((event) => all.push(event));
+                fleet.addGroup(group, 3);
+                const foreign = fleet.addGroup("web", 1);
+                stack.sweep();
+                await timeline.pass(5000);
+                const [first] = region.leaders(group, tagKey);
+                region.setTags(foreign[0], { [tagKey]: "true" });
+                region.setTags(first, { Name: "the first" });
+                region.setMember(first, { healthStatus: "Unhealthy" });
+                stack.sweep();
+                await timeline.pass(5000);
+                const [second] = region.leaders(group, tagKey);
+                expect(second).to.not.equal(first);
+                expect(all).to.have.length.above(4);
+                const named = all.filter((event) => matches(pattern, event)).map(({ resources }) => resources[0]);
+                return named.map((arn) => [first, second].indexOf(arn.split("/")[1]));
+            });
+            expect(heard).to.deep.equal([0, 1]);
+        });
+
+        it("its commands make a rule of it with a target", async () => {
+            await sandbox.run(readme.shellBlock("put-rule").text);
+            const [rule, targets] = sandbox.takeCalls();
+            expect(rule.slice(0, 3)).to.deep.equal(["aws", "events", "put-rule"]);
+            expect(targets.slice(0, 3)).to.deep.equal(["aws", "events", "put-targets"]);
+            const [file] = optionsOf(rule)["--event-pattern"];
+            expect(readme.text).to.include(`\`${file.replace("file://", "")}\``);
+            expect(optionsOf(rule)["--name"]).to.deep.equal(optionsOf(targets)["--rule"]);
+        });
+
+        it("a bus over HTTP delivers just these events", async function () {
+            if (!motoIsInstalled()) {
+                if (process.env.CI === "true") {
+                    throw new Error("moto_server is not installed: pip install 'moto[server]'");
+                }
+                this.skip();
+            }
+            const moto = await Moto.start();
+            try {
+                expect(await heardByBus(moto)).to.deep.equal(["i-01"]);
+            } finally {
+                await moto.stop();
+            }
+        });
+
+        async function heardByBus(moto: Moto): Promise<string[]> {
+            const { QueueUrl } = await moto.sqs.createQueue({ QueueName: "leaders" });
+            const Arn = "arn:aws:sqs:us-east-1:123456789012:leaders";
+            await moto.eventBridge.putRule({ Name: "new-leader", EventPattern: JSON.stringify(pattern) });
+            await moto.eventBridge.putTargets({ Rule: "new-leader", Targets: [{ Id: "queue", Arn }] });
+            const at = Date.now();
+            await moto.put(
+                tagEvent(at, "i-01", [tagKey, sinceKey], leaderTags),
+                tagEvent(at, "i-02", [tagKey, sinceKey], followerTags),
+                tagEvent(at, "i-03", [tagKey, sinceKey], { ...leaderTags, [groupKey]: "web" }),
+                tagEvent(at, "i-04", ["Name"], leaderTags),
+                tagEvent(at, "i-05", [tagKey], { ...leaderTags, [tagKey]: "false" }),
+            );
+            const { Messages = [] } = await moto.sqs.receiveMessage({ QueueUrl, MaxNumberOfMessages: 10 });
+            return Messages.map(({ Body }) => JSON.parse(String(Body)).resources[0].split("/")[1]);
+        }
+    });
+});
+
+/** What the function says of a change, of a sweep and of what fails: its reports, and its metrics with their dimensions. */
+function whatIsSaid(program: Program) {
+    return inWorld(program, async ({ timeline, region, fleet, stack, lines }) => {
+        region.fault = ({ action }) =>
+            action === "autoscaling:SetInstanceProtection" ? { error: awsError("AccessDenied", "no") } : undefined;
+        fleet.addGroup(group, 3);
+        fleet.addGroup("awseb-blog", 2, { environment: "blog" });
+        fleet.addGroup("awseb-none", 0);
+        stack.sweep();
+        await timeline.pass(5000);
+        fleet.crash(region.leaders(group, tagKey)[0]);
+        await timeline.pass(5000);
+
+        const entries = lines.filter(({ level }) => level !== "stdout").map(({ entry }) => entry);
+        const reports = entries.filter((entry) => entry.group !== undefined) as Record<string, unknown>[];
+        const metrics = new Map<string, string[][]>();
+        for (const { entry } of lines.filter(({ level }) => level === "stdout")) {
+            for (const { Metrics, Dimensions } of JSON.parse(entry)._aws.CloudWatchMetrics) {
+                for (const { Name } of Metrics) {
+                    metrics.set(Name, Dimensions);
+                }
+            }
+        }
+        // As JSON, where what is undefined is missing.
+        return { reports: reports.map((report) => JSON.parse(JSON.stringify(report))), metrics };
+    });
+}
