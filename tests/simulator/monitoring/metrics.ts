@@ -1,0 +1,66 @@
+// What CloudWatch keeps of metrics: values by the minute, each from when it can be seen.
+
+/** Names a metric; the same for any order of its dimensions. */
+export interface MetricId {
+    namespace: string;
+    metricName: string;
+    dimensions: Record<string, string>;
+}
+
+interface Value {
+    value: number;
+    /** From when a reader finds it, in milliseconds since 1970. */
+    visibleAt: number;
+}
+
+const minuteMillis = 60_000;
+
+/** Metrics of standard resolution: CloudWatch keeps no finer time than the minute. */
+export class Metrics {
+    private readonly values = new Map<string, Map<number, Value[]>>();
+
+    /** Adds a value; it is seen some milliseconds after its time. */
+    put(metric: MetricId, at: number, value: number, delayMillis = 0): void {
+        const key = keyOf(metric);
+        const minutes = this.values.get(key) ?? new Map<number, Value[]>();
+        const minute = Math.floor(at / minuteMillis);
+        this.values.set(
+            key,
+            minutes.set(minute, [...(minutes.get(minute) ?? []), { value, visibleAt: at + delayMillis }]),
+        );
+    }
+
+    /** What is seen at a time of a window that ends there or before; undefined without any value. */
+    statistic(metric: MetricId, statistic: string, from: number, to: number, now: number): number | undefined {
+        const minutes = this.values.get(keyOf(metric));
+        const found: number[] = [];
+        for (let minute = Math.ceil(from / minuteMillis); minute * minuteMillis < to; minute++) {
+            for (const { value, visibleAt } of minutes?.get(minute) ?? []) {
+                if (visibleAt <= now) {
+                    found.push(value);
+                }
+            }
+        }
+        if (!(statistic in statistics)) {
+            throw new Error(`a statistic not known here: ${statistic}`);
+        }
+        return found.length > 0 ? statistics[statistic](found) : undefined;
+    }
+
+    /** Names of the metrics of a namespace, each once. */
+    names(namespace: string): string[] {
+        const names = [...this.values.keys()].map((key) => JSON.parse(key)).filter(([name]) => name === namespace);
+        return [...new Set(names.map(([, name]) => String(name)))].sort();
+    }
+}
+
+const statistics: Record<string, (values: number[]) => number> = {
+    Minimum: (values) => Math.min(...values),
+    Maximum: (values) => Math.max(...values),
+    Sum: (values) => values.reduce((sum, value) => sum + value, 0),
+    SampleCount: (values) => values.length,
+};
+
+function keyOf({ namespace, metricName, dimensions }: MetricId): string {
+    return JSON.stringify([namespace, metricName, Object.entries(dimensions).sort()]);
+}
