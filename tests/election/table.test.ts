@@ -1,0 +1,398 @@
+// The decision table: each row through decide(), and through the packaged function in a region.
+import { expect } from "chai";
+import {
+    type Decision,
+    decide,
+    type Group,
+    isLive,
+    isReady,
+    latestSince,
+    type Member,
+    sinceOf,
+} from "../../election/decide";
+import { spotEvent } from "../simulator/aws/events";
+import { isTrue } from "../simulator/aws/region";
+import { writesIn } from "../simulator/changes";
+import {
+    a,
+    atFive,
+    atFour,
+    atHalfPastFive,
+    b,
+    c,
+    d,
+    eventOf,
+    hour,
+    isoTime,
+    leadersOf,
+    leading,
+    type Options,
+    programWith,
+    receiveTogether,
+    shop,
+    sinceKey,
+    start,
+    tagKey,
+} from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
+import { inWorld } from "../simulator/world";
+
+/** An instance with the group's tag; the group lists it as fit unless something else is said. */
+type Instance = Options & { listed?: false; warned?: true };
+
+interface Result {
+    outcome: "kept" | "elected" | "vacant" | "empty";
+    /** The leader, or those of which one leads. */
+    leader?: string | string[];
+    demoted?: string[];
+}
+
+type Row = [rule: string, instances: Record<string, Instance>, result: Result];
+
+const kept = (leader: string, ...demoted: string[]): Result => ({ outcome: "kept", leader, demoted });
+const elected = (leader: string | string[], ...demoted: string[]): Result => ({ outcome: "elected", leader, demoted });
+const vacant: Result = { outcome: "vacant" };
+const empty: Result = { outcome: "empty" };
+
+const standby: Options = { lifecycleState: "Standby" };
+const pending: Options = { lifecycleState: "Pending" };
+
+/** Why a live instance is not fit. */
+const unfit: Record<string, Instance> = {
+    "is unhealthy": { healthStatus: "Unhealthy" },
+    "goes to Standby": { lifecycleState: "EnteringStandby" },
+    "is in Standby": standby,
+    "is terminated by its group": { lifecycleState: "Terminating" },
+    "waits for a hook before its termination": { lifecycleState: "Terminating:Wait" },
+    "is being detached": { lifecycleState: "Detaching" },
+    "is arriving": pending,
+    "is not listed by its group": { listed: false },
+    "is stopping": { state: "stopping" },
+    "is stopped": { state: "stopped" },
+    "is starting": { state: "pending" },
+    "has a Spot warning": { warned: true },
+};
+
+/** All that EC2 has ended. */
+const ended = ["shutting-down", "terminated"];
+
+const withFitLeader: Row[] = [
+    ["keeps it", { [a]: {}, [b]: leading(atFive), [c]: {} }, kept(b)],
+    ["keeps one that was tagged by hand", { [a]: {}, [b]: leading() }, kept(b)],
+    ["keeps one that was tagged in capitals", { [a]: {}, [b]: leading(undefined, "TRUE") }, kept(b)],
+    [
+        "keeps the one with the latest since",
+        { [a]: leading(atFour), [b]: leading(atFive), [c]: leading() },
+        kept(b, a, c),
+    ],
+    [
+        "keeps the one with the lowest id, if since is the same",
+        { [c]: leading(atFive), [b]: leading(atFive), [a]: leading(atFour) },
+        kept(b, a, c),
+    ],
+    ["keeps the one with the lowest id, if none has since", { [b]: leading(), [a]: leading() }, kept(a, b)],
+    [
+        "takes a since of the day after tomorrow for the oldest",
+        { [a]: leading(isoTime(start + 48 * hour)), [b]: leading(atFour) },
+        kept(b, a),
+    ],
+    ["takes a malformed since for the oldest", { [a]: leading("yesterday"), [b]: leading(atFour) }, kept(b, a)],
+    ...ended.map(
+        (state): Row => [
+            `keeps it beside one that is ${state} and has a later since`,
+            { [a]: { ...leading(atHalfPastFive), state, listed: false }, [b]: leading(atFive) },
+            kept(b),
+        ],
+    ),
+    ...Object.entries(unfit).map(
+        ([why, instance]): Row => [
+            `demotes another that ${why}, in spite of its later since`,
+            { [a]: { ...leading(atHalfPastFive), ...instance }, [d]: leading(atFive) },
+            kept(d, a),
+        ],
+    ),
+];
+
+const withFitMembers: Row[] = [
+    ["elects one if there is no leader", { [a]: {}, [b]: {} }, elected([a, b])],
+    ...Object.entries(unfit).map(
+        ([why, instance]): Row => [
+            `replaces a leader that ${why}`,
+            { [a]: { ...leading(atFive), ...instance }, [b]: {}, [c]: {} },
+            elected([b, c], a),
+        ],
+    ),
+    ...ended.flatMap((state): Row[] => [
+        [
+            `replaces a leader that is ${state}`,
+            { [a]: { ...leading(atFive), state, listed: false }, [b]: {} },
+            elected(b),
+        ],
+        [
+            `never elects a leader again that is ${state}, though its group still lists it`,
+            { [a]: { ...leading(atFive), state }, [b]: {}, [c]: {} },
+            elected([b, c]),
+        ],
+    ]),
+    [
+        "replaces all of several leaders",
+        { [a]: { ...standby, ...leading(atFive) }, [b]: { ...standby, ...leading() }, [c]: {} },
+        elected(c, a, b),
+    ],
+    ...Object.entries(unfit)
+        .filter(([, { listed }]) => listed !== false)
+        .map(([why, instance]): Row => [`elects none that ${why}`, { [a]: instance, [b]: {} }, elected(b)]),
+    ...ended.map((state): Row => [`elects none that is ${state}`, { [a]: { state }, [b]: {} }, elected(b)]),
+];
+
+const withLeaderOnly: Row[] = [
+    ...Object.entries(unfit).flatMap(([why, instance]): Row[] => [
+        [
+            `keeps one that ${why}, beside others that are not fit`,
+            { [a]: { ...leading(atFive), ...instance }, [b]: standby, [c]: { state: "stopped" } },
+            kept(a),
+        ],
+        [
+            `keeps one that ${why}, while others arrive`,
+            { [a]: { ...leading(atFive), ...instance }, [b]: pending },
+            kept(a),
+        ],
+    ]),
+    [
+        "keeps the one with the latest since, and demotes the others",
+        {
+            [a]: { ...leading(atFour), ...standby },
+            [b]: { ...leading(atFive), ...standby },
+            [c]: { ...leading(), ...standby },
+            [d]: { ...leading(atHalfPastFive), state: "terminated" },
+        },
+        kept(b, a, c),
+    ],
+];
+
+const withoutLeader: Row[] = [
+    ...["Pending", "Pending:Wait", "Pending:Proceed"].flatMap((lifecycleState) =>
+        ["pending", "running"].map(
+            (state): Row => [
+                `elects one that is ${lifecycleState} and ${state}`,
+                { [a]: { lifecycleState, state }, [b]: standby },
+                elected(a),
+            ],
+        ),
+    ),
+    [
+        "elects one that is arriving, if EC2 has stopped all that the group calls fit",
+        { [a]: pending, [b]: { state: "stopped" } },
+        elected(a),
+    ],
+    ...ended.map(
+        (state): Row => [
+            `elects one that is arriving, after a leader that is ${state}`,
+            { [a]: pending, [b]: { ...leading(atFive), state } },
+            elected(a),
+        ],
+    ),
+];
+
+const withNone: Row[] = [
+    ["finds a group without members empty", {}, empty],
+    [
+        "finds a group empty whose last leader has ended",
+        { [a]: { ...leading(atFive), state: "terminated", listed: false } },
+        empty,
+    ],
+    [
+        "finds a group vacant whose members all leave",
+        { [a]: { lifecycleState: "Terminating" }, [b]: { state: "shutting-down" } },
+        vacant,
+    ],
+    ["finds a group vacant whose members arrive unhealthy", { [a]: { ...pending, healthStatus: "Unhealthy" } }, vacant],
+    ["finds a group vacant whose members ended while arriving", { [a]: { ...pending, state: "terminated" } }, vacant],
+    ["finds a group vacant with a member that would start anew", { [a]: { lifecycleState: "Warmed:Running" } }, vacant],
+];
+
+const rows: Record<string, Row[]> = {
+    "with a fit leader": withFitLeader,
+    "without a fit leader, but with fit members": withFitMembers,
+    "without a fit member, but with a live leader": withLeaderOnly,
+    "without a fit member and without a leader, but with arriving members": withoutLeader,
+    "without any of these": withNone,
+};
+
+describe("The decision table", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    for (const [when, cases] of Object.entries(rows)) {
+        describe(`for a group ${when}`, () => {
+            for (const [rule, instances, result] of cases) {
+                it(`${rule}: decide()`, () => expectResult(resultOf(decisionOn(instances), instances), result));
+                it(`${rule}: the function`, () => expectInRegion(program, instances, result));
+            }
+        });
+    }
+
+    it("gives a reason for each decision", () => {
+        for (const [rule, instances] of Object.values(rows).flat()) {
+            expect(decisionOn(instances).reason, rule).to.be.a("string").that.is.not.empty;
+        }
+    });
+});
+
+describe("A member", () => {
+    // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Instance.html
+    const states = [
+        "Pending Pending:Wait Pending:Proceed Quarantined InService Terminating Terminating:Wait Terminating:Proceed",
+        "Terminating:Retained Terminated Detaching Detached EnteringStandby Standby ReplacingRootVolume",
+        "ReplacingRootVolume:Wait ReplacingRootVolume:Proceed RootVolumeReplaced Warmed:Pending Warmed:Pending:Wait",
+        "Warmed:Pending:Proceed Warmed:Pending:Retained Warmed:Terminating Warmed:Terminating:Wait",
+        "Warmed:Terminating:Proceed Warmed:Terminating:Retained Warmed:Terminated Warmed:Stopped Warmed:Running",
+        "Warmed:Hibernated",
+    ].flatMap((line) => line.split(" "));
+
+    it("is in service if it is InService and Healthy, and not otherwise", () => {
+        const ready = states.flatMap((state) =>
+            ["Healthy", "Unhealthy"].map((health) => memberOf(a, { lifecycleState: state, healthStatus: health })),
+        );
+        expect(ready.filter(isReady)).to.deep.equal([memberOf(a, {})]);
+    });
+
+    it("may be chosen in four of its states only", () => {
+        const chosen = states.filter((lifecycleState) => decisionOn({ [a]: { lifecycleState } }).outcome === "choose");
+        expect(chosen).to.have.members(["InService", "Pending", "Pending:Wait", "Pending:Proceed"]);
+    });
+});
+
+describe("A leader", () => {
+    it("is live unless EC2 has ended it", () => {
+        const states = ["pending", "running", "stopping", "stopped", ...ended];
+        expect(states.filter((state) => isLive({ id: a, state }))).to.deep.equal(states.slice(0, 4));
+    });
+});
+
+describe("since", () => {
+    const day = 24 * hour;
+    const cases: [what: string, since: string | undefined, expected: number][] = [
+        ["in milliseconds counts as what it says", isoTime(start - 1), start - 1],
+        ["in seconds counts as what it says", "2026-11-23T05:59:59Z", start - 1000],
+        ["less than a day ahead counts as what it says", isoTime(start + day), start + day],
+        ["more than a day ahead counts as the oldest", isoTime(start + day + 1), 0],
+        ["that is missing counts as the oldest", undefined, 0],
+        ["that is empty counts as the oldest", "", 0],
+        ["that is no time counts as the oldest", "yesterday", 0],
+        ["with an impossible date counts as the oldest", "2026-13-41T25:61:61.000Z", 0],
+        ["of a day alone counts as the oldest", "2026-11-23", 0],
+        ["without a zone counts as the oldest", "2026-11-23T05:59:59.999", 0],
+        ["in another zone counts as the oldest", "2026-11-23T05:59:59.999+01:00", 0],
+        ["in words that JavaScript reads counts as the oldest", "Mon, 23 Nov 2026 05:59:59 GMT", 0],
+        ["with something around it counts as the oldest", " 2026-11-23T05:59:59.999Z\n", 0],
+        ["that is a number counts as the oldest", "1795413600000", 0],
+    ];
+    for (const [what, since, expected] of cases) {
+        it(what, () => expect(sinceOf({ since }, start)).to.equal(expected));
+    }
+
+    it("that counts as the oldest loses against any other, and ties go to the lowest id", () => {
+        for (const [what, since] of cases.filter(([, , expected]) => expected === 0)) {
+            const instances = { [a]: leading(since), [b]: leading(atFour), [c]: leading() };
+            expect(resultOf(decisionOn(instances), instances), what).to.deep.equal(kept(b, a, c));
+            const tied = { [c]: leading(), [a]: leading(since) };
+            expect(resultOf(decisionOn(tied), tied), what).to.deep.equal(kept(a, c));
+        }
+    });
+
+    it("is latest among all instances that carry it, those that have ended too", () => {
+        const latest = (instances: Record<string, Instance>) => latestSince(groupOf(instances), start);
+        const ahead = leading(isoTime(start + 2 * day));
+        const instances = { [a]: leading(atFour), [b]: { ...leading(atFive), state: "terminated" }, [c]: ahead };
+        expect(latest(instances)).to.equal(Date.parse(atFive));
+        expect(latest({ [a]: leading(), [b]: leading("yesterday") })).to.equal(0);
+        expect(latest({})).to.equal(0);
+    });
+});
+
+const stateOf = ({ state = "running" }: Instance): string => state;
+
+function memberOf(id: string, { lifecycleState = "InService", healthStatus = "Healthy" }: Instance): Member {
+    return { id, lifecycleState, healthStatus, group: shop, protected: false };
+}
+
+/** The group as it is observed. */
+function groupOf(instances: Record<string, Instance>): Group {
+    const all = Object.entries(instances);
+    return {
+        name: shop,
+        exists: true,
+        members: all.filter(([, { listed }]) => listed !== false).map(([id, instance]) => memberOf(id, instance)),
+        leaders: all
+            .filter(([, { tags }]) => isTrue(tags?.[tagKey]))
+            .map(([id, instance]) => ({ id, state: stateOf(instance), since: instance.tags?.[sinceKey] })),
+        strays: [],
+        triggers: [],
+    };
+}
+
+function decisionOn(instances: Record<string, Instance>): Decision {
+    const warned = Object.keys(instances).filter((id) => instances[id].warned);
+    return decide(groupOf(instances), { launched: new Set(), warned: new Set(warned) }, start);
+}
+
+/** What a decision comes to, once EC2's states of the candidates are known. */
+function resultOf(decision: Decision, instances: Record<string, Instance>): Result {
+    const demoted = [...decision.demote].sort();
+    if (decision.outcome === "kept") {
+        return { outcome: "kept", leader: decision.leader.id, demoted };
+    }
+    if (decision.outcome !== "choose") {
+        return { outcome: decision.outcome };
+    }
+    const eligible = decision.nominees.filter(({ id, states }) => states.includes(stateOf(instances[id])));
+    const first = Math.min(...eligible.map(({ tier }) => tier));
+    const leader = eligible.filter(({ tier }) => tier === first).map(({ id }) => id);
+    return leader.length > 0 ? { outcome: "elected", leader, demoted } : resultOf(decision.otherwise, instances);
+}
+
+function expectResult(result: Result, expected: Result): void {
+    const flat = ({ leader, ...rest }: Result) => ({ ...rest, leader: leader && [leader].flat() });
+    expect(flat(result)).to.deep.equal(flat(expected));
+}
+
+/** A batch that names the group, with the Spot warnings, leaves the region as the row says. */
+async function expectInRegion(program: Program, instances: Record<string, Instance>, result: Result): Promise<void> {
+    await inWorld(program, async (world) => {
+        const { region, timeline } = world;
+        region.addGroup(shop);
+        for (const [id, { listed, warned, ...options }] of Object.entries(instances)) {
+            region.addInstance(shop, { id, ...options });
+            if (listed === false) {
+                region.unlist(id);
+            }
+        }
+        const before = Object.fromEntries(Object.keys(instances).map((id) => [id, region.tags(id)]));
+        const warnings = Object.keys(instances).filter((id) => instances[id].warned);
+        const [report] = await receiveTogether(world, [
+            ...warnings.map((id) => spotEvent(timeline.now, id)),
+            eventOf(world, "terminate-unsuccessful", a),
+        ]);
+
+        const { outcome, leader, demoted = [] } = result;
+        expect(report.outcome).to.equal(outcome);
+        expect([...report.demoted].sort()).to.deep.equal(demoted);
+        const leaders = leadersOf(world);
+        expect(leaders).to.deep.equal(leader ? [report.leader] : []);
+        expect([leader ?? []].flat()).to.include.members(leaders);
+        for (const id of Object.keys(instances).filter((id) => !demoted.includes(id) && id !== report.leader)) {
+            expect(region.tags(id), `tags of ${id}`).to.deep.equal(before[id]);
+        }
+        if (outcome !== "elected") {
+            expect(writesIn(region.calls).map(({ action }) => action)).to.deep.equal(
+                demoted.length > 0 ? ["ec2:DeleteTags"] : [],
+            );
+        }
+        if (outcome === "kept") {
+            expect(region.tags(leader as string)).to.deep.equal(before[leader as string]);
+        }
+    });
+}

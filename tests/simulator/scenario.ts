@@ -1,0 +1,185 @@
+// Scenes that many tests start from, ways to bring events to the function, and what a test then asks of the region.
+import { expect } from "chai";
+import type { Reports } from "./aws/endpoint";
+import { type BusEvent, scalingEvent, stateEvent } from "./aws/events";
+import { awsError, type Call, type Fault } from "./aws/faults";
+import { permitsOf } from "./aws/iam";
+import { groupKey, isTrue, type Region } from "./aws/region";
+import { accountId, type Program, runProgram } from "./stack/program";
+import { inWorld, type World } from "./world";
+
+export const tagKey = "app:isLeader";
+export const sinceKey = `${tagKey}:since`;
+export const eligibleKey = `${tagKey}:eligible`;
+export const shop = "awseb-shop";
+export const [a, b, c, d] = ["a", "b", "c", "d"].map((end) => `i-1${end.padStart(16, "0")}`);
+
+export const second = 1000;
+export const minute = 60 * second;
+export const hour = 60 * minute;
+/** Where every timeline starts. */
+export const start = Date.parse("2026-11-23T06:00:00.000Z");
+export const isoTime = (at: number): string => new Date(at).toISOString();
+export const atFour = isoTime(start - 2 * hour);
+export const atFive = isoTime(start - hour);
+export const atHalfPastFive = isoTime(start - hour / 2);
+
+export const launched = "EC2 Instance Launch Successful";
+export const denied = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
+export const timedOut = awsError("TimeoutError", "socket hang up", 0);
+
+/** How an instance begins. */
+export type Options = NonNullable<Parameters<Region["addInstance"]>[1]>;
+
+/** The program with these settings beside its defaults. */
+export const programWith = (config: Record<string, string> = {}): Promise<Program> =>
+    runProgram({ config: { asgPrefix: "awseb-", tagKey, ...config } });
+
+/** A world in which the program's policy allows every call; the test fails if one is refused. */
+export function inAllowedWorld(program: Program, act: (world: World) => Promise<void>): Promise<void> {
+    return inWorld(program, async (world) => {
+        const permits = permitsOf(program, world.region, { partition: "aws", region: "us-east-1", accountId });
+        const refused: string[] = [];
+        world.region.permits = (call) => {
+            const isAllowed = permits(call);
+            if (!isAllowed) {
+                refused.push(call.action);
+            }
+            return isAllowed;
+        };
+        await act(world);
+        expect(refused, "calls that the policy does not allow").to.deep.equal([]);
+    });
+}
+
+/** Options of an instance that leads: since a time, or tagged by hand. */
+export const leading = (since?: string, value = "true"): Options => ({
+    tags: { [tagKey]: value, ...(since === undefined ? {} : { [sinceKey]: since }) },
+});
+
+/** Options of an instance that led once, and lost the tag alone. */
+export const formerly = (since: string): Options => ({ tags: { [sinceKey]: since } });
+
+/** Adds members to a group, by their ids; all of them are fit unless the options say otherwise. */
+export function addMembers({ region }: World, members: Record<string, Options>, group = shop): void {
+    for (const [id, options] of Object.entries(members)) {
+        region.addInstance(group, { id, ...options });
+    }
+}
+
+/** Adds a group whose oldest member leads since five; that member's id. */
+export function addLedGroup({ region, fleet }: World, group: string, size: number): string {
+    const [leader] = fleet.addGroup(group, size);
+    region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
+    return leader;
+}
+
+/** Takes the leader's tags off an instance, as an operator may. */
+export function untag({ region }: World, id: string): void {
+    region.setTags(id, { [tagKey]: undefined, [sinceKey]: undefined });
+}
+
+/** An operator hands over: tags an instance, with a `since` of now. */
+export function tag({ region, timeline }: World, id: string): void {
+    region.setTags(id, { [tagKey]: "true", [sinceKey]: isoTime(timeline.now) });
+}
+
+/** An event of Auto Scaling, of now. */
+export function eventOf({ timeline }: World, sample: string, id: string, group = shop): BusEvent {
+    return scalingEvent(sample, timeline.now, group, id);
+}
+
+/** Runs a sweep and all that follows from it; what the sweep reported. */
+export async function sweep({ stack }: World): Promise<Reports> {
+    const before = stack.invocations.length;
+    stack.sweep();
+    await stack.settle();
+    return stack.invocations[before]?.reports ?? [];
+}
+
+/** Brings events to the function, whatever becomes of others, and lets all follow; the first batch's reports. */
+export async function receive({ stack }: World, ...events: BusEvent[]): Promise<Reports> {
+    const before = stack.invocations.length;
+    const { fate } = stack;
+    stack.fate = () => [300];
+    for (const event of events) {
+        stack.hear(event);
+    }
+    stack.fate = fate;
+    await stack.settle();
+    return stack.invocations[before]?.reports ?? [];
+}
+
+/** Brings events to the function in one batch, and lets all follow; the batch's reports. */
+export async function receiveTogether(world: World, events: BusEvent[]): Promise<Reports> {
+    const { invocations } = world.stack;
+    const before = invocations.length;
+    // A departure that concerns no group keeps the function busy while the others arrive.
+    await receive(world, stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping"), ...events);
+    expect(invocations[before + 1].events).to.deep.equal(events);
+    return invocations[before + 1].reports;
+}
+
+/** Live leaders of a group. */
+export const leadersOf = ({ region }: World, group = shop): string[] => region.leaders(group, tagKey);
+
+/** Live instances in no group that carry the leader tag. */
+export function orphansOf({ region }: World): string[] {
+    return [...region.instances.keys()].filter((id) => {
+        const tags = region.tags(id);
+        const isLive = !["shutting-down", "terminated"].includes(region.state(id));
+        return isLive && tags[groupKey] === undefined && isTrue(tags[tagKey]);
+    });
+}
+
+/** The only leader of a group, one of those that may lead; no orphan is left beside it. */
+export function expectOneLeader(world: World, mayLead?: string[], group = shop): string {
+    const leaders = leadersOf(world, group);
+    expect([...leaders, ...orphansOf(world)], "live leaders").to.have.length(1);
+    expect(mayLead ?? world.fleet.members(group), "instances that may lead").to.include(leaders[0]);
+    return leaders[0];
+}
+
+/** Notes after each write how many live leaders the group has. */
+export function countLeaders(world: World, group = shop): number[] {
+    const counts: number[] = [];
+    world.region.afterWrite.push(() => counts.push(leadersOf(world, group).length));
+    return counts;
+}
+
+/** Notes every moment in which a group has two live leaders. */
+export function noteContests({ region, timeline }: World): string[] {
+    const contests: string[] = [];
+    region.onChange.push(() => {
+        for (const group of region.groups.keys()) {
+            const leaders = region.leaders(group, tagKey);
+            if (leaders.length > 1) {
+                contests.push(`${isoTime(timeline.now)} ${group}: ${leaders.join(" and ")}`);
+            }
+        }
+    });
+    return contests;
+}
+
+export const callsOf = ({ region }: World, action: string): Call[] =>
+    region.calls.filter((call) => call.action === action);
+
+/** A fault of every call of an action, or of those that name one of some instances. */
+export function failing(action: string, error: Error, ids?: string[]): (call: Call) => Fault | undefined {
+    return (call) =>
+        call.action === action && (!ids || ids.some((id) => call.input.Resources?.includes(id)))
+            ? { error }
+            : undefined;
+}
+
+/** A fault of the first call of an action, and of no later one. */
+export function once(action: string, fault: Fault): (call: Call) => Fault | undefined {
+    let happened = false;
+    return (call) => {
+        if (call.action !== action || happened) {
+            return undefined;
+        }
+        happened = true;
+        return fault;
+    };
+}
