@@ -1,15 +1,13 @@
 // What elections cost: calls, and round trips, which are calls that overlap in time. And what a refused write costs the others.
+
 import { expect } from "chai";
-import { scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
+import { type BusEvent, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
 import { roundTripsIn, writesIn } from "../simulator/changes";
-import { type Program, runProgram } from "../simulator/stack/program";
+import {} from "../simulator/clock";
+import { atFive, programWith, receive, shop, sinceKey, tagKey } from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
-
-const tagKey = "app:isLeader";
-const sinceKey = "app:isLeader:since";
-const group = "awseb-shop";
-const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
 
 /** What one invocation cost. */
 interface Cost {
@@ -22,19 +20,19 @@ interface Case {
     what: string;
     roundTrips: number;
     /** Makes a group of some members and gives the event that asks for its election. */
-    arrange: (world: World, size: number) => object;
+    arrange: (world: World, size: number) => BusEvent;
 }
 
 const kept: Case = {
     what: "a leader that is fit",
     roundTrips: 1,
-    arrange: (world, size) => grouped(world, addGroup(world, group, size, 0)),
+    arrange: (world, size) => grouped(world, addGroup(world, shop, size, 0)),
 };
 const dead: Case = {
     what: "a leader that has ended",
     roundTrips: 3,
     arrange: (world, size) => {
-        const leader = addGroup(world, group, size, 0);
+        const leader = addGroup(world, shop, size, 0);
         world.region.setState(leader, "terminated");
         return grouped(world, leader);
     },
@@ -42,13 +40,13 @@ const dead: Case = {
 const none: Case = {
     what: "no leader",
     roundTrips: 3,
-    arrange: (world, size) => grouped(world, addGroup(world, group, size)),
+    arrange: (world, size) => grouped(world, addGroup(world, shop, size)),
 };
 const handOver: Case = {
     what: "a leader that lives but isn't fit",
     roundTrips: 4,
     arrange: (world, size) => {
-        const leader = addGroup(world, group, size, 0);
+        const leader = addGroup(world, shop, size, 0);
         world.region.setMember(leader, { healthStatus: "Unhealthy" });
         return grouped(world, leader);
     },
@@ -57,7 +55,7 @@ const deadByDeparture: Case = {
     what: "a leader that only a state change names",
     roundTrips: dead.roundTrips + 1,
     arrange: (world, size) => {
-        const leader = addGroup(world, group, size, 0);
+        const leader = addGroup(world, shop, size, 0);
         world.region.setState(leader, "shutting-down");
         return stateEvent(world.timeline.now, leader, "shutting-down");
     },
@@ -66,7 +64,7 @@ const stoppedByDeparture: Case = {
     what: "a leader that is stopping, and only a state change names",
     roundTrips: handOver.roundTrips + 1,
     arrange: (world, size) => {
-        const leader = addGroup(world, group, size, 0);
+        const leader = addGroup(world, shop, size, 0);
         world.region.setState(leader, "stopping");
         return stateEvent(world.timeline.now, leader, "stopping");
     },
@@ -74,12 +72,12 @@ const stoppedByDeparture: Case = {
 const warnedBySpot: Case = {
     what: "a leader that only a Spot warning names",
     roundTrips: handOver.roundTrips + 1,
-    arrange: (world, size) => spotEvent(world.timeline.now, addGroup(world, group, size, 0)),
+    arrange: (world, size) => spotEvent(world.timeline.now, addGroup(world, shop, size, 0)),
 };
 const keptByDeparture: Case = {
     what: "a leader that is fit, and only a late state change names",
     roundTrips: kept.roundTrips + 1,
-    arrange: (world, size) => stateEvent(world.timeline.now - 60_000, addGroup(world, group, size, 0), "stopping"),
+    arrange: (world, size) => stateEvent(world.timeline.now - 60_000, addGroup(world, shop, size, 0), "stopping"),
 };
 
 /** How EC2 refuses to tag an instance. */
@@ -117,12 +115,10 @@ const refusals: Refusal[] = [
     },
 ];
 
-describe("What elections cost", function () {
-    this.timeout(20_000);
-
+describe("What elections cost", () => {
     let program: Program;
     before(async () => {
-        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+        program = await programWith();
     });
 
     /** A world in which only the events that a test asks for reach the function: no echo of its own writes. */
@@ -137,8 +133,8 @@ describe("What elections cost", function () {
     function costOf({ arrange }: Case, size: number): Promise<Cost & { actions: string[]; leaders: string[] }> {
         return inQuietWorld(async (world) => {
             const event = arrange(world, size);
-            const calls = await callsDuring(world, () => hear(world, event));
-            const leaders = world.region.leaders(group, tagKey);
+            const calls = await callsDuring(world, () => receive(world, event));
+            const leaders = world.region.leaders(shop, tagKey);
             return { ...sum(calls), actions: calls.map(({ action }) => action), leaders };
         });
     }
@@ -199,53 +195,53 @@ describe("What elections cost", function () {
         it("ten departures of foreign instances in one batch: one call", () =>
             inQuietWorld(async (world) => {
                 const { region, stack, timeline } = world;
-                const leader = addGroup(world, group, 3, 0);
+                const leader = addGroup(world, shop, 3, 0);
                 const foreign = Array.from({ length: 11 }, () => region.addInstance(undefined, { state: "stopping" }));
                 // The first one is taken at once; while it is being looked at, the others gather.
                 await callsDuring(world, () =>
-                    hear(world, ...foreign.map((id) => stateEvent(timeline.now, id, "stopping"))),
+                    receive(world, ...foreign.map((id) => stateEvent(timeline.now, id, "stopping"))),
                 );
                 const batch = stack.invocations[1];
                 expect(batch.events).to.have.length(10);
-                expect(callsOf(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
-                expect(region.leaders(group, tagKey)).to.deep.equal([leader]);
+                expect(callsIn(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
             }));
 
         it("ten departures of members that don't lead: one call", () =>
             inQuietWorld(async (world) => {
                 const { region, fleet, stack, timeline } = world;
-                const leader = addGroup(world, group, 12, 0);
-                const others = fleet.members(group).slice(1);
+                const leader = addGroup(world, shop, 12, 0);
+                const others = fleet.members(shop).slice(1);
                 await callsDuring(world, () =>
-                    hear(world, ...others.map((id) => stateEvent(timeline.now, id, "stopping"))),
+                    receive(world, ...others.map((id) => stateEvent(timeline.now, id, "stopping"))),
                 );
                 const batch = stack.invocations[1];
                 expect(batch.events).to.have.length(10);
-                expect(callsOf(world, batch)).to.have.length(1);
-                expect(region.leaders(group, tagKey)).to.deep.equal([leader]);
+                expect(callsIn(world, batch)).to.have.length(1);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
             }));
     });
 
     it("our own tag events settle without a write, in one round trip each", () =>
         inWorld(program, async (world) => {
             const { region, fleet, stack } = world;
-            const leader = addGroup(world, group, 3, 0);
+            const leader = addGroup(world, shop, 3, 0);
             await stack.settle();
             const before = stack.invocations.length;
             fleet.stop(leader);
             await stack.settle();
             const [handedOver, ...echoes] = stack.invocations.slice(before);
-            expect(writesIn(callsOf(world, handedOver)).map(({ action }) => action)).to.deep.equal([
+            expect(writesIn(callsIn(world, handedOver)).map(({ action }) => action)).to.deep.equal([
                 "ec2:DeleteTags",
                 "ec2:CreateTags",
             ]);
             expect(echoes).to.not.have.length(0);
             for (const echo of echoes) {
-                expect(writesIn(callsOf(world, echo))).to.deep.equal([]);
-                expect(sum(callsOf(world, echo))).to.deep.equal({ calls: 2, roundTrips: 1 });
+                expect(writesIn(callsIn(world, echo))).to.deep.equal([]);
+                expect(sum(callsIn(world, echo))).to.deep.equal({ calls: 2, roundTrips: 1 });
             }
-            expect(region.leaders(group, tagKey)).to.have.length(1);
-            expect(region.leaders(group, tagKey)).to.not.include(leader);
+            expect(region.leaders(shop, tagKey)).to.have.length(1);
+            expect(region.leaders(shop, tagKey)).to.not.include(leader);
         }));
 
     describe("in a sweep over 500 groups of two", () => {
@@ -328,7 +324,7 @@ describe("What elections cost", function () {
                     for (const name of names.filter((one) => one !== spoilt)) {
                         expect(region.leaders(name, tagKey), name).to.deep.equal([fleet.members(name)[1]]);
                     }
-                    // Who can't be demoted leads on, unless EC2 doesn't know it any more.
+                    // An instance that can't be demoted leads on, unless EC2 doesn't know it any more.
                     if (refusal.code !== "InvalidInstanceID.NotFound") {
                         expect(region.leaders(spoilt, tagKey)).to.deep.equal([...bad]);
                     }
@@ -336,7 +332,7 @@ describe("What elections cost", function () {
         }
     });
 
-    describe("in a group of 1,000 that lists everybody as in service, while EC2 has stopped them", () => {
+    describe("in a group of 1,000 that lists all as in service, while EC2 has stopped them", () => {
         const mostRoundTrips = 8;
 
         it("a leader that is stopped too stays, and the other groups of the sweep get theirs", () =>
@@ -344,18 +340,18 @@ describe("What elections cost", function () {
                 const leader = addStopped(world, 0);
                 const names = addGroups(world, 20);
                 const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(world.region.leaders(group, tagKey)).to.deep.equal([leader]);
+                expect(world.region.leaders(shop, tagKey)).to.deep.equal([leader]);
                 expect(world.region.tags(leader)[sinceKey]).to.equal(atFive);
                 expect(leaderless(world, names)).to.deep.equal([]);
                 expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
             }));
 
-        it("nobody leads if nobody did, and the other groups of the sweep get their leaders", () =>
+        it("none leads if none did, and the other groups of the sweep get their leaders", () =>
             inQuietWorld(async (world) => {
                 addStopped(world);
                 const names = addGroups(world, 20);
                 const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(world.region.leaders(group, tagKey)).to.deep.equal([]);
+                expect(world.region.leaders(shop, tagKey)).to.deep.equal([]);
                 expect(leaderless(world, names)).to.deep.equal([]);
                 expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
             }));
@@ -366,18 +362,18 @@ describe("What elections cost", function () {
                     const { region, fleet, stack } = world;
                     addStopped(world, 0);
                     const names = addGroups(world, 20);
-                    const running = fleet.members(group)[place];
+                    const running = fleet.members(shop)[place];
                     region.setState(running, "running");
                     const calls = await callsDuring(world, () => stack.sweep());
-                    expect(region.leaders(group, tagKey)).to.deep.equal([running]);
+                    expect(region.leaders(shop, tagKey)).to.deep.equal([running]);
                     expect(leaderless(world, names)).to.deep.equal([]);
                     expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
                 }));
         }
 
         function addStopped(world: World, leader?: number): string {
-            const id = addGroup(world, group, 1000, leader);
-            for (const member of world.fleet.members(group)) {
+            const id = addGroup(world, shop, 1000, leader);
+            for (const member of world.fleet.members(shop)) {
                 world.region.setState(member, "stopped");
             }
             return id;
@@ -404,30 +400,20 @@ function addGroups(world: World, count: number, leader?: number): string[] {
 }
 
 /** An event that names the group. */
-function grouped({ timeline }: World, id: string): object {
-    return scalingEvent("terminate-unsuccessful", timeline.now, group, id);
-}
-
-/** Some events reach the queue, whatever else is lost. */
-function hear({ stack }: World, ...events: object[]): void {
-    const { fate } = stack;
-    stack.fate = () => [300];
-    for (const event of events) {
-        stack.hear(event as Parameters<typeof stack.hear>[0]);
-    }
-    stack.fate = fate;
+function grouped({ timeline }: World, id: string): BusEvent {
+    return scalingEvent("terminate-unsuccessful", timeline.now, shop, id);
 }
 
 /** The calls that an act leads to, in the first invocation and all that follow. */
-async function callsDuring({ region, stack }: World, act: () => void): Promise<Call[]> {
+async function callsDuring({ region, stack }: World, act: () => unknown): Promise<Call[]> {
     const before = region.calls.length;
-    act();
+    await act();
     await stack.settle();
     return region.calls.slice(before);
 }
 
 /** The calls of one invocation: there is never a second one under way. */
-function callsOf({ region }: World, { start, end }: { start: number; end: number }): Call[] {
+function callsIn({ region }: World, { start, end }: { start: number; end: number }): Call[] {
     return region.calls.filter((call) => call.start >= start && call.end <= end);
 }
 

@@ -1,27 +1,21 @@
 // Whatever the queue hands over: each sample event whole, doubled and broken in every field, and what else may come.
+
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, samples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import type { Call } from "../simulator/aws/faults";
 import { groupKey, Region } from "../simulator/aws/region";
 import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
+import { hour, isoTime, leading, programWith, start, tagKey } from "../simulator/scenario";
 import { startContainer } from "../simulator/stack/packaged";
-import { type Program, runProgram } from "../simulator/stack/program";
+import type { Program } from "../simulator/stack/program";
 
-const tagKey = "app:isLeader";
-const sinceKey = `${tagKey}:since`;
 const shop: string = samples["launch-successful"].detail.AutoScalingGroupName;
-/** The instance that the samples name. It is the busier one of the shop's: nobody chooses it without a hint. */
+/** The instance that the samples name. It is the busier one of the shop's: an election chooses it only after a hint. */
 const named: string = samples["launch-successful"].detail.EC2InstanceId;
 const rival = "i-0fedcba9876543210";
 const blogger = "i-00000000000000b10";
-
-const start = Date.parse("2026-11-23T06:00:00.000Z");
-const hour = 60 * 60 * 1000;
-const leading = (hoursAgo: number) => ({
-    [tagKey]: "true",
-    [sinceKey]: new Date(start - hoursAgo * hour).toISOString(),
-});
+const ledFor = (hours: number) => leading(isoTime(start - hours * hour)).tags;
 
 // biome-ignore lint/suspicious/noExplicitAny: the point is that it may be anything
 type Anything = any;
@@ -53,11 +47,11 @@ function rule(name: string, act: (invoke: Invoke) => Promise<void>): void {
                     region.calls.length = 0;
                     timeline.now += 2 * 60 * 1000; // what the container remembers is over
                     if (sample !== undefined) {
-                        populate(region, sample);
+                        arrange(region, sample);
                     }
                     const context = { getRemainingTimeInMillis: () => 10_000 };
                     const reports = await timeline.until(running.run(container, () => handler(batch, context)));
-                    // Node has its say about the SDK, once.
+                    // Node warns about the SDK, once.
                     return { region, reports, lines: lines.filter(({ entry }) => !/^\(node:\d+\)/.test(entry)) };
                 });
             });
@@ -69,25 +63,25 @@ function rule(name: string, act: (invoke: Invoke) => Promise<void>): void {
 
 const batchOf = (...events: Anything[]) => ({ Records: events.map((event) => ({ body: JSON.stringify(event) })) });
 
-function populate(region: Region, sample: string): void {
+function arrange(region: Region, sample: string): void {
     region.instances.clear();
     region.groups.clear();
     const { tags, state }: { tags?: Record<string, string>; state?: string } =
         {
-            "detach-successful": { tags: leading(1) },
-            "spot-interruption-warning": { tags: leading(1) },
-            "state-change-shutting-down": { tags: leading(1), state: "shutting-down" },
-            "tag-change": { tags: leading(1) },
+            "detach-successful": { tags: ledFor(1) },
+            "spot-interruption-warning": { tags: ledFor(1) },
+            "state-change-shutting-down": { tags: ledFor(1), state: "shutting-down" },
+            "tag-change": { tags: ledFor(1) },
         }[sample] ?? {};
     region.addInstance(shop, { id: named, load: 90, tags, state });
-    region.addInstance(shop, { id: rival, load: 10, tags: sample === "tag-change" ? leading(2) : {} });
+    region.addInstance(shop, { id: rival, load: 10, tags: sample === "tag-change" ? ledFor(2) : {} });
     if (sample === "detach-successful") {
         region.detach(named);
     }
     region.addInstance("awseb-blog", { id: blogger });
     // None of these is ours.
-    region.addInstance("my-shop", { tags: leading(1), lifecycleState: "Standby" });
-    region.addInstance("my-shop", { tags: leading(2) });
+    region.addInstance("my-shop", { tags: ledFor(1), lifecycleState: "Standby" });
+    region.addInstance("my-shop", { tags: ledFor(2) });
     region.addInstance("my-shop");
     region.addInstance(undefined, { tags: { [tagKey]: "true" } });
     region.addInstance(undefined);
@@ -267,12 +261,10 @@ const mutations: Record<string, (holder: Anything, key: string) => void> = {
 };
 
 before(async () => {
-    program = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+    program = await programWith();
 });
 
-describe("An event from the queue", function () {
-    this.timeout(30_000);
-
+describe("An event from the queue", () => {
     for (const [sample, event] of Object.entries(samples)) {
         describe(`like ${sample}`, () => {
             rule("means what it says", async (invoke) => {
@@ -306,10 +298,10 @@ describe("An event from the queue", function () {
                     });
                 }
 
-                rule(`does not keep others from being heard with any field ${how}`, async (invoke) => {
+                rule(`leaves the other events their effect with any field ${how}`, async (invoke) => {
                     const broken = pathsIn(event).map((path) => changed(event, path, mutate));
-                    const heard = scalingEvent("terminate-unsuccessful", start, "awseb-blog", blogger);
-                    const after = await invoke(batchOf(...broken, heard), sample);
+                    const sound = scalingEvent("terminate-unsuccessful", start, "awseb-blog", blogger);
+                    const after = await invoke(batchOf(...broken, sound), sample);
                     expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([blogger]);
                     expect(after.region.leaders(shop, tagKey).length).to.be.lessThan(2);
                 });
@@ -365,7 +357,7 @@ describe("An event from the queue", function () {
         rule("is no hint to strip an instance: a Detach event without a group's name", async (invoke) => {
             const event = of(samples["detach-successful"], {}, { AutoScalingGroupName: undefined });
             const { region, lines } = await invoke(batchOf(event), "detach-successful");
-            expect(region.tags(named)).to.deep.equal(leading(1));
+            expect(region.tags(named)).to.deep.equal(ledFor(1));
             expect(lines.map(({ level }) => level)).to.deep.equal(["warn"]);
         });
 
@@ -397,9 +389,7 @@ describe("An event from the queue", function () {
     });
 });
 
-describe("An invocation", function () {
-    this.timeout(30_000);
-
+describe("An invocation", () => {
     const launch = JSON.stringify(samples["launch-successful"]);
     const bodies: [what: string, body: Anything][] = [
         ["no JSON", "{"],
@@ -414,7 +404,7 @@ describe("An invocation", function () {
         ["a prototype in disguise", '{"__proto__":{"detail":{"AutoScalingGroupName":"awseb-blog"}}}'],
     ];
     for (const [what, body] of bodies) {
-        rule(`with a record whose body is ${what} warns, and hears the others`, async (invoke) => {
+        rule(`with a record whose body is ${what} warns, and the others count`, async (invoke) => {
             const after = await invoke({ Records: [{ body }, { body: launch }, { body }] }, "launch-successful");
             expect(after.region.leaders(shop, tagKey)).to.deep.equal([named]);
             expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([]);

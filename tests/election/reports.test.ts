@@ -1,9 +1,29 @@
-// What the packaged function tells CloudWatch: metrics in log lines that CloudWatch recognizes.
+// What the function reports: a line of JSON for an election, and metrics in lines that CloudWatch recognizes.
 import Ajv from "ajv";
 import { expect } from "chai";
+import { scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import type { Line } from "../simulator/clock";
-import { type Program, project, runProgram } from "../simulator/stack/program";
+import {
+    a,
+    addMembers,
+    atFive,
+    atFour,
+    b,
+    c,
+    denied,
+    eventOf,
+    leadersOf,
+    leading,
+    programWith,
+    receive,
+    receiveTogether,
+    shop,
+    start,
+    sweep,
+    tagKey,
+} from "../simulator/scenario";
+import { type Program, project } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -88,11 +108,138 @@ function numberOf(line: Record<string, unknown>, key: string): number {
     return line[key] as number;
 }
 
+describe("An election reports", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    /** A test in a region of its own, which has this stack and nothing else in it. */
+    function rule(name: string, act: (world: World) => Promise<void>): void {
+        it(name, () => inWorld(program, act));
+    }
+
+    const launched = "EC2 Instance Launch Successful";
+    const electionLines = ({ lines }: World) => lines.filter(({ entry }) => entry?.group !== undefined);
+
+    rule("what an event caused in one JSON object at info, and returns the same", async (world) => {
+        addMembers(world, {
+            [a]: { ...leading(atFive), lifecycleState: "Standby" },
+            [b]: { load: 10 },
+            [c]: { load: 30 },
+        });
+        await receive(world, eventOf(world, "launch-successful", b));
+        const [{ level, entry }] = electionLines(world);
+        expect(level).to.equal("info");
+        expect(entry).to.deep.include({
+            group: shop,
+            outcome: "elected",
+            leader: b,
+            candidates: [b, c],
+            leaders: [a],
+            demoted: [a],
+            triggers: [launched],
+        });
+        expect(entry.reason).to.contain(a).and.to.contain("Standby");
+        expect(JSON.parse(JSON.stringify(entry))).to.deep.equal(entry);
+        expect(world.stack.invocations[0].reports).to.deep.equal([entry]);
+        expect(leadersOf(world)).to.deep.equal([b]);
+    });
+
+    rule("what an event found in order at info", async (world) => {
+        addMembers(world, { [a]: leading(atFive) });
+        await receive(world, eventOf(world, "launch-successful", a));
+        const [{ level, entry }, ...others] = electionLines(world);
+        expect(others).to.deep.equal([]);
+        expect(level).to.equal("info");
+        expect(entry).to.deep.include({
+            group: shop,
+            outcome: "kept",
+            leader: a,
+            candidates: [a],
+            leaders: [a],
+            demoted: [],
+            triggers: [launched],
+        });
+        expect(entry.reason).to.be.a("string").that.is.not.empty;
+    });
+
+    rule("every kind of event that asked for the election, and each group once", async (world) => {
+        addMembers(world, { [a]: { ...leading(atFive), state: "shutting-down" }, [b]: {} });
+        const reports = await receiveTogether(world, [
+            scalingEvent("launch-successful", start, shop, b),
+            scalingEvent("launch-successful", start + 1000, shop, b),
+            scalingEvent("terminate-successful", start, shop, a),
+            tagEvent(start, a, [tagKey], world.region.tags(a)),
+            stateEvent(start, a, "shutting-down"),
+        ]);
+        expect(reports.map(({ group }) => group)).to.deep.equal([shop]);
+        expect(reports[0].triggers).to.have.members([
+            launched,
+            "EC2 Instance Terminate Successful",
+            "Tag Change on Resource",
+            "EC2 Instance State-change Notification",
+        ]);
+        expect(leadersOf(world)).to.deep.equal([b]);
+    });
+
+    rule("a departure as the reason for the election", async (world) => {
+        addMembers(world, { [a]: { ...leading(atFive), state: "shutting-down" }, [b]: {} });
+        world.stack.hear(stateEvent(start, a, "shutting-down"));
+        await world.stack.settle();
+        const [{ entry }] = electionLines(world);
+        expect(entry.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
+        expect(entry).to.include({ outcome: "elected", leader: b });
+        expect(leadersOf(world)).to.deep.equal([b]);
+    });
+
+    rule("of a sweep what it changed at info, and the rest at debug", async (world) => {
+        addMembers(world, { [a]: {} });
+        world.region.addInstance("awseb-blog", leading(atFive));
+        world.region.addGroup("awseb-empty");
+        world.region.addInstance("awseb-vacant", { lifecycleState: "Standby" });
+        world.region.addInstance("awseb-wiki", leading(atFour));
+        world.region.addInstance("awseb-wiki", leading(atFive));
+        world.stack.fate = () => [];
+        const reports = await sweep(world);
+        const levels = electionLines(world).map(({ level, entry }) => [entry.group, entry.outcome, level]);
+        expect(levels).to.have.deep.members([
+            [shop, "elected", "info"],
+            ["awseb-blog", "kept", "debug"],
+            ["awseb-empty", "empty", "debug"],
+            ["awseb-vacant", "vacant", "debug"],
+            ["awseb-wiki", "kept", "info"],
+        ]);
+        expect(electionLines(world).map(({ entry }) => entry)).to.deep.equal(reports);
+        expect(leadersOf(world)).to.deep.equal([a]);
+    });
+
+    rule("a failure at error", async (world) => {
+        addMembers(world, { [a]: {} });
+        world.region.fault = ({ action }) => (action === "ec2:CreateTags" ? { error: denied } : undefined);
+        await sweep(world);
+        const [{ level, entry }] = electionLines(world);
+        expect(level).to.equal("error");
+        expect(entry).to.include({ group: shop, outcome: "failed" });
+        expect(entry.reason).to.contain("ec2:CreateTags").and.to.contain(a).and.to.contain("UnauthorizedOperation");
+        expect(leadersOf(world)).to.deep.equal([]);
+    });
+
+    rule("at most 20 candidates and leaders", async (world) => {
+        const ids = Array.from({ length: 30 }, () => world.region.addInstance(shop, leading(atFive)));
+        const [{ candidates, leaders: seen, demoted }] = await sweep(world);
+        expect(ids).to.include.members(candidates);
+        expect(ids).to.include.members(seen);
+        expect([candidates.length, seen.length, demoted.length]).to.deep.equal([20, 20, 29]);
+        expect(leadersOf(world)).to.deep.equal([ids[0]]);
+    });
+});
+
 describe("The packaged function measures", () => {
     const stack = `${project}/dev`;
     let program: Program;
     before(async () => {
-        program = await runProgram();
+        program = await programWith();
     });
 
     async function sweep({ stack: deployed, lines }: World): Promise<Metric[]> {

@@ -74,6 +74,16 @@ export function addLedGroup({ region, fleet }: World, group: string, size: numbe
     return leader;
 }
 
+/** A group of ours with a leader, another that needs one, an orphan, and a foreign group with the tag; the ids that are ours. */
+export function populate({ fleet, region }: World): { ours: string[]; leader: string; orphan: string } {
+    const leader = region.addInstance("awseb-led", leading(isoTime(start - 5 * hour)));
+    const led = [leader, region.addInstance("awseb-led")];
+    const vacant = fleet.addGroup("awseb-vacant", 2);
+    const orphan = region.addInstance(undefined, leading(isoTime(start - 4 * hour)));
+    region.addInstance("foreign", leading(isoTime(start - 3 * hour)));
+    return { ours: [...led, ...vacant, orphan], leader, orphan };
+}
+
 /** Takes the leader's tags off an instance, as an operator may. */
 export function untag({ region }: World, id: string): void {
     region.setTags(id, { [tagKey]: undefined, [sinceKey]: undefined });

@@ -1,0 +1,187 @@
+// What AWS answers: errors, single pages, refusals about one instance. No election decides from half an answer.
+
+import { expect } from "chai";
+import { scalingEvent, stateEvent } from "../simulator/aws/events";
+import { awsError } from "../simulator/aws/faults";
+import {
+    a,
+    addMembers,
+    atFive,
+    b,
+    leadersOf,
+    leading,
+    populate,
+    programWith,
+    sinceKey,
+    sweep,
+    tagKey,
+} from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+describe("An election that can't read everything", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    /** A test in a region of its own, which has this stack and nothing else in it. */
+    function rule(name: string, act: (world: World) => Promise<void>): void {
+        it(name, () => inWorld(program, act));
+    }
+
+    const unreadable: [what: string, action: string, secondPage: boolean][] = [
+        ["the groups", "autoscaling:DescribeAutoScalingGroups", false],
+        ["a page of the groups", "autoscaling:DescribeAutoScalingGroups", true],
+        ["the leaders", "ec2:DescribeInstances", false],
+        ["a page of the leaders", "ec2:DescribeInstances", true],
+    ];
+    for (const [what, action, secondPage] of unreadable) {
+        rule(`writes nothing without ${what}, and its batch comes back`, async (world) => {
+            addMembers(world, { [a]: {}, [b]: {} });
+            for (const group of ["awseb-blog", "awseb-wiki", "awseb-zoo"]) {
+                world.region.addInstance(group, leading(atFive));
+                world.region.addInstance(group);
+            }
+            const before = [...world.region.instances.keys()].map((id) => world.region.tags(id));
+            world.region.pageSize = 2;
+            const error = awsError("InternalError", "An internal error has occurred", 500);
+            world.region.fault = (call) =>
+                call.action === action && Boolean(call.input.NextToken) === secondPage ? { error } : undefined;
+            world.stack.sweep();
+            await world.timeline.pass(30_000);
+            expect(world.stack.invocations).to.have.length(1);
+            expect(world.stack.invocations[0].error?.message).to.contain(action).and.to.contain("InternalError");
+            expect([...world.region.instances.keys()].map((id) => world.region.tags(id))).to.deep.equal(before);
+
+            world.region.fault = () => undefined;
+            await world.stack.settle();
+            expect(leadersOf(world)).to.have.length(1);
+            expect(world.stack.invocations[1].error).to.equal(undefined);
+        });
+    }
+
+    rule("decides from all pages", async (world) => {
+        const groups = Array.from({ length: 7 }, (_, place) => `awseb-${place}`);
+        const old = groups.slice(2).map((group) => world.region.addInstance(group, leading(atFive)));
+        for (const group of groups) {
+            world.region.addInstance(group);
+        }
+        world.region.pageSize = 2;
+        await sweep(world);
+        expect(groups.map((group) => leadersOf(world, group).length)).to.deep.equal(groups.map(() => 1));
+        expect(groups.slice(2).flatMap((group) => leadersOf(world, group))).to.deep.equal(old);
+    });
+});
+
+describe("What AWS answers is named when it can't be used:", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    for (const [action, what, answer] of [
+        ["autoscaling:DescribeAutoScalingGroups", "a list that is none", { AutoScalingGroups: "none" }],
+        ["autoscaling:DescribeAutoScalingGroups", "a group without a name", { AutoScalingGroups: [{}] }],
+        ["ec2:DescribeInstances", "a reservation that is null", { Reservations: [null] }],
+    ] as const) {
+        it(what, async () => {
+            await inWorld(program, async (world) => {
+                populate(world);
+                world.region.fault = (call) => (call.action === action ? { answer: () => answer } : undefined);
+                world.stack.sweep();
+                await world.timeline.pass(2000);
+                expect(world.stack.invocations[0].error?.message).to.contain(`${action}: AWS answered`);
+                expect(world.region.calls.filter((call) => /Tags$/.test(call.action))).to.deep.equal([]);
+            });
+        });
+    }
+
+    it("a state that can't be read fails its own election, and nothing is written", async () => {
+        await inWorld(program, async (world) => {
+            populate(world);
+            world.region.fault = ({ action, input }) =>
+                action === "ec2:DescribeInstances" && input.Filters[0].Name === "instance-id"
+                    ? { error: awsError("InternalError", "no", 500) }
+                    : undefined;
+            world.stack.hear(scalingEvent("launch-successful", world.timeline.now, "awseb-vacant", "i-1"));
+            await world.stack.settle();
+            expect(world.stack.invocations[0].reports[0].outcome).to.equal("failed");
+            expect(world.region.leaders("awseb-vacant", tagKey)).to.deep.equal([]);
+        });
+    });
+
+    it("the status checks of others count beside an instance that EC2 doesn't know", async () => {
+        await inWorld(program, async (world) => {
+            const { region, stack } = world;
+            const unknown = region.addInstance("awseb-shop");
+            region.addInstance("awseb-shop", { checks: "impaired", load: 0 });
+            const sound = region.addInstance("awseb-shop");
+            region.fault = ({ action, input }) =>
+                action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(unknown)
+                    ? { error: awsError("InvalidInstanceID.NotFound", `The instance ID '${unknown}' does not exist`) }
+                    : undefined;
+            stack.sweep();
+            await stack.settle();
+            expect(region.leaders("awseb-shop", tagKey)).to.deep.equal([sound]);
+        });
+    });
+
+    it("an orphan that can't be looked up keeps its tags, and no group waits for it", async () => {
+        await inWorld(program, async (world) => {
+            const { ours } = populate(world);
+            world.region.fault = ({ action }) =>
+                action === "autoscaling:DescribeAutoScalingInstances"
+                    ? { error: awsError("Throttling", "no") }
+                    : undefined;
+            world.stack.sweep();
+            await world.stack.settle();
+            expect(world.region.leaders("awseb-vacant", tagKey)).to.have.length(1);
+            expect(world.region.tags(ours[ours.length - 1])).to.include.keys(tagKey, sinceKey);
+            expect(JSON.stringify(world.lines)).to.contain("keep their tags");
+        });
+    });
+
+    it("an orphan that keeps its tags because of a refusal is reported, and no group waits for it", async () => {
+        await inWorld(program, async (world) => {
+            populate(world);
+            world.region.fault = ({ action }) =>
+                action === "ec2:DeleteTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
+            world.stack.sweep();
+            await world.stack.settle();
+            expect(world.region.leaders("awseb-vacant", tagKey)).to.have.length(1);
+            const errors = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
+            expect(errors.join()).to.contain("ec2:DeleteTags on i-");
+        });
+    });
+
+    it("a policy that refuses everything is asked some 60 times, not for each of 500 groups", async () => {
+        await inWorld(program, async (world) => {
+            for (let group = 0; group < 500; group++) {
+                world.fleet.addGroup(`awseb-${group}`, 1);
+            }
+            world.region.fault = ({ action }) =>
+                action === "ec2:CreateTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
+            world.stack.sweep();
+            await world.stack.settle();
+            expect(world.region.calls.filter(({ action }) => action === "ec2:CreateTags").length).to.be.below(130);
+            const [{ reports }] = world.stack.invocations;
+            expect(new Set(reports.map(({ outcome }) => outcome))).to.deep.equal(new Set(["failed"]));
+            expect(reports[0].reason).to.contain("UnauthorizedOperation");
+        });
+    });
+
+    it("a departure in the batch of a sweep is named among what asked for the election", async () => {
+        await inWorld(program, async (world) => {
+            const { leader } = populate(world);
+            world.stack.sweep();
+            await world.timeline.pass(10); // what comes now waits until that sweep is over
+            world.stack.hear(stateEvent(world.timeline.now, leader, "stopping"));
+            world.stack.sweep();
+            await world.stack.settle();
+            const report = world.stack.invocations[1].reports.find(({ group }) => group === "awseb-led");
+            expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
+            expect(report?.leader).to.equal(leader);
+        });
+    });
+});
