@@ -1,9 +1,9 @@
-// What happens in a day: what may happen to a group, when it does, and in which words it is told.
+// What happens in a day: what may happen to a group, when it does, and in which words it is printed.
 import fc from "fast-check";
 import { isFit } from "../histories/checkers/downtime";
 import { type Stage, secondOf } from "./stage";
 
-/** Something that happens to a group. It is told in these words, instances by their ids; undefined: it can't happen now. */
+/** Something that happens to a group: gives the words for it, instances by their ids, or undefined if it can't happen now. */
 type Deed = (stage: Stage, group: string) => string | undefined;
 
 export interface Moment {
@@ -13,12 +13,12 @@ export interface Moment {
     what: string;
 }
 
-/** Ids of those who lead for a group. */
+/** Ids of a group's leaders. */
 function leadersOf({ electorates }: Stage, group: string): string[] {
     return electorates.leaders(electorates.nameOf(group));
 }
 
-/** Something that happens to who leads for the group, if that is fit. */
+/** Something that happens to a group's leader, if that is fit. */
 const leaderIs =
     (deed: (stage: Stage, leader: string, group: string) => string | undefined): Deed =>
     (stage, group) => {
@@ -26,12 +26,12 @@ const leaderIs =
         return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
     };
 
-/** Ids of all who elect together with a group. */
+/** Ids of all members of a group's electorate. */
 function membersOf({ electorates }: Stage, group: string): string[] {
     return electorates.members(electorates.nameOf(group)).map(({ id }) => id);
 }
 
-/** Ids of those of them who are fit and don't lead. */
+/** Ids of the fit ones that don't lead. */
 function others(stage: Stage, group: string): string[] {
     const leaders = leadersOf(stage, group);
     return membersOf(stage, group).filter((id) => isFit(stage.region, id) && !leaders.includes(id));
@@ -44,7 +44,7 @@ function launch(stage: Stage, group: string, hook: boolean): string | undefined 
         return undefined;
     }
     stage.fleet.scale(group, 3, { hook });
-    return `${stage.fleet.members(group).join(", ")} arrive${hook ? "; a lifecycle hook holds them for a while" : ""}`;
+    return `${stage.fleet.members(group).join(", ")} arrive${hook ? ", held by a lifecycle hook" : ""}`;
 }
 
 function scaleIn(hook: boolean): Deed {
@@ -54,8 +54,8 @@ function scaleIn(hook: boolean): Deed {
             return undefined;
         }
         const leaving = fleet.scale(group, size, { hook, first: leader });
-        const who = leaving.map((id) => (id === leader ? `${id}, the leader,` : id)).join(" and ") || "nobody";
-        return `to ${size}: ${who} goes${hook ? "; a lifecycle hook holds it for a while" : ""}`;
+        const which = leaving.map((id) => (id === leader ? `${id}, the leader,` : id)).join(" and ") || "none";
+        return `to ${size}: ${which} goes${hook ? ", held by a lifecycle hook" : ""}`;
     });
 }
 
@@ -78,25 +78,25 @@ const deeds: Record<string, Deed> = {
     },
     crash: leaderIs(({ fleet }, leader) => {
         fleet.crash(leader);
-        return `${leader}, the leader, ends without a word to its group`;
+        return `${leader}, the leader, ends behind its group's back`;
     }),
     stop: leaderIs(({ fleet }, leader) => {
         fleet.stop(leader);
-        return `somebody stops ${leader}, the leader`;
+        return `an operator stops ${leader}, the leader`;
     }),
     unhealthy: leaderIs(({ fleet }, leader) => {
         fleet.becomeUnhealthy(leader);
-        return `${leader}, the leader, fails its health check, and no event tells`;
+        return `${leader}, the leader, fails its health check, no event`;
     }),
     Standby: leaderIs((stage, leader) => {
         stage.fleet.enterStandby(leader);
         stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.exitStandby(leader));
-        return `${leader}, the leader, goes to Standby for ten minutes, and no event tells`;
+        return `${leader}, the leader, goes to Standby for ten minutes, no event`;
     }),
     Detach: leaderIs((stage, leader, group) => {
         stage.fleet.detach(leader);
         stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.attach(leader, group));
-        return `${leader}, the leader, leaves the group for ten minutes, with its tags`;
+        return `${leader}, the leader, is detached with its tags for ten minutes`;
     }),
     "Spot warning": leaderIs(({ fleet }, leader) => {
         fleet.warn(leader);
@@ -104,7 +104,7 @@ const deeds: Record<string, Deed> = {
     }),
     "tag stripped": leaderIs(({ region, scope }, leader) => {
         region.setTags(leader, { [scope.tagKey]: undefined });
-        return `somebody takes the tag off ${leader}, the leader`;
+        return `an operator takes the tag off ${leader}, the leader`;
     }),
     "tag copied": leaderIs((stage, leader, group) => {
         const { region, scope } = stage;
@@ -113,7 +113,7 @@ const deeds: Record<string, Deed> = {
             return undefined;
         }
         region.setTags(copy, { [scope.tagKey]: "true", [since(stage)]: region.tags(leader)[since(stage)] });
-        return `somebody copies the tags of ${leader}, the leader, to ${copy}`;
+        return `an operator copies the tags of ${leader}, the leader, to ${copy}`;
     }),
     "hand-over": leaderIs((stage, leader, group) => {
         const heir = others(stage, group).at(-1);
@@ -122,13 +122,13 @@ const deeds: Record<string, Deed> = {
         }
         const now = new Date(stage.timeline.now).toISOString();
         stage.region.setTags(heir, { [stage.scope.tagKey]: "true", [since(stage)]: now });
-        return `the operator has ${heir} lead instead of ${leader}, with a later since`;
+        return `an operator tags ${heir} beside ${leader}, with a later since`;
     }),
     "event lost": leaderIs(({ fleet, stack }, leader) => {
         const { fate } = stack;
         stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
         fleet.crash(leader);
-        return `${leader}, the leader, ends, and the event that should tell never comes`;
+        return `${leader}, the leader, ends, and the event is lost`;
     }),
     "busy or idle": leaderIs((stage, leader, group) => {
         const candidates = others(stage, group);
@@ -140,7 +140,7 @@ const deeds: Record<string, Deed> = {
             stage.region.instance(id).load = id === idle ? 4 : 91;
         }
         stage.fleet.crash(leader);
-        return `${leader}, the leader, ends; ${idle} is idle (CPU 4 %), everybody else is busy (CPU 91 %)`;
+        return `${leader}, the leader, ends; ${idle} is idle, the others are busy`;
     }),
     "all crash": (stage, group) => {
         const members = membersOf(stage, group);
@@ -153,7 +153,7 @@ const deeds: Record<string, Deed> = {
         const [first] = fleet.members(groups.jobs);
         fleet.crash(first);
         fleet.scale(groups.jobs, 3);
-        return `${first}, which carries a leader tag of somebody else's, crashes; the group grows`;
+        return `${first}, with a leader tag of its own, crashes; the group grows`;
     },
 };
 

@@ -1,4 +1,4 @@
-// How a day is told: a line for what happens, a line for what the election makes of it, quiet times in one line.
+// How a day is printed: a line for what happens, a line for what the election makes of it, quiet times in one line.
 import { styleText } from "node:util";
 import type { Gap, Lookout } from "../histories/checkers/downtime";
 import type { Breach } from "../histories/checkers/judge";
@@ -10,13 +10,15 @@ import { type Stage, secondOf } from "./stage";
 type Report = Reports[number];
 type Style = "bold" | "dim" | "red" | "green" | "yellow";
 
+const lineWidth = 100; // no page that shows it cuts it off
 const labelWidth = 4;
 const whatWidth = 16;
+const wordsColumn = 8 + 2 + labelWidth + 2 + whatWidth + 2;
 
 const sweep = "Scheduled Event";
 
-/** What told the function to look, in a few words. */
-const heralds: Record<string, string> = {
+/** What the events are called that make the function look. */
+const eventNames: Record<string, string> = {
     [sweep]: "the sweep",
     "Tag Change on Resource": "a tag event",
     "EC2 Instance State-change Notification": "a state change",
@@ -30,19 +32,20 @@ const heralds: Record<string, string> = {
     "EC2 Instance Detach Successful": "a detachment",
 };
 
-/** Tells what happens on a stage, in lines of text. */
+/** Puts what happens on a stage into lines of text. */
 export class Narrator {
-    readonly lines: string[] = [];
     private readonly names = new Map<string, string>();
     private readonly outcomes = new Map<string, string>();
     private quiet = { sweeps: 0, others: 0 };
     private lastLabel = "";
     private linesRead = 0;
+    private written = 0;
 
     constructor(
         private readonly stage: Stage,
         private readonly lookout: Lookout,
         private readonly colour: boolean,
+        private readonly write: (line: string) => void,
     ) {
         for (const id of stage.region.instances.keys()) {
             this.name(id);
@@ -50,20 +53,20 @@ export class Narrator {
         stage.region.onChange.push((id) => this.name(id));
     }
 
-    /** Tells what happens to a group. */
-    happens(group: string, what: string, words: string): void {
+    /** Something happens to a group. */
+    happening(group: string, what: string, words: string): void {
         this.endQuiet();
         this.row(group, what, "bold", words);
     }
 
-    /** Tells what an invocation changed. */
-    elects({ start, events, reports, error }: Invocation): void {
-        const before = this.lines.length;
+    /** An invocation has ended: what it changed, if anything. */
+    invocation({ start, events, reports, error }: Invocation): void {
+        const before = this.written;
         if (error) {
             this.row("", "✗ failed", "red", error.message);
         }
         for (const report of reports) {
-            this.reports(report, start);
+            this.report(report, start);
         }
         for (const { entry } of this.stage.lines.slice(this.linesRead)) {
             if (entry?.outcome === "stripped") {
@@ -71,13 +74,13 @@ export class Narrator {
             }
         }
         this.linesRead = this.stage.lines.length;
-        if (this.lines.length === before) {
+        if (this.written === before) {
             this.quiet[events.some((event) => (event as BusEvent)["detail-type"] === sweep) ? "sweeps" : "others"]++;
         }
     }
 
-    /** Tells that a rule was broken. */
-    breaks({ rule, how }: Breach): void {
+    /** A rule was broken. */
+    breach({ rule, how }: Breach): void {
         this.row("", "✗ RULE BROKEN", "red", `${rule}: ${how}`);
     }
 
@@ -90,7 +93,7 @@ export class Narrator {
         ];
         if (parts.length > 0) {
             const text = `${"…".padStart(8)}  ${" ".repeat(labelWidth)}  ${parts.join(" and ")}, nothing to change`;
-            this.lines.push(this.paint("dim", text));
+            this.print(this.paint("dim", text));
         }
         this.quiet = { sweeps: 0, others: 0 };
         this.lastLabel = "";
@@ -112,12 +115,12 @@ export class Narrator {
         return this.colour ? styleText(style, text, { validateStream: false }) : text;
     }
 
-    private reports({ group, outcome, leader, demoted, triggers, reason }: Report, start: number): void {
+    private report({ group, outcome, leader, demoted, triggers, reason }: Report, start: number): void {
         const before = this.outcomes.get(group) ?? "empty";
         this.outcomes.set(group, outcome);
         const { gap, contested } = this.lookout.ended(group);
-        const why = `${triggers.map((type) => heralds[type] ?? type).join(", ")}: ${reason}`;
-        const rivalry = contested ? [`two leaders for ${duration(contested)}`] : [];
+        const why = `${triggers.map((type) => eventNames[type] ?? type).join(", ")}: ${reason}`;
+        const rivalry = contested ? [`${duration(contested)} with two leaders`] : [];
         if (outcome === "failed") {
             this.row(group, "✗ failed", "red", "", why);
         } else if (outcome === "elected") {
@@ -126,7 +129,7 @@ export class Narrator {
         } else if (demoted.length > 0) {
             this.row(group, `★ ${leader} leads`, "green", rivalry.join(), why);
         } else if (outcome !== "kept" && outcome !== before) {
-            const words = outcome === "empty" ? "nobody is left" : "nobody who could lead";
+            const words = outcome === "empty" ? "no instance is left" : "no instance can lead";
             this.row(group, "☆ no leader", "yellow", words, why);
         }
     }
@@ -135,13 +138,25 @@ export class Narrator {
         const name = this.plain(group);
         const label = name === this.lastLabel ? "" : name;
         this.lastLabel = name;
-        const because = why ? this.paint("dim", `${words ? "  " : ""}(${this.plain(why)})`) : "";
+        const text = this.plain(words);
+        const reason = why ? `(${this.plain(why)})` : "";
+        const [first = "", ...more] = fits(text, reason)
+            ? [[text, this.paint("dim", reason)].filter(Boolean).join("  ")]
+            : [...wrap(text, wordsColumn), ...wrap(reason, wordsColumn).map((part) => this.paint("dim", part))];
         const cells = [
             timeOfDay(this.stage.timeline.now),
             label.padEnd(labelWidth),
             this.paint(style, this.plain(what).padEnd(whatWidth)),
         ];
-        this.lines.push(`${cells.join("  ")}  ${this.plain(words)}${because}`.trimEnd());
+        this.print(`${cells.join("  ")}  ${first}`.trimEnd());
+        for (const part of more) {
+            this.print(" ".repeat(wordsColumn) + part);
+        }
+    }
+
+    private print(line: string): void {
+        this.written++;
+        this.write(line);
     }
 
     private name(id: string): void {
@@ -153,12 +168,31 @@ export class Narrator {
     }
 }
 
+function fits(words: string, reason: string): boolean {
+    const both = [words, reason].filter(Boolean).join("  ");
+    return wordsColumn + both.length <= lineWidth;
+}
+
+/** Breaks a text into lines that begin at a column and end before the page does; none if it is empty. */
+export function wrap(text: string, column: number): string[] {
+    const lines: string[] = [];
+    for (const word of text.split(" ").filter(Boolean)) {
+        const last = lines.at(-1);
+        if (last !== undefined && column + last.length + 1 + word.length <= lineWidth) {
+            lines[lines.length - 1] = `${last} ${word}`;
+        } else {
+            lines.push(word);
+        }
+    }
+    return lines;
+}
+
 function inWords({ start, leaderless, nobodyFit }: Gap, electionStart: number): string {
-    const lasted = `without a leader for ${duration(leaderless + nobodyFit)}`;
+    const lasted = `${duration(leaderless + nobodyFit)} without a leader`;
     if (start >= electionStart) {
         return `handed over, ${lasted}`;
     }
-    return nobodyFit > leaderless ? `${lasted}, nobody being fit` : lasted;
+    return nobodyFit > leaderless ? `${lasted}, none fit` : lasted;
 }
 
 /** A time in milliseconds since 1970, as a clock shows it. */

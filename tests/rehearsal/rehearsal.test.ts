@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { text as textOf } from "node:stream/consumers";
 import { expect } from "chai";
 import { type Program, root, runProgram } from "../simulator/stack/program";
 import { deedsOf, randomDay } from "./day";
-import { readOptions, rehearse } from "./rehearsal";
+import { prologue, readOptions, rehearse } from "./rehearsal";
 
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const [command, ...script] = scripts.start.split(" ");
@@ -17,13 +17,14 @@ async function start(...args: string[]): Promise<{ status: number; out: string; 
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI)_/.test(key)));
     const child = spawn(process.execPath, [...script, ...args], { cwd: root, env: { ...env, HOME: "/nonexistent" } });
     const closed = new Promise<number>((resolve) => child.on("close", resolve));
-    const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+    const [out, err, status] = await Promise.all([textOf(child.stdout), textOf(child.stderr), closed]);
     return { status, out, err };
 }
 
-/** What is told of something that happens, up to the next thing that happens. */
-function toldOf(out: string, what: string): string {
-    const sections = out.split(/^(?=\d\d:\d\d:\d\d {2}(?:shop|blog|jobs) {2}\w)/m);
+/** The lines about something that happens, up to the next thing that happens. */
+function linesAbout(out: string, what: string): string {
+    const unwrapped = out.replace(/\n {34}/g, " ");
+    const sections = unwrapped.split(/^(?=\d\d:\d\d:\d\d {2}(?:shop|blog|jobs) {2}\w)/m);
     return sections.filter((section) => section.slice(16).startsWith(what.padEnd(16))).join("");
 }
 
@@ -44,58 +45,64 @@ describe("the rehearsal", function () {
 
         it("plays everything that can happen to a group", () => {
             for (const what of Object.keys(deedsOf(false))) {
-                expect(toldOf(day.out, what), what).not.to.equal("");
+                expect(linesAbout(day.out, what), what).not.to.equal("");
             }
         });
 
         // In seconds, at most, with a leader ready to take over; sweeps come each minute.
         const losses: [what: string, how: RegExp, seconds: number][] = [
-            ["scale in", /^without/, 1],
+            ["scale in", /^[\d.]+ s without/, 1],
             ["scale in, hook", /^handed over/, 0.1],
-            ["crash", /^without/, 1],
-            ["stop", /^without/, 1],
+            ["crash", /^[\d.]+ s without/, 1],
+            ["stop", /^[\d.]+ s without/, 1],
             ["unhealthy", /^handed over/, 0.1],
             ["Standby", /^handed over/, 0.1],
-            ["Detach", /^without/, 1],
+            ["Detach", /^[\d.]+ s without/, 1],
             ["Spot warning", /^handed over/, 0.1],
-            ["tag stripped", /^without/, 1],
-            ["event lost", /^without/, 61],
-            ["busy or idle", /^without/, 1],
+            ["tag stripped", /^[\d.]+ s without/, 1],
+            ["event lost", /^[\d.]+ s without/, 61],
+            ["busy or idle", /^[\d.]+ s without/, 1],
         ];
         for (const [what, how, seconds] of losses) {
             it(`shows how long a group has no leader after: ${what}`, () => {
-                const found = toldOf(day.out, what).match(/★ \S+ leads +(.*without a leader for ([\d.]+) s)/);
+                const found = linesAbout(day.out, what).match(
+                    /★ \S+ leads +((?:handed over, )?([\d.]+) s without a leader)/,
+                );
                 expect(found?.[1]).to.match(how);
                 expect(Number(found?.[2])).to.be.greaterThan(0).and.at.most(seconds);
             });
         }
 
-        it("lets the idle one succeed, not a busy one", () => {
-            const section = toldOf(day.out, "busy or idle");
+        it("elects the idle instance, not a busy one", () => {
+            const section = linesAbout(day.out, "busy or idle");
             const idle = [...section.matchAll(/(\S+) is idle/g)].map(([, name]) => name);
             const leaders = [...section.matchAll(/★ (\S+) leads/g)].map(([, name]) => name);
             expect(idle).to.have.lengthOf(2);
             expect(leaders).to.deep.equal(idle);
         });
 
-        it("ends a rivalry that somebody's copy of the tags began", () => {
-            expect(toldOf(day.out, "tag copied")).to.match(/★ \S+ leads +two leaders for 0\.\d\d s/);
+        it("demotes the instance that a copy of the tags made a second leader", () => {
+            expect(linesAbout(day.out, "tag copied")).to.match(/★ \S+ leads +0\.\d\d s with two leaders/);
         });
 
         it("leaves foreign groups alone", () => {
-            expect(toldOf(day.out, "not ours")).to.match(/^.*\n.*nothing to change\n$/);
+            expect(linesAbout(day.out, "not ours")).to.match(/^.*\n.*nothing to change\n$/);
         });
 
         it("ends with numbers", () => {
-            const verdict = day.out.slice(day.out.indexOf("\nVerdict\n"));
-            expect(verdict).to.match(/elections +[\d,]+: [\d,]+ kept, \d+ elected/);
-            expect(verdict).to.match(
-                /without a leader +[\d.]+ s in all while somebody was fit; the longest [\d.]+ s, blog at/,
+            const summary = day.out.slice(day.out.indexOf("\nSummary\n"));
+            expect(summary).to.match(/elections +[\d,]+: [\d,]+ kept, \d+ elected/);
+            expect(summary).to.match(
+                /without a leader +[\d.]+ s in all with a fit instance; the longest [\d.]+ s, blog at/,
             );
-            expect(verdict).to.match(/two leaders +2 moments, 0\.\d\d s in all/);
-            expect(verdict).to.match(/AWS calls +[\d,]+ reads, \d+ writes/);
-            expect(verdict).to.match(/events +\d+ heard, \d+ ignored by every rule, 1 lost/);
-            expect(verdict).to.match(/found at rest +1,4\d\d times/);
+            expect(summary).to.match(/two leaders +2 moments, 0\.\d\d s in all/);
+            expect(summary).to.match(/AWS calls +[\d,]+ reads, \d+ writes/);
+            expect(summary).to.match(/events +\d+ received, \d+ that match no rule, 1 lost/);
+            expect(summary).to.match(/at rest +1,4\d\d times/);
+        });
+
+        it("prints no line that is longer than 100 columns", () => {
+            expect(day.out.split("\n").filter((line) => line.length > 100)).to.deep.equal([]);
         });
 
         it("writes no colours into a pipe", () => {
@@ -112,47 +119,47 @@ describe("the rehearsal", function () {
         it("keeps every rule, and says so", () => {
             expect(day.err).to.equal("");
             expect(day.out).to.match(/\nEvery rule was kept\.\n$/);
-            expect(day.out).to.match(/found at rest +1,4\d\d times/);
+            expect(day.out).to.match(/at rest +1,4\d\d times/);
             expect(day.status).to.equal(0);
         });
 
         it("plays everything that can happen to a group or its environment", () => {
             for (const what of Object.keys(deedsOf(true))) {
-                expect(toldOf(day.out, what), what).not.to.equal("");
+                expect(linesAbout(day.out, what), what).not.to.equal("");
             }
         });
 
         it("shows one leader throughout an update, and then one of the new instances", () => {
-            const begins = toldOf(day.out, "update begins");
-            const moves = toldOf(day.out, "instances move");
-            const ends = toldOf(day.out, "update ends");
+            const begins = linesAbout(day.out, "update begins");
+            const moves = linesAbout(day.out, "instances move");
+            const ends = linesAbout(day.out, "update ends");
             const named = (section: string) => section.split("\n")[0].match(/shop-\d+/g) ?? [];
             const leads = [...day.out.matchAll(/★ (shop-\d+) leads/g)];
-            const before = leads.findLast(({ index }) => index < day.out.indexOf(begins))?.[1];
+            const before = leads.findLast(({ index }) => index < day.out.indexOf("update begins"))?.[1];
 
             expect(named(begins)).to.have.length.above(1);
             expect(named(moves)).to.deep.equal(named(begins));
             expect(begins + moves).not.to.match(/[★☆]/);
             expect(named(ends)).to.include(before).and.have.lengthOf(named(begins).length);
-            const [, after, seconds] = ends.match(/★ (\S+) leads +without a leader for ([\d.]+) s/) ?? [];
+            const [, after, seconds] = ends.match(/★ (\S+) leads +([\d.]+) s without a leader/) ?? [];
             expect(named(begins)).to.include(after);
             expect(Number(seconds)).to.be.greaterThan(0).and.at.most(1);
         });
 
         it("shows the group in its old size after an update", () => {
             const named = (what: string) =>
-                toldOf(day.out, what)
+                linesAbout(day.out, what)
                     .split("\n")[0]
                     .match(/shop-\d+/g);
             expect(named("all crash")).to.have.lengthOf(named("update begins")?.length as number);
         });
 
-        it("says who elects together, and calls them by one name", () => {
-            const [prologue, ...told] = day.out.split(/^(?=\d\d:)/m);
-            expect(prologue).to.include(
+        it("says which groups elect together, and gives them one name", () => {
+            const [introduction, ...lines] = day.out.split(/^(?=\d\d:)/m);
+            expect(introduction).to.include(
                 "Groups with the same elasticbeanstalk:environment-name elect one leader together",
             );
-            expect(told.join("")).not.to.match(/awseb-|environment-name/);
+            expect(lines.join("")).not.to.match(/awseb-|environment-name/);
         });
     });
 
@@ -163,7 +170,7 @@ describe("the rehearsal", function () {
             const args = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
             const { status, out, err } = await start("--seed", "7", ...args);
             const again = await rehearse(await runProgram({ config: settings }), { seed: 7, settings });
-            expect(out).to.equal(again.text);
+            expect(out).to.equal(prologue({ seed: 7, settings }) + again.text);
             expect(out).to.include("--seed 7").and.include("legacy-e-shop").and.include("shop:primary");
             expect(out).to.match(/\nEvery rule was kept\.\n$/);
             expect({ status, err }).to.deep.equal({ status: 0, err: "" });
@@ -172,14 +179,14 @@ describe("the rehearsal", function () {
         for (const seed of [1, 19]) {
             it(`keeps every rule with updates, gentle hand-overs and protected leaders: seed ${seed}`, async () => {
                 const settings = { electorateTag: "team", handoverSeconds: "10", protectLeader: "true" };
-                const { text: told, breaches } = await rehearse(await runProgram({ config: settings }), {
+                const { text, breaches } = await rehearse(await runProgram({ config: settings }), {
                     seed,
                     settings,
                 });
                 expect(breaches).to.deep.equal([]);
-                expect(told).to.match(/found at rest +1,4\d\d times/);
-                expect(toldOf(told, "instances move")).to.include("loses its tags"); // the leader moves too
-                expect(toldOf(told, "update ends")).to.match(/★ \S+ leads/);
+                expect(text).to.match(/at rest +1,4\d\d times/);
+                expect(linesAbout(text, "instances move")).to.include("loses its tags"); // the leader moves too
+                expect(linesAbout(text, "update ends")).to.match(/★ \S+ leads/);
             });
         }
 
@@ -189,7 +196,24 @@ describe("the rehearsal", function () {
         });
     });
 
-    it("says what it takes", async () => {
+    it("prints the prologue before the day is over, and each line when it happens", async () => {
+        const printed: string[] = [];
+        let over = false;
+        const played = rehearse(await runProgram(), {}, (line) => {
+            expect(over).to.equal(false);
+            printed.push(line);
+        }).finally(() => {
+            over = true;
+        });
+        while (printed.length === 0) {
+            await new Promise((resolve) => setImmediate(resolve));
+        }
+        expect(over).to.equal(false);
+        expect(printed.join("")).to.match(/^06:00:00 {2}shop {2}launch .*\n$/);
+        expect((await played).text).to.equal(printed.join(""));
+    });
+
+    it("prints help", async () => {
         const { status, out } = await start("--help");
         expect(out).to.include("--seed N").and.include("--set KEY=VALUE").and.include("tagKey");
         expect(status).to.equal(0);
@@ -203,17 +227,19 @@ describe("the rehearsal", function () {
 
     it("refuses an unknown option in a sentence", async () => {
         const { status, out, err } = await start("--sed", "7");
-        expect(err).to.match(/^Unknown option '--sed'\.\n$/);
+        expect(err).to.match(/^Unknown option '--sed'\. See --help\.\n$/);
         expect({ status, out }).to.deep.equal({ status: 2, out: "" });
     });
 
     const refused: [args: string[], sentence: string][] = [
         [["--seed", "seven"], '--seed is "seven", but it must be a whole number of at most 9 digits.'],
-        [["--seed"], "Option '--seed <value>' argument missing."],
+        [["--seed"], "Option '--seed <value>' argument missing. See --help."],
         [["--seed", "-1"], "Option '--seed' argument is ambiguous."],
+        [["--seed", "1", "--seed=2"], "Option '--seed' is given twice. See --help."],
         [["day"], "Unexpected argument 'day'."],
         [["--seed", "1234567890"], '--seed is "1234567890", but it must be a whole number of at most 9 digits.'],
         [["--set", "tagKey"], '--set is "tagKey", but it must be KEY=VALUE.'],
+        [["--set", "tagKey=a", "--set", "tagKey=b"], "Setting tagKey is given twice. See --help."],
         [["--set", "=a"], '--set is "=a", but it must be KEY=VALUE.'],
         [["--set", "tagkey=a"], 'There is no setting "tagkey"; there are asgPrefix, tagKey, '],
     ];
@@ -244,8 +270,13 @@ describe("the rehearsal", function () {
             ],
             ["deletes all tags", /(aws\.ec2\.deleteTags\(\{ Resources), Tags/, "$1", "no other tags are touched"],
             ["forgets the prefix", /asgPrefix: "awseb-"/, 'asgPrefix: ""', "no other groups are touched"],
-            ["doesn't know the time", /new Date\(time\)\.toISOString/, "new Date(0).toISOString", "since only grows"],
-            ["likes work", /Math\.floor\((average|mean)/, "-Math.floor($1", "the successor is healthy and idle"],
+            ["writes the wrong time", /new Date\(time\)\.toISOString/, "new Date(0).toISOString", "since only grows"],
+            [
+                "prefers busy instances",
+                /Math\.floor\((average|mean)/,
+                "-Math.floor($1",
+                "the successor is healthy and idle",
+            ],
             [
                 "treats an electorate's groups apart",
                 /electorate: electorate \|\| undefined/,
@@ -273,13 +304,13 @@ describe("the rehearsal", function () {
                 const faultless = settings ? uniting : program;
                 const functionText = faultless.functionText.replace(text, instead);
                 expect(functionText).not.to.equal(faultless.functionText);
-                const { text: told, breaches, status } = await rehearse({ ...faultless, functionText }, { settings });
+                const { text: out, breaches, status } = await rehearse({ ...faultless, functionText }, { settings });
                 expect(breaches.map((breach) => breach.rule)).to.include(rule);
                 expect(status).to.equal(1);
-                expect(told)
+                expect(out)
                     .to.match(/\n\d\d:\d\d:\d\d .*✗ RULE BROKEN/)
                     .and.match(/\n\d+ rules? w\w+ broken:\n/);
-                expect(told).to.include(`\n  ${rule}\n      `);
+                expect(out).to.include(`\n  ${rule}\n      `);
             });
         }
     });

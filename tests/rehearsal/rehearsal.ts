@@ -1,25 +1,26 @@
-// A day in the life of two groups, played on this machine and told as a timeline: `npm start`.
-import { parseArgs } from "node:util";
+// `npm start`: a day in the life of two groups, played on this machine and printed while it is played.
 import * as pulumi from "@pulumi/pulumi";
+import { readSettings } from "../../election/stack/settings";
 import { Lookout } from "../histories/checkers/downtime";
 import { type Breach, Judge } from "../histories/checkers/judge";
+import { readCommandLine, UsageError } from "../simulator/command-line";
 import type { Franchise } from "../simulator/electorates";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
 import { inWorld } from "../simulator/world";
 import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./day";
 import { Narrator } from "./narration";
-import { type Stage, setStage } from "./stage";
-import { type Happening, verdict } from "./verdict";
+import { groupNames, type Stage, setStage } from "./stage";
+import { type Happening, summary } from "./summary";
 
 const settingNames = Object.keys(declarations);
 
-const enoughBreaches = 10; // then the day ends: an election that causes the next would take for ever
+const enoughBreaches = 10; // then the day ends: elections that cause each other would never end
 
 const help = `Usage: npm start -- [options]
 
-Plays a day in the life of two Auto Scaling groups on this machine, with the program's own settings, rules and function,
-and prints what happens. Needs no AWS account.
+Plays a day in the life of two Auto Scaling groups on this machine, with the program's own settings, rules
+and function, and prints what happens. Needs no AWS account.
 
 Options:
   --seed N         a day of random events instead of the scripted one; the same day for the same N
@@ -28,7 +29,7 @@ Options:
 
 Settings: ${settingNames.join(", ")}
 
-Exit status: 0 if every rule was kept, 1 if one was broken, 2 if the options or settings are not allowed.
+Exit status: 0 if every rule was kept, 1 if one was broken, 2 if an option or a setting is not allowed.
 Colours are used on a terminal only, and not if NO_COLOR is set.
 `;
 
@@ -46,15 +47,25 @@ export interface Rehearsal {
     status: 0 | 1;
 }
 
-/** Plays a day with a program's rules and function: what is told of it, and which rules were broken. */
-export function rehearse(program: Program, options: Options = {}): Promise<Rehearsal> {
+/**
+ * Plays a day with a program's rules and function.
+ *
+ * @param print gets each line when it is known, with its newline; the prologue is not among them
+ * @returns those lines together, and the rules that were broken
+ */
+export function rehearse(
+    program: Program,
+    options: Options = {},
+    print: (line: string) => void = () => {},
+): Promise<Rehearsal> {
     const { seed, settings, colour = false } = options;
-    const config = configuration(settings);
-    const setting = (key: keyof Franchise) => config[`${project}:${key}`];
-    const scope: Franchise = {
-        asgPrefix: setting("asgPrefix"),
-        tagKey: setting("tagKey"),
-        electorateTag: setting("electorateTag"),
+    const scope = scopeOf(settings);
+    const lines: string[] = [];
+    const write = (...some: string[]) => {
+        for (const line of some) {
+            lines.push(`${line}\n`);
+            print(`${line}\n`);
+        }
     };
 
     return inWorld(program, async (world) => {
@@ -62,10 +73,10 @@ export function rehearse(program: Program, options: Options = {}): Promise<Rehea
         const stage = setStage(world, scope);
         const lookout = new Lookout(region, stage.electorates);
         const judge = new Judge(region, scope, stage.electorates, wiringOf(program).functionTimeoutSeconds * 1000);
-        const narrator = new Narrator(stage, lookout, colour);
-        judge.onBreach = (breach) => narrator.breaks(breach);
+        const narrator = new Narrator(stage, lookout, colour, write);
+        judge.onBreach = (breach) => narrator.breach(breach);
         stack.onInvocation.push((invocation) => {
-            narrator.elects(invocation);
+            narrator.invocation(invocation);
             judge.judgeInvocation(invocation);
         });
 
@@ -75,19 +86,15 @@ export function rehearse(program: Program, options: Options = {}): Promise<Rehea
         narrator.endQuiet();
         lookout.look();
 
-        const text = [
-            ...prologue(stage, options),
-            ...narrator.lines,
-            ...(judge.breaches.length < enoughBreaches ? [] : ["The day ends here: too much has gone wrong."]),
-            "",
-            ...verdict(stage, happened, lookout, judge, narrator),
-            "",
-        ];
-        return { text: text.join("\n"), breaches: judge.breaches, status: judge.breaches.length > 0 ? 1 : 0 };
+        if (judge.breaches.length >= enoughBreaches) {
+            write("The day ends here: too many rules were broken.");
+        }
+        write("", ...summary(stage, happened, lookout, judge, narrator));
+        return { text: lines.join(""), breaches: judge.breaches, status: judge.breaches.length > 0 ? 1 : 0 };
     });
 }
 
-/** Lets the day pass, and happen what is to happen, unless too much goes wrong; what has happened. */
+/** Lets the day pass with everything that is to happen, until too many rules are broken; gives what has happened. */
 async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Narrator): Promise<Happening[]> {
     const { timeline, stack, groups, electorates } = stage;
     const happened: Happening[] = [];
@@ -108,20 +115,33 @@ async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Nar
         const words = deeds[what](stage, groups[group]);
         if (words) {
             happened.push({ at: timeline.now, electorate: electorates.nameOf(groups[group]), what });
-            narrator.happens(groups[group], what, words);
+            narrator.happening(groups[group], what, words);
         }
     }
     await waitUntil(dayLength);
     return happened;
 }
 
-function prologue({ groups, scope }: Stage, { seed, settings = {} }: Options): string[] {
+/** What the stack is responsible for, and how it marks leaders. */
+function scopeOf(settings: Options["settings"]): Franchise {
+    const config = configuration(settings);
+    const { asgPrefix, tagKey, electorateTag } = readSettings((key) => config[`${project}:${key}`]);
+    return { asgPrefix, tagKey, electorateTag };
+}
+
+/** What the reader has to know before the day begins. */
+export function prologue({ seed, settings = {} }: Options): string {
+    const scope = scopeOf(settings);
+    const groups = groupNames(scope);
     const conditions = [
         ...(seed === undefined ? [] : [`--seed ${seed}`]),
         ...Object.entries(settings).map(([key, value]) => `--set ${key}=${value}`),
     ];
-    const together = `Groups with the same ${scope.electorateTag} elect one leader together; an update brings a second group.`;
-    return [
+    const together = [
+        `Groups with the same ${scope.electorateTag} elect one leader together;`,
+        "an update brings a second group.",
+    ];
+    const lines = [
         ["A day in the life of two groups", ...conditions].join("  "),
         "",
         `  shop  the group ${groups.shop}`,
@@ -129,10 +149,11 @@ function prologue({ groups, scope }: Stage, { seed, settings = {} }: Options): s
         `  jobs  the group ${groups.jobs}, none of the stack's: its name does not start with ${scope.asgPrefix}`,
         "",
         `Instances are numbered as they come: shop-1, shop-2 … A leader (★) carries the tag ${scope.tagKey}.`,
-        "In brackets: what told the function to look, and why it decided so.",
-        ...(scope.electorateTag ? [together] : []),
+        "In brackets: which event made the function look, and why it decided so.",
+        ...(scope.electorateTag ? together : []),
         "",
     ];
+    return lines.map((line) => `${line}\n`).join("");
 }
 
 /** Does what the command line asks for; gives the exit status. */
@@ -143,12 +164,14 @@ async function main(args: string[]): Promise<number> {
             process.stdout.write(help);
             return 0;
         }
+        // The function's own output is captured while it runs; this is not.
+        const write = process.stdout.write.bind(process.stdout);
+        write(prologue(options));
         const program = await runProgram({ config: options.settings });
-        const { text, status } = await rehearse(program, options);
-        process.stdout.write(text);
+        const { status } = await rehearse(program, options, write);
         return status;
     } catch (error) {
-        if (!pulumi.RunError.isInstance(error)) {
+        if (!(error instanceof UsageError) && !pulumi.RunError.isInstance(error)) {
             throw error;
         }
         process.stderr.write(`${error.message}\n`);
@@ -159,43 +182,42 @@ async function main(args: string[]): Promise<number> {
 /**
  * Reads the command line.
  *
- * @throws pulumi.RunError: one sentence that says what is not allowed, like those of the program
+ * @throws UsageError
  */
 export function readOptions(args: string[]): Options | "help" {
-    const values = parsed(args);
+    const values = readCommandLine(args, {
+        help: { type: "boolean", short: "h" },
+        seed: { type: "string" },
+        set: { type: "string", multiple: true, default: [] as string[] },
+    });
     if (values.help) {
         return "help";
     }
     if (values.seed !== undefined && !/^\d{1,9}$/.test(values.seed)) {
-        throw new pulumi.RunError(
-            `--seed is ${JSON.stringify(values.seed)}, but it must be a whole number of at most 9 digits.`,
+        throw new UsageError(
+            `--seed is ${JSON.stringify(values.seed)}, but it must be a whole number of at most 9 digits. See --help.`,
         );
+    }
+    const settings = values.set.map(readSetting);
+    const keys = settings.map(([key]) => key);
+    const repeated = keys.find((key, index) => keys.indexOf(key) < index);
+    if (repeated) {
+        throw new UsageError(`Setting ${repeated} is given twice. See --help.`);
     }
     return {
         seed: values.seed === undefined ? undefined : Number(values.seed),
-        settings: Object.fromEntries(values.set.map(readSetting)),
+        settings: Object.fromEntries(settings),
         colour: process.stdout.isTTY && !process.env.NO_COLOR,
     };
-}
-
-function parsed(args: string[]) {
-    try {
-        const help = { type: "boolean", short: "h" } as const;
-        const set = { type: "string", multiple: true, default: [] as string[] } as const;
-        return parseArgs({ args, options: { help, seed: { type: "string" }, set } }).values;
-    } catch (error) {
-        const [firstSentence] = (error as Error).message.split(/\.?\s*(?:\n|\. |$)/);
-        throw new pulumi.RunError(`${firstSentence}.`);
-    }
 }
 
 function readSetting(text: string): [string, string] {
     const [, key, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
     if (key === undefined) {
-        throw new pulumi.RunError(`--set is ${JSON.stringify(text)}, but it must be KEY=VALUE.`);
+        throw new UsageError(`--set is ${JSON.stringify(text)}, but it must be KEY=VALUE. See --help.`);
     }
     if (!settingNames.includes(key)) {
-        throw new pulumi.RunError(`There is no setting ${JSON.stringify(key)}; there are ${settingNames.join(", ")}.`);
+        throw new UsageError(`There is no setting ${JSON.stringify(key)}; there are ${settingNames.join(", ")}.`);
     }
     return [key, value];
 }

@@ -1,7 +1,8 @@
+// The stage of a rehearsal: a simulated region with two groups of the stack in it, and a foreign one.
 import { Electorates, type Franchise } from "../simulator/electorates";
 import type { World } from "../simulator/world";
 
-/** A world with two groups of the stack in it, and one that is none of its business. */
+/** A world with two groups of the stack in it, and one that is not the stack's. */
 export interface Stage extends World {
     scope: Franchise;
     /** Group names by what they are called on the stage. */
@@ -16,17 +17,22 @@ export const secondOf = (group: string): string => `${group}-2`;
 
 const visibleMillis = 15 * 60 * 1000; // EC2 shows a terminated instance for a while, up to an hour
 
+/** How the groups are called in AWS. */
+export function groupNames({ asgPrefix }: Franchise): Stage["groups"] {
+    const foreign = ["legacy-jobs", "nightly-jobs"].find((name) => !name.startsWith(asgPrefix)) as string;
+    return { shop: `${asgPrefix}e-shop`, blog: `${asgPrefix}e-blog`, jobs: foreign };
+}
+
 /** Puts the groups on the stage, without members yet; the foreign one has a leader of its own. */
 export function setStage(world: World, scope: Franchise): Stage {
-    const { asgPrefix, electorateTag } = scope;
-    const foreign = ["legacy-jobs", "nightly-jobs"].find((name) => !name.startsWith(asgPrefix)) as string;
+    const { electorateTag } = scope;
     const { region, fleet, timeline } = world;
     region.onChange.push((id) => {
         if (region.state(id) === "terminated") {
             timeline.at(timeline.now + visibleMillis, () => region.instances.delete(id));
         }
     });
-    const groups = { shop: `${asgPrefix}e-shop`, blog: `${asgPrefix}e-blog`, jobs: foreign };
+    const groups = groupNames(scope);
     const tags = (environment: string) => (electorateTag ? { [electorateTag]: environment } : undefined);
     fleet.addGroup(groups.shop, 0, tags("shop"));
     fleet.addGroup(groups.blog, 0, tags("blog"));

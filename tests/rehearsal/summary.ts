@@ -1,9 +1,9 @@
-// What a day comes to, in a few lines.
+// What a day comes to, in a few lines of numbers, and which rules were broken.
 
 import type { Lookout } from "../histories/checkers/downtime";
 import type { Breach, Judge } from "../histories/checkers/judge";
 import type { Invocation } from "../simulator/stack/deployment";
-import { count, duration, type Narrator, timeOfDay } from "./narration";
+import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
 
 /** Something that happened to an electorate, in milliseconds since 1970. */
@@ -15,8 +15,8 @@ export interface Happening {
 
 const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
 
-/** What a day came to, with every rule that was broken, and when. */
-export function verdict(
+/** The lines that end a rehearsal: numbers, and every rule that was broken, and when. */
+export function summary(
     { region, stack }: Stage,
     happened: Happening[],
     lookout: Lookout,
@@ -30,19 +30,21 @@ export function verdict(
         ["elections", elections(stack.invocations)],
         [
             "without a leader",
-            `${duration(totals.leaderless)} in all while somebody was fit${narrator.plain(longest(lookout, happened))}`,
+            `${duration(totals.leaderless)} in all with a fit instance${narrator.plain(longest(lookout, happened))}`,
         ],
-        ["", `${duration(totals.nobodyFit)} while nobody was: booting, or ending`],
+        ["", `${duration(totals.nobodyFit)} with none fit: booting, or ending`],
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
-        ["events", `${heard} heard, ${ignored} ignored by every rule, ${lost} lost`],
-        ["found at rest", `${count(judge.rests, "time")}, and compared with the decision table`],
+        ["events", `${heard} received, ${ignored} that match no rule, ${lost} lost`],
+        ["at rest", `${count(judge.rests, "time")}, each group compared with the decision table`],
     ];
     return [
-        narrator.paint("bold", "Verdict"),
-        ...rows.map(([what, words]) => `  ${what.padEnd(16)}  ${words}`),
+        narrator.paint("bold", "Summary"),
+        ...rows.flatMap(([what, words]) =>
+            wrap(words, 20).map((part, index) => `  ${(index ? "" : what).padEnd(16)}  ${part}`),
+        ),
         "",
-        ...ruling(judge.breaches, narrator),
+        ...judgement(judge.breaches, narrator),
     ];
 }
 
@@ -66,7 +68,7 @@ function longest({ longest: found }: Lookout, happened: Happening[]): string {
     return `; the longest ${duration(gap.leaderless)}, ${electorate} at ${timeOfDay(gap.start)} (${cause?.what})`;
 }
 
-function ruling(breaches: Breach[], narrator: Narrator): string[] {
+function judgement(breaches: Breach[], narrator: Narrator): string[] {
     if (breaches.length === 0) {
         return [narrator.paint("green", "Every rule was kept.")];
     }
