@@ -1,0 +1,107 @@
+// The long proof, `npm run proof`: everything that is too long for `npm test`, each part in a process of its own, two at a time.
+// Arguments name the parts to run, if not all. SEED is the random seed of the histories that are drawn anew each time.
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+interface Part {
+    command: string[];
+    env?: Record<string, string>;
+}
+
+/** What a part came to. A part without mocha counts as one test. */
+interface Outcome {
+    passing: number;
+    failing: number;
+}
+
+const jobs = 2;
+const progressMillis = 15_000;
+
+const seed = process.env.SEED ?? String(randomInt(2 ** 31));
+const mocha = (file: string) => ["npx", "mocha", file];
+const histories = mocha("tests/histories/histories.test.ts");
+
+/** The longest first, so that the last ones don't wait for it alone. */
+const allParts: Record<string, Part> = {
+    mutations: { command: ["npm", "run", "mutate"] },
+    coverage: { command: ["npm", "run", "coverage"] },
+    "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
+    [`histories, SEED=${seed}`]: { command: histories, env: { HISTORIES: "3600", SEED: seed } },
+};
+
+async function run(name: string, { command: [program, ...options], env }: Part, show: (line: string) => void) {
+    const began = performance.now();
+    const child = spawn(program, options, {
+        env: { ...process.env, FORCE_COLOR: "0", ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    const lines: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+        createInterface(stream).on("line", (line) => {
+            lines.push(line);
+            show(line);
+        });
+    }
+    const [status] = await once(child, "close");
+    const outcome = outcomeOf(lines, status);
+    const seconds = Math.round((performance.now() - began) / 1000);
+    console.log(`${outcome.failing === 0 ? "✔" : "✖"} ${name}: ${countsOf(outcome)}, ${seconds} s`);
+    if (outcome.failing > 0) {
+        console.log(lines.map((line) => `    ${line}`).join("\n"));
+    }
+    return outcome;
+}
+
+// A pending test has failed. A part may end badly without a test that has failed, for instance when it is killed.
+function outcomeOf(lines: string[], status: number | null): Outcome {
+    const count = (kind: string) => {
+        const found = lines.map((line) => line.match(`^ *(\\d+) ${kind}\\b`)).filter((match) => match !== null);
+        return Number(found.at(-1)?.[1] ?? 0);
+    };
+    const passing = count("passing");
+    const failing = count("failing") + count("pending");
+    if (status !== 0) {
+        return { passing, failing: Math.max(1, failing) };
+    }
+    return { passing: Math.max(passing, failing === 0 ? 1 : 0), failing };
+}
+
+const countsOf = ({ passing, failing }: Outcome): string => `${passing} passing, ${failing} failing`;
+
+async function main(): Promise<void> {
+    const named = process.argv.slice(2);
+    const unknown = named.filter((name) => !Object.keys(allParts).some((part) => part.startsWith(name)));
+    if (unknown.length > 0) {
+        throw new Error(`no such part: ${unknown.join(", ")}; there are: ${Object.keys(allParts).join("; ")}`);
+    }
+    const waiting = Object.entries(allParts).filter(
+        ([part]) => named.length === 0 || named.some((name) => part.startsWith(name)),
+    );
+    const count = waiting.length;
+    const running = new Map<string, string>();
+    const done: Outcome[] = [];
+    const began = performance.now();
+    const progress = setInterval(() => {
+        const seconds = Math.round((performance.now() - began) / 1000);
+        const now = [...running].map(([name, line]) => `${name}: ${line.trim().slice(0, 80)}`);
+        console.log(`… ${seconds} s, ${done.length} of ${count} parts have ended; ${now.join(" | ")}`);
+    }, progressMillis);
+    const worker = async () => {
+        for (let next = waiting.shift(); next; next = waiting.shift()) {
+            const [name, part] = next;
+            running.set(name, "");
+            done.push(await run(name, part, (line) => line.trim() && running.set(name, line)));
+            running.delete(name);
+        }
+    };
+    await Promise.all(Array.from({ length: jobs }, worker));
+    clearInterval(progress);
+
+    const sum = (kind: keyof Outcome) => done.reduce((total, outcome) => total + outcome[kind], 0);
+    console.log(`\n${sum("passing")} passing\n${sum("failing")} failing`);
+    process.exitCode = sum("failing") === 0 ? 0 : 1;
+}
+
+void main();
