@@ -124,8 +124,7 @@ async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Nar
 
 /** What the stack is responsible for, and how it marks leaders. */
 function scopeOf(settings: Options["settings"]): Franchise {
-    const config = configuration(settings);
-    const { asgPrefix, tagKey, electorateTag } = readSettings((key) => config[`${project}:${key}`]);
+    const { asgPrefix, tagKey, electorateTag } = readSettings(configuration(settings), project);
     return { asgPrefix, tagKey, electorateTag };
 }
 
