@@ -4,7 +4,7 @@ import { type Container, idle, running } from "../simulator/clock";
 import { batchOf, type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 import { inRegion, type Place } from "../simulator/world";
-import { type Verdict, verdict } from "./checkers/oracle";
+import { agrees, inWords, type Verdict, verdict } from "./checkers/model";
 
 /** How an instance of the group is found. */
 interface Condition {
@@ -50,7 +50,7 @@ export const starts: Start[] = conditions.flatMap((first) =>
 
 const group = "awseb-a";
 const tagKey = "app:isLeader";
-const expectations = { tagKey, asgPrefix: "awseb-", electorateTag: "", cursed: new Map() };
+const expectations = { tagKey, asgPrefix: "awseb-", electorateTag: "", refused: new Map() };
 const mostSteps = 60;
 const millisToQueue = 300;
 
@@ -193,16 +193,12 @@ class Duel {
         return able;
     }
 
-    private judge({ row, oneOf }: Verdict, schedule: Choice[]): string | undefined {
-        const { region } = this.world;
+    private judge(before: Verdict, schedule: Choice[]): string | undefined {
         if (this.electors.some((elector) => elector.able())) {
             return schedule.length >= mostSteps ? "it never comes to rest" : undefined;
         }
-        const leaders = region.leaders(group, tagKey);
-        const right = leaders.length === Math.min(1, oneOf.length) && leaders.every((id) => oneOf.includes(id));
-        return right
-            ? undefined
-            : `${row}: one of ${oneOf.join(", ") || "none"}; found ${leaders.join(", ") || "none"}`;
+        const leaders = this.world.region.leaders(group, tagKey);
+        return agrees(before, leaders) ? undefined : inWords(before, leaders);
     }
 
     private gate(call: Call): Promise<void> {

@@ -1,6 +1,7 @@
-import { checkHistories, live, type Programs, worlds } from "./history";
+import { live, type Programs } from "./history";
 import { explore, starts } from "./interleaving";
-import { told } from "./regressions";
+import { regressions } from "./regressions";
+import { checkHistories, worlds } from "./worlds";
 
 /**
  * Looks for anything that programs do wrong: in histories that are told, in those that chance makes, and with two electors.
@@ -15,7 +16,7 @@ export async function findFaults(
 ): Promise<Map<string, string>> {
     const { runs, seed, everyNth = 20 } = options;
     const faults = new Map<string, string>();
-    for (const [name, history] of Object.entries(told)) {
+    for (const [name, history] of Object.entries(regressions)) {
         const { violations } = await live(programs, history);
         if (violations.length > 0) {
             faults.set(`when ${name}`, violations[0]);

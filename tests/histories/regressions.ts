@@ -7,7 +7,7 @@ const handoverSeconds = "5";
 const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
 
 /** Histories that chance seldom makes: those that once broke a rule, and what each rule is there for. */
-export const told: Record<string, History> = {
+export const regressions: Record<string, History> = {
     "the answer to a promotion is lost while somebody strips every leader": {
         groups: [{ size: 2 }],
         acts: [
@@ -30,7 +30,7 @@ export const told: Record<string, History> = {
         groups: [{ size: 2 }, { size: 2 }],
         acts: [{ wait: 0, act: { kind: "sweep" } }],
         last: [
-            { kind: "curse", pick: leader, error: "UnauthorizedOperation" },
+            { kind: "refuse", pick: leader, error: "UnauthorizedOperation" },
             { kind: "tag", pick: member(0), value: "true", since: "later" },
             { kind: "tag", pick: member(1), value: "true", since: "later" },
             { kind: "strip", pick: otherLeader, what: "both" },
@@ -40,16 +40,16 @@ export const told: Record<string, History> = {
         groups: [{ size: 2 }, { size: 2 }],
         acts: [],
         last: [
-            { kind: "curse", pick: member(0), error: "TagLimitExceeded" },
-            { kind: "curse", pick: member(1), error: "TagLimitExceeded" },
+            { kind: "refuse", pick: member(0), error: "TagLimitExceeded" },
+            { kind: "refuse", pick: member(1), error: "TagLimitExceeded" },
         ],
     },
     "all but one of a group can't be tagged": {
         groups: [{ size: 3 }],
         acts: [],
         last: [
-            { kind: "curse", pick: member(1), error: "TagLimitExceeded" },
-            { kind: "curse", pick: member(2), error: "TagLimitExceeded" },
+            { kind: "refuse", pick: member(1), error: "TagLimitExceeded" },
+            { kind: "refuse", pick: member(2), error: "TagLimitExceeded" },
         ],
     },
     "the leader and another get a Spot warning while an election is under way": {

@@ -1,6 +1,7 @@
 // What happens in a day: what may happen to a group, when it does, and in which words it is printed.
 import fc from "fast-check";
-import { isFit } from "../histories/checkers/downtime";
+import { isFit } from "../histories/checkers/model";
+import { verbs } from "../simulator/verbs";
 import { type Stage, secondOf } from "./stage";
 
 /** Something that happens to a group: gives the words for it, instances by their ids, or undefined if it can't happen now. */
@@ -37,23 +38,21 @@ function others(stage: Stage, group: string): string[] {
     return membersOf(stage, group).filter((id) => isFit(stage.region, id) && !leaders.includes(id));
 }
 
-const since = ({ scope }: Stage) => `${scope.tagKey}:since`;
-
 function launch(stage: Stage, group: string, hook: boolean): string | undefined {
     if (stage.fleet.members(group).length > 0) {
         return undefined;
     }
-    stage.fleet.scale(group, 3, { hook });
+    verbs.scale(stage, { group, size: 3, hook });
     return `${stage.fleet.members(group).join(", ")} arrive${hook ? ", held by a lifecycle hook" : ""}`;
 }
 
 function scaleIn(hook: boolean): Deed {
-    return leaderIs(({ fleet }, leader, group) => {
-        const size = fleet.size(group) - 1;
+    return leaderIs((stage, leader, group) => {
+        const size = stage.fleet.size(group) - 1;
         if (size < 1) {
             return undefined;
         }
-        const leaving = fleet.scale(group, size, { hook, first: leader });
+        const leaving = verbs.scaleIn(stage, { id: leader, hook });
         const which = leaving.map((id) => (id === leader ? `${id}, the leader,` : id)).join(" and ") || "none";
         return `to ${size}: ${which} goes${hook ? ", held by a lifecycle hook" : ""}`;
     });
@@ -62,57 +61,56 @@ function scaleIn(hook: boolean): Deed {
 const deeds: Record<string, Deed> = {
     launch: (stage, group) => launch(stage, group, false),
     "launch, hook": (stage, group) => launch(stage, group, true),
-    "scale out": ({ fleet }, group) => {
+    "scale out": (stage, group) => {
+        const { fleet } = stage;
         const size = fleet.size(group) + 1;
         if (fleet.members(group).length === 0 || size > 6) {
             return undefined;
         }
-        fleet.scale(group, size);
+        verbs.scale(stage, { group, size, hook: false });
         return `to ${size}: ${fleet.members(group).at(-1)} arrives`;
     },
     "scale in": scaleIn(false),
     "scale in, hook": scaleIn(true),
-    "scale to zero": ({ fleet }, group) => {
-        const leaving = fleet.scale(group, 0);
+    "scale to zero": (stage, group) => {
+        const leaving = verbs.scale(stage, { group, size: 0, hook: false });
         return leaving.length > 0 ? `${leaving.join(", ")} go` : undefined;
     },
-    crash: leaderIs(({ fleet }, leader) => {
-        fleet.crash(leader);
+    crash: leaderIs((stage, leader) => {
+        verbs.crash(stage, { id: leader });
         return `${leader}, the leader, ends behind its group's back`;
     }),
-    stop: leaderIs(({ fleet }, leader) => {
-        fleet.stop(leader);
+    stop: leaderIs((stage, leader) => {
+        verbs.stop(stage, { id: leader });
         return `an operator stops ${leader}, the leader`;
     }),
-    unhealthy: leaderIs(({ fleet }, leader) => {
-        fleet.becomeUnhealthy(leader);
+    unhealthy: leaderIs((stage, leader) => {
+        verbs.becomeUnhealthy(stage, { id: leader });
         return `${leader}, the leader, fails its health check, no event`;
     }),
     Standby: leaderIs((stage, leader) => {
-        stage.fleet.enterStandby(leader);
-        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.exitStandby(leader));
+        verbs.enterStandby(stage, { id: leader });
+        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => verbs.exitStandby(stage, { id: leader }));
         return `${leader}, the leader, goes to Standby for ten minutes, no event`;
     }),
     Detach: leaderIs((stage, leader, group) => {
-        stage.fleet.detach(leader);
-        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => stage.fleet.attach(leader, group));
+        verbs.move(stage, { id: leader, group, millis: 10 * 60 * 1000 });
         return `${leader}, the leader, is detached with its tags for ten minutes`;
     }),
-    "Spot warning": leaderIs(({ fleet }, leader) => {
-        fleet.warn(leader);
+    "Spot warning": leaderIs((stage, leader) => {
+        verbs.warn(stage, { id: leader });
         return `${leader}, the leader, has two minutes left`;
     }),
-    "tag stripped": leaderIs(({ region, scope }, leader) => {
-        region.setTags(leader, { [scope.tagKey]: undefined });
+    "tag stripped": leaderIs((stage, leader) => {
+        verbs.strip(stage, { id: leader, what: "leader" });
         return `an operator takes the tag off ${leader}, the leader`;
     }),
     "tag copied": leaderIs((stage, leader, group) => {
-        const { region, scope } = stage;
         const copy = others(stage, group)[0];
         if (!copy) {
             return undefined;
         }
-        region.setTags(copy, { [scope.tagKey]: "true", [since(stage)]: region.tags(leader)[since(stage)] });
+        verbs.tag(stage, { id: copy, value: "true", since: "same" });
         return `an operator copies the tags of ${leader}, the leader, to ${copy}`;
     }),
     "hand-over": leaderIs((stage, leader, group) => {
@@ -120,14 +118,13 @@ const deeds: Record<string, Deed> = {
         if (!heir) {
             return undefined;
         }
-        const now = new Date(stage.timeline.now).toISOString();
-        stage.region.setTags(heir, { [stage.scope.tagKey]: "true", [since(stage)]: now });
+        verbs.tag(stage, { id: heir, value: "true", since: "now" });
         return `an operator tags ${heir} beside ${leader}, with a later since`;
     }),
-    "event lost": leaderIs(({ fleet, stack }, leader) => {
-        const { fate } = stack;
-        stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
-        fleet.crash(leader);
+    "event lost": leaderIs((stage, leader) => {
+        const { fate } = stage.stack;
+        stage.stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
+        verbs.crash(stage, { id: leader });
         return `${leader}, the leader, ends, and the event is lost`;
     }),
     "busy or idle": leaderIs((stage, leader, group) => {
@@ -137,36 +134,38 @@ const deeds: Record<string, Deed> = {
         }
         const [idle] = candidates.sort((a, b) => loadOf(stage, b) - loadOf(stage, a));
         for (const id of candidates) {
-            stage.region.instance(id).load = id === idle ? 4 : 91;
+            verbs.condition(stage, { id, load: id === idle ? 4 : 91, checks: "ok" });
         }
-        stage.fleet.crash(leader);
+        verbs.crash(stage, { id: leader });
         return `${leader}, the leader, ends; ${idle} is idle, the others are busy`;
     }),
     "all crash": (stage, group) => {
         const members = membersOf(stage, group);
         for (const id of members) {
-            stage.fleet.crash(id);
+            verbs.crash(stage, { id });
         }
         return members.length > 0 ? `${members.join(", ")} end at once` : undefined;
     },
-    "not ours": ({ fleet, groups }) => {
-        const [first] = fleet.members(groups.jobs);
-        fleet.crash(first);
-        fleet.scale(groups.jobs, 3);
+    "not ours": (stage) => {
+        const group = stage.groups.jobs;
+        const [first] = stage.fleet.members(group);
+        verbs.crash(stage, { id: first });
+        verbs.scale(stage, { group, size: 3, hook: false });
         return `${first}, with a leader tag of its own, crashes; the group grows`;
     },
 };
 
 /** What happens when an environment is updated, as Elastic Beanstalk's immutable updates do it. */
 const updates: Record<string, Deed> = {
-    "update begins": ({ fleet, region, replaced }, group) => {
+    "update begins": (stage, group) => {
+        const { fleet, region, replaced } = stage;
         const second = secondOf(group);
         const size = fleet.size(group);
         if (size === 0 || region.groups.has(second) || replaced.has(group)) {
             return undefined;
         }
         fleet.addGroup(second, 0, region.groups.get(group)?.tags);
-        fleet.scale(second, size);
+        verbs.scale(stage, { group: second, size, hook: false });
         return `a second group appears beside the first, with ${fleet.members(second).join(", ")}`;
     },
     "instances move": (stage, group) => {
@@ -192,7 +191,7 @@ const updates: Record<string, Deed> = {
         }
         const leads = leadersOf(stage, group).some((id) => old.includes(id));
         for (const id of old) {
-            fleet.retire(id);
+            verbs.retire(stage, { id });
         }
         return `the old ones go${leads ? ", the leader among them" : ""}: ${old.join(", ")}`;
     },
@@ -203,13 +202,12 @@ function move(stage: Stage, from: string, to: string): void {
     const { region, fleet, timeline } = stage;
     const members = fleet.members(from);
     if (members.length === 0) {
-        region.groups.delete(from);
+        verbs.remove(stage, { group: from });
         return;
     }
     const next = members.find((id) => isFit(region, id));
     if (next) {
-        fleet.detach(next);
-        timeline.at(timeline.now + 3000, () => fleet.attach(next, to));
+        verbs.move(stage, { id: next, group: to, millis: 3000 });
     }
     timeline.at(timeline.now + 5000, () => move(stage, from, to));
 }

@@ -1,7 +1,7 @@
 // How a day is printed: a line for what happens, a line for what the election makes of it, quiet times in one line.
 import { styleText } from "node:util";
+import type { Violation } from "../histories/checkers/checker";
 import type { Gap, Lookout } from "../histories/checkers/downtime";
-import type { Breach } from "../histories/checkers/judge";
 import type { Reports } from "../simulator/aws/endpoint";
 import type { BusEvent } from "../simulator/aws/events";
 import type { Invocation } from "../simulator/stack/deployment";
@@ -80,7 +80,7 @@ export class Narrator {
     }
 
     /** A rule was broken. */
-    breach({ rule, how }: Breach): void {
+    violation({ rule, how }: Violation): void {
         this.row("", "✗ RULE BROKEN", "red", `${rule}: ${how}`);
     }
 

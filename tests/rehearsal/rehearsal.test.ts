@@ -179,11 +179,11 @@ describe("the rehearsal", function () {
         for (const seed of [1, 19]) {
             it(`keeps every rule with updates, gentle hand-overs and protected leaders: seed ${seed}`, async () => {
                 const settings = { electorateTag: "team", handoverSeconds: "10", protectLeader: "true" };
-                const { text, breaches } = await rehearse(await runProgram({ config: settings }), {
+                const { text, violations } = await rehearse(await runProgram({ config: settings }), {
                     seed,
                     settings,
                 });
-                expect(breaches).to.deep.equal([]);
+                expect(violations).to.deep.equal([]);
                 expect(text).to.match(/at rest +1,4\d\d times/);
                 expect(linesAbout(text, "instances move")).to.include("loses its tags"); // the leader moves too
                 expect(linesAbout(text, "update ends")).to.match(/★ \S+ leads/);
@@ -281,7 +281,7 @@ describe("the rehearsal", function () {
                 "treats an electorate's groups apart",
                 /electorate: electorate \|\| undefined/,
                 "electorate: undefined",
-                "at rest a group has one leader",
+                "each group that an event names has an election",
                 together,
             ],
             [
@@ -304,8 +304,8 @@ describe("the rehearsal", function () {
                 const faultless = settings ? uniting : program;
                 const functionText = faultless.functionText.replace(text, instead);
                 expect(functionText).not.to.equal(faultless.functionText);
-                const { text: out, breaches, status } = await rehearse({ ...faultless, functionText }, { settings });
-                expect(breaches.map((breach) => breach.rule)).to.include(rule);
+                const { text: out, violations, status } = await rehearse({ ...faultless, functionText }, { settings });
+                expect(violations.map((violation) => violation.rule)).to.include(rule);
                 expect(status).to.equal(1);
                 expect(out)
                     .to.match(/\n\d\d:\d\d:\d\d .*✗ RULE BROKEN/)

@@ -1,12 +1,13 @@
 // `npm start`: a day in the life of two groups, played on this machine and printed while it is played.
 import * as pulumi from "@pulumi/pulumi";
 import { readSettings } from "../../election/stack/settings";
+import type { Violation } from "../histories/checkers/checker";
+import { Referee } from "../histories/checkers/checkers";
 import { Lookout } from "../histories/checkers/downtime";
-import { type Breach, Judge } from "../histories/checkers/judge";
+import type { Expectations } from "../histories/checkers/evidence";
 import { readCommandLine, UsageError } from "../simulator/command-line";
 import type { Franchise } from "../simulator/electorates";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
-import { wiringOf } from "../simulator/stack/registered";
 import { inWorld } from "../simulator/world";
 import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./day";
 import { Narrator } from "./narration";
@@ -15,7 +16,7 @@ import { type Happening, summary } from "./summary";
 
 const settingNames = Object.keys(declarations);
 
-const enoughBreaches = 10; // then the day ends: elections that cause each other would never end
+const enoughViolations = 10; // then the day ends: elections that cause each other would never end
 
 const help = `Usage: npm start -- [options]
 
@@ -42,7 +43,7 @@ export interface Options {
 
 export interface Rehearsal {
     text: string;
-    breaches: Breach[];
+    violations: Violation[];
     /** For the process to exit with. */
     status: 0 | 1;
 }
@@ -72,37 +73,34 @@ export function rehearse(
         const { region, stack } = world;
         const stage = setStage(world, scope);
         const lookout = new Lookout(region, stage.electorates);
-        const judge = new Judge(region, scope, stage.electorates, wiringOf(program).functionTimeoutSeconds * 1000);
         const narrator = new Narrator(stage, lookout, colour, write);
-        judge.onBreach = (breach) => narrator.breach(breach);
-        stack.onInvocation.push((invocation) => {
-            narrator.invocation(invocation);
-            judge.judgeInvocation(invocation);
-        });
+        stack.onInvocation.push((invocation) => narrator.invocation(invocation));
+        const referee = new Referee(world, program, expectations(settings));
+        referee.onViolation = (violation) => narrator.violation(violation);
 
         const together = scope.electorateTag !== "";
         const moments = seed === undefined ? scriptedDay(together) : randomDay(seed, together);
-        const happened = await play(stage, moments, judge, narrator);
+        const happened = await play(stage, moments, referee, narrator);
         narrator.endQuiet();
         lookout.look();
 
-        if (judge.breaches.length >= enoughBreaches) {
-            write("The day ends here: too many rules were broken.");
+        if (referee.mostOfARule >= enoughViolations) {
+            write("The day ends here: a rule was broken too often.");
         }
-        write("", ...summary(stage, happened, lookout, judge, narrator));
-        return { text: lines.join(""), breaches: judge.breaches, status: judge.breaches.length > 0 ? 1 : 0 };
+        write("", ...summary(stage, happened, lookout, referee, narrator));
+        return { text: lines.join(""), violations: referee.violations, status: referee.violations.length > 0 ? 1 : 0 };
     });
 }
 
-/** Lets the day pass with everything that is to happen, until too many rules are broken; gives what has happened. */
-async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Narrator): Promise<Happening[]> {
+/** Lets the day pass with everything that is to happen, until a rule is broken too often; gives what has happened. */
+async function play(stage: Stage, moments: Moment[], referee: Referee, narrator: Narrator): Promise<Happening[]> {
     const { timeline, stack, groups, electorates } = stage;
     const happened: Happening[] = [];
     const deeds = deedsOf(stage.scope.electorateTag !== "");
     const dawn = timeline.now;
     const waitUntil = async (seconds: number) => {
         const end = dawn + seconds * 1000;
-        while (timeline.now < end && judge.breaches.length < enoughBreaches) {
+        while (timeline.now < end && referee.mostOfARule < enoughViolations) {
             await timeline.pass(Math.min(60_000, end - timeline.now));
         }
         return timeline.now === end;
@@ -124,8 +122,26 @@ async function play(stage: Stage, moments: Moment[], judge: Judge, narrator: Nar
 
 /** What the stack is responsible for, and how it marks leaders. */
 function scopeOf(settings: Options["settings"]): Franchise {
-    const { asgPrefix, tagKey, electorateTag } = readSettings(configuration(settings), project);
+    const { asgPrefix, tagKey, electorateTag } = settingsOf(settings);
     return { asgPrefix, tagKey, electorateTag };
+}
+
+/** What the checkers expect: on the stage nothing goes wrong with AWS, and one elector sees everything as it is. */
+function expectations(settings: Options["settings"]): Expectations {
+    const { handoverSeconds, protectLeader } = settingsOf(settings);
+    return {
+        ...scopeOf(settings),
+        handoverMillis: handoverSeconds * 1000,
+        protectLeader,
+        alone: true,
+        exact: true,
+        refused: new Map(),
+    };
+}
+
+function settingsOf(settings: Options["settings"]) {
+    const config = configuration(settings);
+    return readSettings((key) => config[`${project}:${key}`]);
 }
 
 /** What the reader has to know before the day begins. */

@@ -1,13 +1,12 @@
 // The stage of a rehearsal: a simulated region with two groups of the stack in it, and a foreign one.
 import { Electorates, type Franchise } from "../simulator/electorates";
+import type { Scene } from "../simulator/verbs";
 import type { World } from "../simulator/world";
 
 /** A world with two groups of the stack in it, and one that is not the stack's. */
-export interface Stage extends World {
-    scope: Franchise;
+export interface Stage extends Scene {
     /** Group names by what they are called on the stage. */
     groups: Record<"shop" | "blog" | "jobs", string>;
-    electorates: Electorates;
     /** Ids of the instances that an update has replaced in a group, until they go. */
     replaced: Map<string, string[]>;
 }

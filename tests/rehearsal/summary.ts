@@ -1,7 +1,8 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
 
+import type { Violation } from "../histories/checkers/checker";
+import type { Referee } from "../histories/checkers/checkers";
 import type { Lookout } from "../histories/checkers/downtime";
-import type { Breach, Judge } from "../histories/checkers/judge";
 import type { Invocation } from "../simulator/stack/deployment";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
@@ -20,7 +21,7 @@ export function summary(
     { region, stack }: Stage,
     happened: Happening[],
     lookout: Lookout,
-    judge: Judge,
+    referee: Referee,
     narrator: Narrator,
 ): string[] {
     const { totals, contests } = lookout;
@@ -36,7 +37,7 @@ export function summary(
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
         ["events", `${heard} received, ${ignored} that match no rule, ${lost} lost`],
-        ["at rest", `${count(judge.rests, "time")}, each group compared with the decision table`],
+        ["at rest", `${count(referee.compared, "time")}, each group compared with the decision table`],
     ];
     return [
         narrator.paint("bold", "Summary"),
@@ -44,7 +45,7 @@ export function summary(
             wrap(words, 20).map((part, index) => `  ${(index ? "" : what).padEnd(16)}  ${part}`),
         ),
         "",
-        ...judgement(judge.breaches, narrator),
+        ...judgement(referee.violations, narrator),
     ];
 }
 
@@ -68,15 +69,15 @@ function longest({ longest: found }: Lookout, happened: Happening[]): string {
     return `; the longest ${duration(gap.leaderless)}, ${electorate} at ${timeOfDay(gap.start)} (${cause?.what})`;
 }
 
-function judgement(breaches: Breach[], narrator: Narrator): string[] {
-    if (breaches.length === 0) {
+function judgement(violations: Violation[], narrator: Narrator): string[] {
+    if (violations.length === 0) {
         return [narrator.paint("green", "Every rule was kept.")];
     }
-    const rules = [...new Set(breaches.map(({ rule }) => rule))];
+    const rules = [...new Set(violations.map(({ rule }) => rule))];
     return [
         narrator.paint("red", `${count(rules.length, "rule was", "rules were")} broken:`),
         ...rules.flatMap((rule) => {
-            const [first, ...more] = breaches.filter((breach) => breach.rule === rule);
+            const [first, ...more] = violations.filter((violation) => violation.rule === rule);
             const again = more.length > 0 ? `, and ${count(more.length, "more time")}` : "";
             return [`  ${rule}`, `      ${timeOfDay(first.at)}  ${narrator.plain(first.how)}${again}`];
         }),

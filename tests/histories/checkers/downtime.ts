@@ -1,5 +1,6 @@
 import type { Region } from "../../simulator/aws/region";
 import type { Electorates } from "../../simulator/electorates";
+import { isFit } from "./model";
 
 /** How an electorate stands; a leader counts as long as EC2 calls it pending or running. */
 type Standing = "led" | "leaderless" | "nobody fit" | "empty";
@@ -108,12 +109,4 @@ export class Lookout {
         }
         return longer;
     }
-}
-
-/** Whether a group lists an instance as InService and Healthy, and EC2 says that it runs. */
-export function isFit(region: Region, id: string): boolean {
-    const member = region.memberOf(id)?.member;
-    return (
-        member?.lifecycleState === "InService" && member.healthStatus === "Healthy" && region.state(id) === "running"
-    );
 }

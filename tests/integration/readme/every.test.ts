@@ -72,7 +72,8 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
                     if (command === "config set") {
                         const [, , key, value] = words;
                         expect(["aws:region", ...Object.keys(declarations)]).to.include(key);
-                        expect(() => readSettings(configuration({ [key]: value }), project)).to.not.throw();
+                        const config = configuration({ [key]: value });
+                        expect(() => readSettings((name) => config[`${project}:${name}`])).to.not.throw();
                     }
                 }
             } finally {

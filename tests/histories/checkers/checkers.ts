@@ -1,0 +1,111 @@
+// All checkers by name, and a referee that lets them watch a world.
+import type { Container } from "../../simulator/clock";
+import type { Invocation } from "../../simulator/stack/deployment";
+import type { Program } from "../../simulator/stack/program";
+import type { World } from "../../simulator/world";
+import type { Checker, MakeChecker, Violation } from "./checker";
+import { decisionTable } from "./decision-table";
+import { Evidence, type Expectations } from "./evidence";
+import { handOver } from "./hand-over";
+import { flapping, memory, quiet } from "./memory";
+import type { Verdict } from "./model";
+import { oneLeader } from "./one-leader";
+import { onlyOurs, permitsWhatIsDone } from "./only-ours";
+import { protection } from "./protection";
+import { failures, reports } from "./reports";
+import { since } from "./since";
+import { demotions, promotions } from "./succession";
+
+/** A checker for each invariant, by name. */
+export const checkers = {
+    "decision table": decisionTable,
+    "one leader": oneLeader,
+    promotions,
+    demotions,
+    since,
+    "only ours": onlyOurs,
+    memory,
+    flapping,
+    quiet,
+    "hand-over": handOver,
+    protection,
+    reports,
+    failures,
+} satisfies Record<string, MakeChecker>;
+
+export type CheckerName = keyof typeof checkers;
+
+/** Lets checkers watch a world, and collects what they note. */
+export class Referee {
+    readonly violations: Violation[] = [];
+    readonly evidence: Evidence;
+    /** Called with the first violation of each rule. */
+    onViolation: (violation: Violation) => void = () => {};
+    /** How many sweeps were compared with the decision table. */
+    compared = 0;
+    /** How often the rule was broken that was broken most. */
+    mostOfARule = 0;
+    private readonly checkers: Checker[];
+
+    /** @param names of the checkers; all, if not given */
+    constructor(
+        { region, stack, ...world }: World,
+        program: Program,
+        expect: Expectations,
+        names = Object.keys(checkers) as CheckerName[],
+    ) {
+        this.evidence = new Evidence({ region, stack, ...world }, expect);
+        const note = (rule: string, how: string) => this.note(rule, how);
+        region.permits = permitsWhatIsDone(this.evidence, program, note);
+        this.checkers = names.map((name) => checkers[name](this.evidence, note));
+        region.beforeCall.push((call) => {
+            const batch = call.by?.batch;
+            for (const checker of batch ? this.checkers : []) {
+                checker.beforeCall?.(call, batch as NonNullable<typeof batch>);
+            }
+        });
+        region.afterWrite.push((call) => this.each((checker) => checker.afterWrite?.(call)));
+        stack.onInvocation.push((invocation) => this.checkInvocation(invocation, stack.lastContainer as Container));
+    }
+
+    /** Groups come to belong together in another way. */
+    changeElectorates(): void {
+        this.evidence.changeElectorates();
+        this.each((checker) => checker.electoratesChanged?.());
+    }
+
+    /** Checks what a sweep has come to with nothing else going on, by the verdicts from before. */
+    checkRest(verdicts: Map<string, Verdict>): void {
+        for (const [home, verdict] of verdicts) {
+            this.each((checker) => checker.atRest?.(home, verdict));
+        }
+        this.each((checker) => checker.afterRest?.());
+    }
+
+    /** Checks what another sweep has done since the region was at rest. */
+    checkEnd(restedAt: number): void {
+        this.each((checker) => checker.atEnd?.(restedAt));
+    }
+
+    private checkInvocation(invocation: Invocation, by: Container): void {
+        const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");
+        this.compared += swept && this.evidence.undisturbed(invocation, by) ? 1 : 0;
+        this.each((checker) => checker.afterInvocation?.(invocation, by));
+    }
+
+    private each(check: (checker: Checker) => void): void {
+        for (const checker of this.checkers) {
+            check(checker);
+        }
+    }
+
+    private note(rule: string, how: string): void {
+        const violation = { at: this.evidence.world.timeline.now, rule, how };
+        this.violations.push(violation);
+        const count = this.violations.filter((one) => one.rule === rule).length;
+        this.mostOfARule = Math.max(this.mostOfARule, count);
+        if (count === 1) {
+            this.onViolation(violation);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+// The evidence that checkers judge by: what there was to be seen, what was written, and what else happened.
+import type { BusEvent } from "../../simulator/aws/events";
+import type { Call } from "../../simulator/aws/faults";
+import { groupKey, isTrue } from "../../simulator/aws/region";
+import type { Batch, Container } from "../../simulator/clock";
+import { Electorates } from "../../simulator/electorates";
+import type { Invocation } from "../../simulator/stack/deployment";
+import type { World } from "../../simulator/world";
+import { type Known, type Sight, type View, viewOf } from "./model";
+
+/** What is expected of an election depends on the stack's settings, and on how the world is disturbed. */
+export interface Expectations extends Known {
+    /** Between demoting a live leader and promoting its successor. */
+    handoverMillis: number;
+    /** Leaders are protected from scaling in. */
+    protectLeader: boolean;
+    /** One elector is at work. */
+    alone: boolean;
+    /** And reads show every write at once: each write can be judged by what there was to be seen. */
+    exact: boolean;
+}
+
+/** By how much EC2's reads may lag. */
+export const mostLagMillis = 5000;
+
+/** How long what a container wrote counts as read. */
+export const rememberedMillis = 30_000;
+
+/** A tag that the function wrote on an instance. */
+export interface Write {
+    at: number;
+    id: string;
+    /** The electorate, or the group if it elects on its own. */
+    home: string | undefined;
+    by: unknown;
+    /** When it promotes. */
+    since?: number;
+    /** Whether its container may not have got the answer. */
+    unsure: boolean;
+}
+
+const never = Number.NEGATIVE_INFINITY;
+const keptMillis = 10 * 60 * 1000; // longer than any memory
+
+export class Evidence {
+    readonly electorates: Electorates;
+    /** Tags that the function wrote, oldest first. */
+    readonly writes: Write[] = [];
+    /** When sweeps began, each with its container. */
+    readonly sweeps: { at: number; by: unknown }[] = [];
+    /** When groups last came to belong together in another way. */
+    electoratesChangedAt = never;
+
+    private readonly views = new WeakMap<object, View[]>();
+    private lastView?: View;
+    /** Batches in which a call has gone wrong: what came of them is judged less closely. */
+    private readonly disturbed = new WeakSet<object>();
+    /** Batches whose groups or leaders couldn't be read. */
+    private readonly unread = new WeakSet<object>();
+    /** Batches in which protection couldn't be set. */
+    private readonly unprotected = new WeakSet<object>();
+    /** When instances last joined a group or left one. */
+    private readonly moved = new Map<string, number>();
+    /** When others last changed an instance's tags, beside its group's. */
+    private readonly edited = new Map<string, number>();
+    /** The last event about an instance's tags since the function last wrote them. */
+    private readonly touched = new Map<string, string>();
+    /** Events that a container received; copies have longer ids. */
+    private readonly received = new WeakMap<object, { at: number; event: BusEvent }[]>();
+    private isWriting = false;
+    private lastChangeByOthers = never;
+
+    constructor(
+        readonly world: World,
+        readonly expect: Expectations,
+    ) {
+        const { region } = world;
+        this.electorates = new Electorates(region, expect);
+        region.beforeCall.push((call) => call.by?.batch && this.noteCall(call, call.by.batch));
+        region.afterWrite.push((call) => /Tags$/.test(call.action) && this.noteWrites(call));
+        region.onEvent.push((event) => event.source === "aws.tag" && this.noteTags(event));
+        region.onChange.push(() => {
+            this.lastView = undefined;
+            if (!this.isWriting) {
+                this.lastChangeByOthers = region.timeline.now;
+            }
+        });
+    }
+
+    /** Notes that a call will go wrong; `fails`: it gets no answer. */
+    disturb(call: Call, fails: boolean): void {
+        const events = call.by?.batch?.events;
+        if (events === undefined) {
+            return;
+        }
+        if (/Protection$/.test(call.action)) {
+            this.unprotected.add(events);
+            return; // no election depends on it
+        }
+        this.disturbed.add(events);
+        if (fails && (/Groups$/.test(call.action) || isAboutTags(call))) {
+            this.unread.add(events);
+        }
+    }
+
+    /** Something changes without an event: load, checks, protection, the tags of a group. */
+    changeUnseen(): void {
+        this.lastView = undefined;
+        this.lastChangeByOthers = this.world.region.timeline.now;
+    }
+
+    /** Groups come to belong together in another way. */
+    changeElectorates(): void {
+        this.changeUnseen();
+        this.electoratesChangedAt = this.world.region.timeline.now;
+    }
+
+    /** What the reads of a batch showed, oldest first. */
+    viewsOf({ events }: Pick<Batch, "events">): View[] {
+        return this.views.get(events) ?? [];
+    }
+
+    /** What they showed of an instance. */
+    sightsOf(batch: Pick<Batch, "events">, id: string): Sight[] {
+        return this.viewsOf(batch).flatMap((view) => view.get(id) ?? []);
+    }
+
+    isDisturbed({ events }: Pick<Batch, "events">): boolean {
+        return this.disturbed.has(events);
+    }
+
+    isUnread({ events }: Pick<Batch, "events">): boolean {
+        return this.unread.has(events);
+    }
+
+    isUnprotected({ events }: Pick<Batch, "events">): boolean {
+        return this.unprotected.has(events);
+    }
+
+    /** What an invocation saw first, if nothing went wrong and nothing else changed while it ran. */
+    undisturbed(invocation: Invocation, by: Container): View | undefined {
+        const [view] = this.viewsOf(invocation);
+        const { exact } = this.expect;
+        const changed = this.lastChangeByOthers >= invocation.start;
+        return exact && !by.dead && !this.isDisturbed(invocation) && !changed ? view : undefined;
+    }
+
+    movedAt(id: string): number {
+        return this.moved.get(id) ?? never;
+    }
+
+    /** Whether the function is the last to have written an instance's tags, as its container knows them. */
+    isUnaware(id: string, by: Container, start: number): boolean {
+        const touch = this.touched.get(id);
+        const knows = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch);
+        return touch !== undefined && !knows && this.remembered(by, start - 1000).some((write) => write.id === id);
+    }
+
+    /** What a container wrote of late, and may remember still. */
+    remembered(by: unknown, start: number): Write[] {
+        const longest = rememberedMillis + this.expect.handoverMillis; // it counts from the end of the writing
+        return this.writes.filter((write) => write.by === by && write.at >= start - longest);
+    }
+
+    /** Whether the caller's container must remember a write, because nothing contradicts it. */
+    isKnown({ id, at, by, since, unsure }: Write, call: Call, batch: Batch): boolean {
+        const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis + 1000;
+        // Others may have written since, or an event of the same second may report what was before.
+        const contradicted = (this.received.get(call.by as object) ?? []).some(
+            ({ at: receivedAt, event: { source, resources, detail } }) =>
+                receivedAt >= at &&
+                source === "aws.tag" &&
+                resources[0].endsWith(id) &&
+                isTrue(detail.tags[this.expect.tagKey]) !== (since !== undefined),
+        );
+        // What was written may not be what was seen, if others wrote while reads lagged.
+        const edited = (this.edited.get(id) ?? never) > at - mostLagMillis;
+        return isOwn && !unsure && !contradicted && !edited;
+    }
+
+    /** The electorate that tags name. */
+    homeNamedBy(tags: Record<string, string>): string | undefined {
+        const group = tags[groupKey];
+        return group === undefined ? undefined : this.electorates.nameOf(group);
+    }
+
+    /** Writes since a time, by any container. */
+    writeCallsSince(at: number): Call[] {
+        return this.world.region.calls.filter((call) => !isRead(call) && call.start >= at);
+    }
+
+    private noteTags({ id: event, resources, detail }: BusEvent): void {
+        const { now } = this.world.region.timeline;
+        const id = resources[0].split("/")[1];
+        this.touched.set(id, event);
+        if (!this.isWriting && detail["changed-tag-keys"].some((key: string) => key !== groupKey)) {
+            this.edited.set(id, now);
+        }
+        if (detail["changed-tag-keys"].includes(groupKey)) {
+            this.moved.set(id, now);
+        }
+    }
+
+    private noteCall(call: Call, batch: Batch): void {
+        const { region } = this.world;
+        const views = this.views.get(batch.events) ?? [];
+        this.views.set(batch.events, views);
+        if (views.length === 0) {
+            const received = (this.received.get(call.by as object) ?? []).filter(
+                ({ at }) => at > batch.start - keptMillis,
+            );
+            received.push(...batch.events.map((event) => ({ at: batch.start, event })));
+            this.received.set(call.by as object, received);
+            if (batch.events.some((event) => event["detail-type"] === "Scheduled Event")) {
+                this.sweeps.push({ at: region.timeline.now, by: call.by });
+            }
+        }
+        if (isRead(call)) {
+            this.lastView ??= viewOf(region, this.electorates);
+            views.push(this.lastView);
+        } else {
+            this.isWriting = true;
+            queueMicrotask(() => {
+                this.isWriting = false;
+            });
+        }
+    }
+
+    private noteWrites(call: Call): void {
+        const { region } = this.world;
+        const { tagKey } = this.expect;
+        const { Resources, Tags } = call.input;
+        const promotes = call.action === "ec2:CreateTags";
+        for (const id of Resources) {
+            const tags = region.tags(id);
+            const done = promotes
+                ? isTrue(tags[tagKey]) && tags[`${tagKey}:since`] === Tags[1]?.Value
+                : tags[tagKey] === undefined;
+            if (!done) {
+                continue;
+            }
+            this.touched.delete(id);
+            this.writes.push({
+                at: region.timeline.now,
+                id,
+                home: this.homeNamedBy(tags),
+                by: call.by,
+                since: promotes ? Date.parse(Tags[1]?.Value) : undefined,
+                unsure: call.by?.batch !== undefined && this.isDisturbed(call.by.batch),
+            });
+        }
+    }
+}
+
+export const isRead = ({ action }: Call): boolean => /:(Describe|Get)/.test(action);
+
+function isAboutTags({ action, input }: Call): boolean {
+    const filters: { Name: string }[] = input.Filters ?? [];
+    return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag:"));
+}

@@ -1,0 +1,121 @@
+// With handoverSeconds a successor comes only when its predecessor can have seen that it no longer leads, and no later.
+import type { Call } from "../../simulator/aws/faults";
+import { groupKey, isTrue } from "../../simulator/aws/region";
+import type { Batch } from "../../simulator/clock";
+import type { Checker, Note } from "./checker";
+import { type Evidence, mostLagMillis } from "./evidence";
+import { isAlive } from "./model";
+
+/** A live leader was demoted, and no instance leads. */
+interface Vacancy {
+    id: string;
+    at: number;
+    by: unknown;
+    events: object;
+}
+
+/** Measures the pause before each promotion. */
+export function handOver(evidence: Evidence, note: Note): Checker {
+    const { electorates, expect, world } = evidence;
+    const { region, timeline } = world;
+    const { alone, handoverMillis, tagKey } = expect;
+    const vacancies = new Map<string, Vacancy>();
+    /** Batches that ended without an error. */
+    const done = new WeakSet<object>();
+
+    region.onEvent.push(({ source, detail }) => {
+        // Once another instance leads, the next successor is not this one's.
+        if (source === "aws.tag" && isTrue(detail.tags[tagKey]) && detail.tags[groupKey]) {
+            vacancies.delete(electorates.nameOf(detail.tags[groupKey]));
+        }
+    });
+
+    const lives = (id: string) => isAlive({ state: region.state(id) });
+    const leads = (id: string) => isTrue(region.tags(id)[tagKey]) && lives(id);
+
+    /** Where an instance leads if it has the tag, or led when it left, as a batch's events say. */
+    const currentHome = (id: string, events: Batch["events"]): string | undefined => {
+        const left = events.find(
+            (event) => event["detail-type"] === "EC2 Instance Detach Successful" && event.detail.EC2InstanceId === id,
+        );
+        const group: string | undefined =
+            region.memberOf(id)?.group.name ?? region.tags(id)[groupKey] ?? left?.detail.AutoScalingGroupName;
+        return group === undefined ? undefined : electorates.nameOf(group);
+    };
+
+    /** Where it can be taken to lead, now or by a read that lags. */
+    const allHomes = (id: string): string[] => {
+        const groups = region.instance(id).versions.flatMap(({ tags }) => tags[groupKey] ?? []);
+        return groups.map((group) => electorates.nameOf(group));
+    };
+
+    const noteVacancies = (call: Call, { events, start }: Batch) => {
+        // An instance that joins a group while it is taken for an orphan precedes no leader there.
+        const joins = (id: string) => {
+            const seen = region.instance(id).versions.findLast(({ at }) => at <= start - mostLagMillis);
+            const group = region.tags(id)[groupKey];
+            return group !== undefined && group !== seen?.tags[groupKey];
+        };
+        for (const id of call.input.Resources.filter((one: string) => leads(one) && !joins(one))) {
+            const home = currentHome(id, events);
+            const vacancy = { id, at: timeline.now, by: call.by, events };
+            queueMicrotask(() => {
+                if (home !== undefined && !leads(id) && electorates.leaders(home).length === 0) {
+                    vacancies.set(home, vacancy);
+                }
+            });
+        }
+    };
+
+    const checkPromotions = (call: Call, batch: Batch) => {
+        if (evidence.electoratesChangedAt > batch.start - mostLagMillis) {
+            return;
+        }
+        const own = region.calls.filter(({ by, start }) => by === call.by && start >= batch.start - 3 * handoverMillis);
+        const earlier = own.filter(({ end }) => end <= call.start);
+        const waited = call.start - Math.max(batch.start, ...earlier.map(({ end }) => end));
+        // What was tried before may be what it waits for, whether it was done or not.
+        const demotions = own.filter(({ action }) => action === "ec2:DeleteTags");
+        const demoted: string[] = demotions.flatMap(({ input }) => input.Resources);
+        const needPause = new Set(demoted.flatMap(allHomes));
+        const remembers = demotions.some(({ start }) => start < batch.start);
+        const waitsForNothing = (id: string) =>
+            handoverMillis > 0 &&
+            waited >= handoverMillis &&
+            !remembers &&
+            !allHomes(id).some((home) => needPause.has(home));
+        for (const id of call.input.Resources) {
+            const home = currentHome(id, []) ?? "";
+            const where = `promotion of ${id} in ${home} at ${call.start}`;
+            const vacancy = vacancies.get(home);
+            if (vacancy) {
+                const known = vacancy.by === call.by || !done.has(vacancy.events);
+                const isDue = known && vacancy.id !== id && lives(vacancy.id);
+                if (alone && isDue && call.start - vacancy.at < handoverMillis) {
+                    note("a hand-over takes its pause", `${where}: ${vacancy.id} was demoted alive at ${vacancy.at}`);
+                }
+            } else if (waitsForNothing(id)) {
+                note(
+                    "no election waits for nothing",
+                    `${where}: it waited for ${waited} ms, and none was demoted alive`,
+                );
+            }
+        }
+    };
+
+    return {
+        beforeCall: (call, batch) => {
+            if (call.action === "ec2:CreateTags") {
+                checkPromotions(call, batch);
+            } else if (call.action === "ec2:DeleteTags") {
+                noteVacancies(call, batch);
+            }
+        },
+        afterInvocation: ({ events, error }) => {
+            if (!error) {
+                done.add(events);
+            }
+        },
+        electoratesChanged: () => vacancies.clear(),
+    };
+}

@@ -1,0 +1,36 @@
+// Demote before promote: within a group no election makes a second leader that is alive.
+import { isTrue } from "../../simulator/aws/region";
+import type { Checker, Note } from "./checker";
+import type { Evidence } from "./evidence";
+
+/** Counts the leaders that the function made, after every write. */
+export function oneLeader(evidence: Evidence, note: Note): Checker {
+    const { electorates, expect, world } = evidence;
+    const { region } = world;
+    /** Leaders that the function tagged, each with its electorate, until others change that. */
+    const made = new Map<string, string>();
+    region.onEvent.push(({ source, resources, detail }) => {
+        const id = resources[0]?.split("/")[1];
+        const { tags } = detail;
+        if (source === "aws.tag" && (!isTrue(tags[expect.tagKey]) || evidence.homeNamedBy(tags) !== made.get(id))) {
+            made.delete(id);
+        }
+    });
+    return {
+        afterWrite: ({ action, input }) => {
+            for (const id of action === "ec2:CreateTags" ? (input.Resources as string[]) : []) {
+                const home = evidence.homeNamedBy(region.tags(id));
+                if (home !== undefined && isTrue(region.tags(id)[expect.tagKey])) {
+                    made.set(id, home);
+                }
+            }
+            for (const home of expect.exact ? new Set(made.values()) : []) {
+                const leaders = electorates.leaders(home).filter((id) => made.get(id) === home);
+                if (leaders.length > 1) {
+                    note("no election makes a second leader", `${home} is led by ${leaders.join(" and ")}`);
+                }
+            }
+        },
+        electoratesChanged: () => made.clear(),
+    };
+}

@@ -1,0 +1,71 @@
+// The function touches nothing that is not the stack's, writes its tags in one form, and needs no more than its policy allows.
+import type { Call } from "../../simulator/aws/faults";
+import { allows, requestsIn, rolePolicyOf } from "../../simulator/aws/iam";
+import { groupKey } from "../../simulator/aws/region";
+import type { Batch } from "../../simulator/clock";
+import { accountId, type Program } from "../../simulator/stack/program";
+import type { Checker, Note } from "./checker";
+import { type Evidence, mostLagMillis } from "./evidence";
+
+/** Looks at the tags of every write, and at the groups of its instances. */
+export function onlyOurs(evidence: Evidence, note: Note): Checker {
+    const { tagKey, asgPrefix, electorateTag } = evidence.expect;
+    const isForeign = (group: string | undefined) => group !== undefined && !group.startsWith(asgPrefix);
+    const touchesForeign = (id: string, batch: Batch): boolean => {
+        const sights = evidence.sightsOf(batch, id);
+        // It may have moved while the election was under way.
+        const stays = evidence.movedAt(id) < batch.start - mostLagMillis;
+        return stays && sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]));
+    };
+    const checkTags = ({ action, input }: Call) => {
+        const { Tags = [], Resources } = input;
+        const since = Date.parse(Tags[1]?.Value);
+        const promotion = [
+            { Key: tagKey, Value: "true" },
+            { Key: `${tagKey}:since`, Value: Number.isNaN(since) ? "" : new Date(since).toISOString() },
+        ];
+        const form = action === "ec2:CreateTags" ? promotion : [{ Key: tagKey }, { Key: `${tagKey}:since` }];
+        if (JSON.stringify(Tags) !== JSON.stringify(form)) {
+            const tags = JSON.stringify(input.Tags) ?? "all tags";
+            note("no other tags are touched", `${action} of ${tags} on ${Resources.join(", ")}`);
+        }
+    };
+    return {
+        beforeCall: (call, batch) => {
+            if (!/Tags$/.test(call.action)) {
+                return;
+            }
+            checkTags(call);
+            for (const id of call.input.Resources.filter((one: string) => touchesForeign(one, batch))) {
+                const { tags, group = tags[groupKey] } = evidence.sightsOf(batch, id)[0];
+                note("no other groups are touched", `${call.action} on ${id} of ${group}`);
+            }
+        },
+        afterInvocation: ({ reports }) => {
+            for (const { group } of reports) {
+                if (!group.startsWith(asgPrefix) && !(electorateTag && group.startsWith(`${electorateTag}=`))) {
+                    note("no other groups are touched", `an election in ${group}`);
+                }
+            }
+        },
+    };
+}
+
+/** Whether the program's policy allows a call; notes what it refuses. */
+export function permitsWhatIsDone(evidence: Evidence, program: Program, note: Note): (call: Call) => boolean {
+    const policy = rolePolicyOf(program);
+    const place = { partition: "aws", region: "us-east-1", accountId };
+    return (call) => {
+        const requests = requestsIn(call, evidence.world.region, place);
+        const refused = requests.filter((request) => !allows(policy, request));
+        for (const { resource } of refused) {
+            const id = resource.split("/")[1];
+            // A move to another group during an election may make a write forbidden.
+            const start = (call.by?.batch?.start ?? 0) - (evidence.expect.exact ? 0 : mostLagMillis);
+            if (evidence.movedAt(id) < start) {
+                note("the policy allows what the function does", `it does not allow ${call.action} on ${resource}`);
+            }
+        }
+        return refused.length === 0;
+    };
+}

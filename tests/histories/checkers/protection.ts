@@ -1,0 +1,92 @@
+// With protectLeader leaders are protected from scaling in, those demoted no longer, and all others as others left them.
+import type { Call } from "../../simulator/aws/faults";
+import { isTrue } from "../../simulator/aws/region";
+import type { Batch } from "../../simulator/clock";
+import type { Checker, Note } from "./checker";
+import { type Evidence, rememberedMillis } from "./evidence";
+
+const keeping = ["InService", "EnteringStandby", "Standby"];
+
+/** Looks at every change of protection, and at the leaders of each election and at rest. */
+export function protection(evidence: Evidence, note: Note): Checker {
+    const { electorates, expect, world } = evidence;
+    const { region } = world;
+    /** Instances that were demoted in a batch. */
+    const demotedIn = new WeakMap<object, Set<string>>();
+    /** Batches in which protection has been set. */
+    const begun = new WeakSet<object>();
+
+    const lacks = (id: string) => {
+        const member = region.memberOf(id)?.member;
+        return member?.lifecycleState === "InService" && !member.protected;
+    };
+    const isProtected = (id: string) => {
+        const member = region.memberOf(id)?.member;
+        return member !== undefined && keeping.includes(member.lifecycleState) && member.protected;
+    };
+    /** Whether an instance leads, or can be remembered to lead. */
+    const ledSince = (id: string, start: number) => {
+        const remembered = start - rememberedMillis - expect.handoverMillis;
+        const { versions } = region.instance(id);
+        return versions.some(
+            ({ tags }, index) => isTrue(tags[expect.tagKey]) && (versions[index + 1]?.at ?? start) >= remembered,
+        );
+    };
+    const checkProtection = ({ InstanceIds, ProtectedFromScaleIn: on }: Call["input"], batch: Batch) => {
+        if (!expect.protectLeader) {
+            note("no other protection is touched", "it was set, though the setting is off");
+        }
+        for (const id of InstanceIds as string[]) {
+            if (on ? !ledSince(id, batch.start) : !demotedIn.get(batch.events)?.has(id)) {
+                note(
+                    "no other protection is touched",
+                    `${id}: ${on ? "set on no leader" : "removed, and not demoted"}`,
+                );
+            }
+        }
+    };
+
+    return {
+        afterWrite: ({ action, input, by }) => {
+            const batch = by?.batch;
+            if (!batch) {
+                return;
+            }
+            if (action === "autoscaling:SetInstanceProtection") {
+                begun.add(batch.events);
+                checkProtection(input, batch);
+                return;
+            }
+            if (begun.has(batch.events)) {
+                note("protection is set last", action);
+            }
+            const demoted = demotedIn.get(batch.events) ?? new Set();
+            demotedIn.set(batch.events, demoted);
+            for (const id of action === "ec2:DeleteTags" ? input.Resources : []) {
+                demoted.add(id);
+            }
+        },
+        afterInvocation: (invocation, by) => {
+            const judged = expect.protectLeader && evidence.undisturbed(invocation, by);
+            if (!judged || evidence.isUnprotected(invocation) || invocation.error) {
+                return;
+            }
+            const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");
+            for (const { group, outcome, leader, demoted } of invocation.reports) {
+                if (leader !== undefined && (outcome === "elected" || swept) && lacks(leader)) {
+                    note("leaders are protected from scaling in", `${leader} of ${group} is in service, and is not`);
+                }
+                for (const id of demoted.filter(isProtected)) {
+                    note("the protection of a demoted leader is removed", `${id} of ${group} has it still`);
+                }
+            }
+        },
+        atRest: (home) => {
+            const refused = electorates.members(home).some(({ id }) => expect.refused.has(id));
+            const unprotected = electorates.leaders(home).filter(lacks);
+            if (expect.protectLeader && !refused && unprotected.length > 0) {
+                note("leaders are protected from scaling in", `${unprotected.join(", ")} of ${home} at rest`);
+            }
+        },
+    };
+}

@@ -1,0 +1,97 @@
+// Reports are complete and true, changes are logged, and nothing fails unless AWS does.
+
+import { groupKey, isTrue } from "../../simulator/aws/region";
+import type { Batch } from "../../simulator/clock";
+import type { Checker, Note } from "./checker";
+import type { Evidence } from "./evidence";
+import { type View, warnedIn } from "./model";
+
+/** Compares what the function reports with what it saw, and with what it logged. */
+export function reports(evidence: Evidence, note: Note): Checker {
+    const { expect, world } = evidence;
+    let linesRead = 0;
+    return {
+        afterInvocation: (invocation) => {
+            const { start, events, reports } = invocation;
+            const logged = new Set(world.lines.slice(linesRead).map(({ entry }) => JSON.stringify(entry)));
+            linesRead = world.lines.length;
+            for (const report of reports) {
+                const { group, outcome, demoted, reason } = report;
+                if ((outcome === "elected" || demoted.length > 0) && !logged.has(JSON.stringify(report))) {
+                    note("changes are logged", `${group} at ${start}`);
+                }
+                const statements = [...reason.matchAll(/(i-\w+) (is [^;]*|has a Spot[^;]*)/g)];
+                for (const [, id, said] of expect.exact ? statements : []) {
+                    if (!isTrueOf(evidence, id, said.trim(), group, { start, events })) {
+                        note("reasons are true", `${group} at ${start}: ${id} ${said}`);
+                    }
+                }
+                const named = statements.map(([, id]) => id);
+                for (const id of outcome === "elected" ? demoted.filter((one) => !named.includes(one)) : []) {
+                    note("reasons are true", `${group} at ${start}: ${id} was replaced without a reason: ${reason}`);
+                }
+            }
+        },
+    };
+}
+
+/** Nothing fails when AWS answers, and nothing goes on when it does not; each event is followed by an election. */
+export function failures(evidence: Evidence, note: Note): Checker {
+    return {
+        afterInvocation: (invocation, by) => {
+            const { start, events, reports, error } = invocation;
+            if (evidence.isUnread(invocation) && !error) {
+                note("nothing is decided from half an answer", `the invocation at ${start} went on`);
+            }
+            const view = evidence.undisturbed(invocation, by);
+            if (!view) {
+                return;
+            }
+            if (error) {
+                note(
+                    "no election fails when nothing is wrong with AWS",
+                    `the invocation at ${start}: ${error.message}`,
+                );
+                return;
+            }
+            for (const { group, reason } of reports.filter(({ outcome }) => outcome === "failed")) {
+                note("no election fails when nothing is wrong with AWS", `${group} at ${start}: ${reason}`);
+            }
+            const reported = reports.map(({ group }) => group);
+            for (const home of homesIn(evidence, events, view)) {
+                if (!reported.includes(home)) {
+                    note("each group that an event names has an election", `${home} at ${start}`);
+                }
+            }
+        },
+    };
+}
+
+/** The electorates of the stack that a batch must lead to. */
+function homesIn({ expect, electorates }: Evidence, events: Batch["events"], view: View): Set<string> {
+    const leading = (id: string) => {
+        const tags = view.get(id)?.tags;
+        return tags && isTrue(tags[expect.tagKey]) ? tags[groupKey] : undefined;
+    };
+    const groups: (string | undefined)[] = events.flatMap(({ source, detail }) =>
+        source === "aws.events"
+            ? [...view.values()].map(({ group }) => group)
+            : [detail.AutoScalingGroupName ?? detail.tags?.[groupKey] ?? leading(detail["instance-id"])],
+    );
+    const ours = groups.flatMap((group) => (group?.startsWith(expect.asgPrefix) ? [group] : []));
+    return new Set(ours.map((group) => electorates.nameOf(group)));
+}
+
+function isTrueOf(evidence: Evidence, id: string, said: string, home: string, batch: Batch): boolean {
+    const sights = evidence.sightsOf(batch, id);
+    const [, lifecycleState, healthStatus] = said.match(/^is listed as (\S+) and (\S+)$/) ?? [];
+    if (said === "has a Spot interruption warning") {
+        return warnedIn(batch.events).has(id);
+    }
+    if (lifecycleState) {
+        return sights.some((s) => s.lifecycleState === lifecycleState && s.healthStatus === healthStatus);
+    }
+    return said === "is not listed by its group"
+        ? sights.some(({ electorate }) => electorate !== home)
+        : sights.some(({ state }) => said === `is ${state}`);
+}
