@@ -1,0 +1,95 @@
+// A copy of the repository as `pulumi new` makes it, under another name, registers the same program.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { expect } from "chai";
+import { parse, stringify } from "yaml";
+import { declarations, type Program, project, root, runProgram } from "../simulator/stack/program";
+
+const name = "shop-leaders";
+const region = "eu-west-3";
+
+interface Template {
+    config: Record<string, { description: string; default: string }>;
+}
+const { template }: { template?: Template } = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+
+/** What a program comes to, with its project's name taken out. */
+function shapeOf({ resources, outputs, functionText }: Program, called: string): unknown {
+    const rest = resources.map(({ inputs: { code, ...inputs }, ...resource }) => ({ ...resource, inputs }));
+    const sorted = rest.map((resource) => JSON.stringify(resource)).sort();
+    return JSON.parse(JSON.stringify({ sorted, outputs, functionText }).replaceAll(called, "PROJECT"));
+}
+
+/** Does to a folder what `pulumi new` does after it has asked: the CLI fills in the template and writes it anew. */
+function makeNew(folder: string, answers: Record<string, string>): void {
+    const skipped = ["node_modules", ".git", "coverage"];
+    cpSync(root, folder, { recursive: true, filter: (source) => !skipped.includes(basename(source)) });
+    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+    const inFolder = (file: string) => join(folder, file);
+    const read = (file: string) => parse(readFileSync(inFolder(file), "utf8"));
+
+    const { template: _, ...copy } = read("Pulumi.yaml");
+    copy.name = name;
+    copy.config["pulumi:tags"] = { value: { "pulumi:template": "asg-leader-election" } };
+    writeFileSync(inFolder("Pulumi.yaml"), stringify(copy, { indent: 2 }));
+
+    const stack = read("Pulumi.dev.yaml");
+    for (const [key, value] of Object.entries(answers)) {
+        stack.config[key.includes(":") ? key : `${name}:${key}`] = value;
+    }
+    writeFileSync(inFolder("Pulumi.dev.yaml"), stringify(stack, { indent: 2 }));
+}
+
+describe("pulumi new of this repository", function () {
+    this.timeout(60_000);
+
+    let folder: string;
+    before(() => {
+        folder = mkdtempSync(join(tmpdir(), "new-"));
+        makeNew(folder, { "aws:region": region, asgPrefix: "shop-" });
+    });
+    after(() => rmSync(folder, { recursive: true }));
+
+    it("asks for settings that exist, with their defaults, and for the region", function () {
+        if (!template) {
+            this.skip(); // the CLI leaves it out of what it makes
+        }
+        const { "aws:region": where, ...settings } = template.config;
+        expect(where.default).to.equal("us-east-1");
+        expect(settings).to.have.any.keys("asgPrefix", "tagKey");
+        for (const [key, { description, default: value }] of Object.entries(settings)) {
+            expect(value, key).to.equal(declarations[key].default);
+            expect(description, key).to.match(/\w+ \w+/);
+        }
+    });
+
+    it("finds no text in the repository that it would fill in", () => {
+        const placeholders = ["PROJECT", "DESCRIPTION"].map((word) => `\${${word}}`);
+        const { stdout } = spawnSync("grep", ["-rlF", ...placeholders.flatMap((text) => ["-e", text]), "."], {
+            cwd: folder,
+            encoding: "utf8",
+        });
+        expect(stdout).to.equal("");
+    });
+
+    it("makes a project that registers the same program under its own name", async () => {
+        const { config } = parse(readFileSync(join(folder, "Pulumi.dev.yaml"), "utf8"));
+        const script = `require("./tests/simulator/stack/program")
+            .runProgram(${JSON.stringify({ config, region })})
+            .then((program) => process.stdout.write(JSON.stringify(program)));`;
+        writeFileSync(join(folder, "register.js"), script);
+        const { stdout, stderr, status } = spawnSync(process.execPath, ["-r", "ts-node/register", "register.js"], {
+            cwd: folder,
+            encoding: "utf8",
+            maxBuffer: 100e6,
+        });
+        expect({ stderr, status }).to.deep.equal({ stderr: "", status: 0 });
+        const copy: Program = JSON.parse(stdout);
+        expect(copy.members).to.deep.equal(["__index.js"]);
+        const own = await runProgram({ config: { asgPrefix: "shop-" }, region });
+        expect(shapeOf(copy, name)).to.deep.equal(shapeOf(own, project));
+        expect(copy.functionText).to.include(`${name}/dev`);
+    });
+});
