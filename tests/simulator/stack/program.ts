@@ -13,6 +13,10 @@ export interface Resource {
     inputs: any;
     /** Types and names (`type::name`) of the resources that must be there before. */
     dependencies: string[];
+    /** Type and name of the resource that it belongs to; empty: the stack. */
+    parent: string;
+    /** Types and names under which a stack may have it already. */
+    aliases: string[];
 }
 
 /** What the program comes to: everything it registers, and its outputs. */
@@ -87,7 +91,7 @@ export async function runProgram(
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs }) => {
-                registered.push({ type, name, inputs, dependencies: [] });
+                registered.push({ type, name, inputs, dependencies: [], parent: "", aliases: [] });
                 return { id: `${name}-id`, state: { ...inputs, ...computed(type, name, partition, region) } };
             },
             call: ({ token, inputs }) => {
@@ -106,7 +110,7 @@ export async function runProgram(
         stack,
         false,
     );
-    recordDependencies(registered);
+    recordOptions(registered);
 
     const entry = require.resolve("../../../index");
     delete require.cache[entry];
@@ -146,20 +150,33 @@ function computed(type: string, name: string, partition: string, region: string)
 }
 
 // The mocks aren't told what a resource waits for, so it is read from what the monitor is asked.
-function recordDependencies(registered: Resource[]): void {
+function recordOptions(registered: Resource[]): void {
     const monitor = pulumi.runtime.getMonitor() as unknown as {
-        registerResource(request: { getDependenciesList(): string[] }, callback: unknown): Promise<void>;
+        registerResource(request: Registration, callback: unknown): Promise<void>;
     };
     const register = monitor.registerResource.bind(monitor);
     monitor.registerResource = async (request, callback) => {
-        const place = registered.length;
+        const index = registered.length;
         const registering = register(request, callback);
-        registered[place].dependencies = request
-            .getDependenciesList()
-            .map((urn) => urn.split("::").slice(2).join("::"));
+        const resource = registered[index];
+        resource.dependencies = request.getDependenciesList().map(typeAndName);
+        resource.parent = typeAndName(request.getParent());
+        resource.aliases = request.getAliasesList().map((alias) => {
+            const { urn, spec } = alias.toObject();
+            return urn ? typeAndName(urn) : `${spec?.type || resource.type}::${spec?.name || resource.name}`;
+        });
         return registering;
     };
 }
+
+/** The part of a resource's registration that the mocks leave out. */
+interface Registration {
+    getDependenciesList(): string[];
+    getParent(): string;
+    getAliasesList(): { toObject(): { urn: string; spec?: { type: string; name: string } } }[];
+}
+
+const typeAndName = (urn: string): string => urn.split("::").slice(2).join("::");
 
 function awaited(output: pulumi.Input<string>): Promise<string> {
     return new Promise((resolve) => pulumi.output(output).apply(resolve));
