@@ -20,8 +20,7 @@ for (const place of places) {
     describe(`In the partition ${place.partition}`, () => {
         let role: Policy;
         let queue: Policy;
-        before(async function () {
-            this.timeout(20000);
+        before(async () => {
             const { partition, region } = place;
             const { resources } = await runProgram({ config: { asgPrefix: "awseb-", tagKey }, partition, region });
             const policyOf = (wanted: string) =>
@@ -153,14 +152,14 @@ for (const place of places) {
                 "EventBridge for a rule whose name begins like ours": send({ source: `${scaling}8` }),
                 "EventBridge for another account": send({ source: scaling.replace(accountId, "999999999999") }),
                 "EventBridge for another region": send({ source: scaling.replace(place.region, "eu-west-1") }),
-                "EventBridge for nobody": send({}),
+                "EventBridge for no rule": send({}),
                 "another service for our rule": send({ source: scaling, service: "sns.amazonaws.com" }),
-                "somebody for our rule": send({}, { context: { "aws:SourceArn": scaling } }),
+                "another caller for our rule": send({}, { context: { "aws:SourceArn": scaling } }),
                 "EventBridge into a foreign queue": send({ source: scaling }, { resource: arn("sqs", "other.fifo") }),
                 "EventBridge to receive": send({ source: scaling }, { action: "sqs:ReceiveMessage" }),
             };
-            for (const [who, request] of Object.entries(refused)) {
-                it(`not ${who}`, () => {
+            for (const [caller, request] of Object.entries(refused)) {
+                it(`not ${caller}`, () => {
                     expect(allows(queue, request)).to.equal(false);
                 });
             }
@@ -241,7 +240,7 @@ describe("As IAM reads a policy, it", () => {
         "what meets one condition only": [both, { context: { ...keys("z").context, ...team("a").context } }],
         "what meets one of an operator's keys only": [twoKeys, { context: { one: "1" } }],
         "another service": [events, service("lambda.amazonaws.com")],
-        "who is no service": [events],
+        "a caller that is no service": [events],
     };
     for (const [what, [statement, request]] of Object.entries(refused)) {
         it(`refuses ${what}`, () => {

@@ -1,4 +1,4 @@
-// What the program registers, under Pulumi's mocks, and what its rules hear.
+// What the program registers, under Pulumi's mocks, and which events its rules take.
 import { deflateRawSync } from "node:zlib";
 import { expect } from "chai";
 import { dashboardBody } from "../../election/stack/monitoring";
@@ -46,9 +46,7 @@ function declared({ inputs }: Resource): object {
     return rest;
 }
 
-describe("The program", function () {
-    this.timeout(20000);
-
+describe("The program", () => {
     let program: Program;
     /** With every option on. */
     let full: Program;
@@ -206,7 +204,7 @@ describe("The program", function () {
         expect(program.resources.map(idOf)).to.have.members(resources.map(([, id]) => id));
     });
 
-    it("lets nobody but Lambda take the role", () => {
+    it("lets only Lambda take the role", () => {
         const { Statement } = resource(role).inputs.assumeRolePolicy;
         expect(Statement).to.have.length(1);
         const { Sid, ...statement } = Statement[0];
@@ -217,7 +215,7 @@ describe("The program", function () {
         });
     });
 
-    it("lets nobody but its own rules send to the queue", () => {
+    it("lets only its own rules send to the queue", () => {
         expect(JSON.parse(resource(queuePolicy).inputs.policy)).to.deep.equal({
             Version: "2012-10-17",
             Statement: [
@@ -254,11 +252,11 @@ describe("The program", function () {
         expect(dependencies).to.have.members([lambda, logGroup]);
     });
 
-    it("tells the topic of every alarm and of its recovery, and changes nothing else", () => {
+    it("notifies the topic of every alarm and of its recovery, and changes nothing else", () => {
         for (const id of alarmNames.map(alarm)) {
             const { inputs } = full.resources.find((one) => idOf(one) === id) as Resource;
-            const told = { alarmActions: [alarmTopicArn], okActions: [alarmTopicArn] };
-            expect(inputs, id).to.deep.equal({ ...resource(id).inputs, ...told });
+            const actions = { alarmActions: [alarmTopicArn], okActions: [alarmTopicArn] };
+            expect(inputs, id).to.deep.equal({ ...resource(id).inputs, ...actions });
         }
     });
 
@@ -353,7 +351,7 @@ describe("The program", function () {
     }
 
     describe("has rules, of which", () => {
-        /** Which rules hear an event. */
+        /** The rules that take an event. */
         function onEvent(event: object): string[] {
             return rules.filter((name) => {
                 const { eventPattern } = resource(rule(name)).inputs;
@@ -366,14 +364,14 @@ describe("The program", function () {
             detail: { ...samples[sample].detail, ...changes.detail },
         });
 
-        const heardBy: Record<string, string[]> = {
+        const takenBy: Record<string, string[]> = {
             "detach-successful": ["scaling"],
             "launch-lifecycle-action": ["scaling"],
             "launch-successful": ["scaling"],
             "launch-successful-warm-pool": ["scaling"],
             "launch-unsuccessful": ["scaling"],
             "launch-unsuccessful-no-instance": ["scaling"],
-            scheduled: [], // the sweep has no pattern, and needs no other to hear of it
+            scheduled: [], // the sweep has no pattern, and no other rule takes it
             "spot-interruption-warning": ["departures"],
             "state-change-shutting-down": ["departures"],
             "tag-change": ["tags"],
@@ -382,10 +380,10 @@ describe("The program", function () {
             "terminate-unsuccessful": ["scaling"],
         };
         it("there is a case here for every sample event", () => {
-            expect(heardBy).to.have.all.keys(Object.keys(samples));
+            expect(takenBy).to.have.all.keys(Object.keys(samples));
         });
-        for (const [sample, expected] of Object.entries(heardBy)) {
-            it(`${expected.join() || "none"} hears ${sample}`, () => {
+        for (const [sample, expected] of Object.entries(takenBy)) {
+            it(`${expected.join() || "none"} takes ${sample}`, () => {
                 expect(onEvent(samples[sample])).to.deep.equal(expected);
             });
         }
@@ -432,11 +430,11 @@ describe("The program", function () {
             ],
         ];
         for (const [what, sample, changes, expected] of variants) {
-            it(`${expected.join() || "none"} hears of ${what}`, () => {
+            it(`${expected.join() || "none"} takes ${what}`, () => {
                 expect(onEvent(like(sample, changes))).to.deep.equal(expected);
             });
         }
-        it("none hears another source, whatever it says", () => {
+        it("none takes an event of another source, whatever it says", () => {
             for (const sample of Object.keys(samples)) {
                 expect(onEvent(like(sample, { source: "my.app" })), sample).to.deep.equal([]);
             }

@@ -1,4 +1,4 @@
-// What a stack can be told: what comes of it, and what is refused.
+// Settings: what each comes to in the program, and which values are refused by name.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -123,13 +123,13 @@ function effects({ resources, functionText }: Program) {
     const { Statement } = JSON.parse(inputsOf("aws:iam/rolePolicy:RolePolicy", "election").policy);
     const { Condition } = Statement.find(({ Sid }: { Sid: string }) => Sid === "PromoteAndDemote");
     return {
-        heardPrefix: pattern("scaling").detail.AutoScalingGroupName,
-        heardTags: pattern("tags").detail["changed-tag-keys"],
+        listenedPrefix: pattern("scaling").detail.AutoScalingGroupName,
+        listenedTags: pattern("tags").detail["changed-tag-keys"],
         allowedGroups: Condition.StringLike["aws:ResourceTag/aws:autoscaling:groupName"],
         allowedTags: Condition["ForAllValues:StringEquals"]["aws:TagKeys"],
         schedule: inputsOf("aws:cloudwatch/eventRule:EventRule", "sweep").scheduleExpression,
         retention: inputsOf("aws:cloudwatch/logGroup:LogGroup", "election").retentionInDays,
-        told: resources.flatMap(({ inputs: { alarmActions, okActions } }) =>
+        notified: resources.flatMap(({ inputs: { alarmActions, okActions } }) =>
             alarmActions ? [alarmActions, okActions] : [],
         ),
         dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
@@ -140,13 +140,13 @@ function effects({ resources, functionText }: Program) {
 function expected(values: Record<string, Declaration["default"]>) {
     const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...electing } = values;
     return {
-        heardPrefix: [{ prefix: asgPrefix }],
-        heardTags: [tagKey],
+        listenedPrefix: [{ prefix: asgPrefix }],
+        listenedTags: [tagKey],
         allowedGroups: `${asgPrefix}*`,
         allowedTags: [tagKey, `${tagKey}:since`],
         schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
         retention: Number(logRetentionDays),
-        told: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
+        notified: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
         packaged: `{${Object.entries({ stack: `${project}/dev`, asgPrefix, tagKey, ...electing })
             .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
@@ -154,9 +154,7 @@ function expected(values: Record<string, Declaration["default"]>) {
     };
 }
 
-describe("The settings", function () {
-    this.timeout(20000);
-
+describe("The settings", () => {
     const texts = (values: Record<string, Declaration["default"]>) =>
         Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
@@ -236,9 +234,7 @@ describe("The settings", function () {
     }
 });
 
-describe("leadersCommand", function () {
-    this.timeout(20000);
-
+describe("leadersCommand", () => {
     let folder: string;
     before(() => {
         folder = mkdtempSync(join(tmpdir(), "leaders-"));
