@@ -6,9 +6,8 @@ import { listLeaders } from "./election/stack/leaders-command";
 import { alarms, dashboardBody, queries } from "./election/stack/monitoring";
 import { readSettings } from "./election/stack/settings";
 
-const config = new pulumi.Config();
-const settings = readSettings((key) => config.get(key));
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
 const { asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader } = settings;
 const scope = { stack: `${project}/${stack}`, asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader };
 const tags = { "pulumi:project": project, "pulumi:stack": stack };

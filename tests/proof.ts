@@ -28,6 +28,7 @@ const allParts: Record<string, Part> = {
     mutations: { command: ["npm", "run", "mutate"] },
     coverage: { command: ["npm", "run", "coverage"] },
     "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
+    "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda.proof.ts") },
     [`histories, SEED=${seed}`]: { command: histories, env: { HISTORIES: "3600", SEED: seed } },
 };
 

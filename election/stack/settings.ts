@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** What a stack can be told, checked. */
+/** The settings of a stack, checked. */
 export interface Settings {
     /** Groups whose names start with this belong to the stack. */
     asgPrefix: string;
@@ -16,7 +16,7 @@ export interface Settings {
     handoverSeconds: number;
     /** Whether leaders are protected from scaling in. */
     protectLeader: boolean;
-    /** ARN of the SNS topic that is told of alarms; empty if nobody is. */
+    /** ARN of the SNS topic that receives alarms; empty if there is none. */
     alarmTopicArn: string;
     /** Whether there is a dashboard. */
     dashboard: boolean;
@@ -27,14 +27,29 @@ const retentionDays = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
 
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+// A region of none of these forms may be in a partition that is newer than this list.
+const partitions: Record<string, RegExp> = {
+    aws: /^(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d+$/,
+    "aws-cn": /^cn-/,
+    "aws-us-gov": /^us-gov-/,
+    "aws-eusc": /^eusc-/,
+    "aws-iso": /^us-iso-/,
+    "aws-iso-b": /^us-isob-/,
+    "aws-iso-e": /^eu-isoe-/,
+    "aws-iso-f": /^us-isof-/,
+};
+
 /**
  * Reads and checks the stack's configuration.
  *
- * @param get gives the text of a key, undefined if it isn't set (`pulumi.Config.get`)
+ * @param config the text of each key of each namespace (`pulumi.runtime.allConfig()`): the settings are `<project>:<setting>`
+ * @param project the project's name
+ * @param region the stack's region if it is known before AWS is asked (`aws.config.region`)
  * @throws pulumi.RunError: one sentence with the key, its value and what is allowed
  */
-export function readSettings(get: (key: string) => string | undefined): Settings {
-    return {
+export function readSettings(config: Record<string, string | undefined>, project: string, region?: string): Settings {
+    const settings = {
         asgPrefix: matching(
             "asgPrefix",
             /^[!-~]{1,200}$/,
@@ -67,9 +82,12 @@ export function readSettings(get: (key: string) => string | undefined): Settings
         ),
         dashboard: flag("dashboard"),
     };
+    refuseUnknown(config, project, Object.keys(settings));
+    refuseElsewhere(settings.alarmTopicArn, region);
+    return settings;
 
     function matching(key: string, allowed: RegExp, rule: string, forbidden?: RegExp): string {
-        const text = get(key);
+        const text = config[`${project}:${key}`];
         return text !== undefined && allowed.test(text) && !forbidden?.test(text) ? text : refuse(key, text, rule);
     }
 
@@ -78,7 +96,7 @@ export function readSettings(get: (key: string) => string | undefined): Settings
     }
 
     function integer(key: string, allowed: (value: number) => boolean, rule: string): number {
-        const text = get(key);
+        const text = config[`${project}:${key}`];
         return text !== undefined && /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text))
             ? Number(text)
             : refuse(key, text, rule);
@@ -89,4 +107,52 @@ function refuse(key: string, text: string | undefined, rule: string): never {
     throw new pulumi.RunError(
         `Setting ${key} is ${text === undefined ? "missing" : JSON.stringify(text)}, but it must be ${rule}.`,
     );
+}
+
+// A misspelt key would leave its setting at the default, and no one would notice.
+function refuseUnknown(config: Record<string, string | undefined>, project: string, known: string[]): void {
+    if (project === "aws" || project === "pulumi") {
+        return; // the namespace of this project's settings has other keys as well, like aws:region
+    }
+    const unknown = Object.keys(config)
+        .filter((key) => key.startsWith(`${project}:`))
+        .map((key) => key.slice(project.length + 1))
+        .find((key) => !known.includes(key));
+    if (unknown !== undefined) {
+        throw new pulumi.RunError(
+            `There is no setting ${unknown}. Did you mean ${nearest(unknown, known)}? The settings are ${known.join(", ")}.`,
+        );
+    }
+}
+
+// CloudWatch refuses such a topic too, but only after the stack is half made.
+function refuseElsewhere(alarmTopicArn: string, region: string | undefined): void {
+    const [, partition, , topicRegion] = alarmTopicArn.split(":");
+    if (alarmTopicArn === "" || region === undefined) {
+        return;
+    }
+    const [expected = partition] = Object.keys(partitions).filter((name) => partitions[name].test(region));
+    if (topicRegion !== region || partition !== expected) {
+        refuse("alarmTopicArn", alarmTopicArn, `a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
+    }
+}
+
+/** The word that takes the fewest changes of letters, their case aside. */
+function nearest(word: string, words: string[]): string {
+    const distances = words.map((other) => distance(word.toLowerCase(), other.toLowerCase()));
+    return words[distances.indexOf(Math.min(...distances))];
+}
+
+/** Levenshtein's distance: how many letters must be added, left out or exchanged to make one word of the other. */
+function distance(word: string, other: string): number {
+    let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+    for (const [index, letter] of [...word].entries()) {
+        const next = [index + 1];
+        for (let column = 1; column <= other.length; column++) {
+            const exchanged = row[column - 1] + (letter === other[column - 1] ? 0 : 1);
+            next.push(Math.min(exchanged, row[column] + 1, next[column - 1] + 1));
+        }
+        row = next;
+    }
+    return row[other.length];
 }

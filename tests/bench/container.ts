@@ -1,3 +1,4 @@
+// A container of the packaged function as a process of its own, with nothing in it that Lambda's doesn't have.
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -5,27 +6,35 @@ import type { BusEvent } from "../simulator/aws/events";
 import type { Handler } from "../simulator/stack/packaged";
 import { type Program, root } from "../simulator/stack/program";
 
-/** What an election came to, and what it took, by the clock and of the processor. */
+/** What an invocation came to, and what it took, by the clock and of the processor. */
 export interface Run {
     reports: Awaited<ReturnType<Handler>>;
     millis: number;
     cpuMillis: number;
 }
 
-/** A container that runs the packaged function: a process of its own, with nothing in it that Lambda's hasn't. */
 export interface Container {
     /** How long the function's text took to load, with the SDK. */
     loadMillis: number;
+    /** Hands a batch of events to the function. */
     run(events: BusEvent[]): Promise<Run>;
     /** The most memory that the process has had so far, in MB. */
     peakMegabytes(): Promise<number>;
     stop(): Promise<void>;
 }
 
-type Order = { load: string; root: string } | { bodies: string[] } | "peak";
+type Order = { load: string; root: string } | { bodies: string[]; timeoutSeconds: number; pause: number } | "peak";
 
-/** Starts a container; its clients speak to the endpoint that this process's environment names. */
-export async function startContainerProcess(functionText: string): Promise<Container> {
+/**
+ * Starts a container; its clients call the endpoint that this process's environment names.
+ *
+ * @param options.timeoutSeconds the function's timeout
+ * @param options.pauseSeconds how far apart the function's clock puts its invocations
+ */
+export async function startContainerProcess(
+    functionText: string,
+    { timeoutSeconds, pauseSeconds = 2 * 60 * 60 }: { timeoutSeconds: number; pauseSeconds?: number },
+): Promise<Container> {
     const child = spawn(process.execPath, ["--no-warnings", "-e", `(${insideContainer})()`], {
         stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
@@ -39,7 +48,10 @@ export async function startContainerProcess(functionText: string): Promise<Conta
     };
     return {
         loadMillis: (await order({ load: functionText, root })).millis,
-        run: (events) => order({ bodies: events.map((event) => JSON.stringify(event)) }),
+        run: (events) => {
+            const bodies = events.map((event) => JSON.stringify(event));
+            return order({ bodies, timeoutSeconds, pause: pauseSeconds * 1000 });
+        },
         peakMegabytes: async () => (await order("peak")).kilobytes / 1024,
         stop: async () => {
             child.disconnect();
@@ -52,7 +64,7 @@ export async function startContainerProcess(functionText: string): Promise<Conta
 function insideContainer(): void {
     const Module = require("node:module");
     let handler: Handler;
-    // A container counts what it wrote as read for a while, and nothing stays written here: let elections be far apart.
+    // Each run finds a region that remembers nothing of the runs before: the container must not, either.
     let ahead = 0;
     const { now } = Date;
     Date.now = () => now() + ahead;
@@ -77,11 +89,15 @@ function insideContainer(): void {
             handler = container.exports.handler;
             return { millis: performance.now() - start };
         }
-        ahead += 5 * 60 * 1000;
+        ahead += order.pause;
         const Records = order.bodies.map((body) => ({ body }));
         const start = performance.now();
+        const end = start + order.timeoutSeconds * 1000;
         const startCpu = process.cpuUsage();
-        const reports = await handler({ Records }, { getRemainingTimeInMillis: () => 10_000 });
+        const reports = await handler(
+            { Records },
+            { getRemainingTimeInMillis: () => Math.floor(end - performance.now()) },
+        );
         const { user, system } = process.cpuUsage(startCpu);
         return { reports, millis: performance.now() - start, cpuMillis: (user + system) / 1000 };
     }

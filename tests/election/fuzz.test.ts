@@ -54,7 +54,7 @@ describe("Whatever it is,", () => {
     });
 
     it("a setting is taken as it is, or refused in one sentence with its key", () => {
-        const keys = Object.keys(readSettings((key) => configuration()[`${project}:${key}`]));
+        const keys = Object.keys(readSettings(configuration(), project));
         const text = fc.oneof(
             fc.string(),
             fc.string({ unit: "binary" }),
@@ -64,9 +64,9 @@ describe("Whatever it is,", () => {
         );
         fc.assert(
             fc.property(fc.constantFrom(...keys), fc.option(text, { nil: undefined }), (key, value) => {
-                const get = (name: string) => (name === key ? value : configuration()[`${project}:${name}`]);
+                const config = { ...configuration(), [`${project}:${key}`]: value };
                 try {
-                    const settings = readSettings(get);
+                    const settings = readSettings(config, project);
                     expect(String(settings[key as keyof typeof settings])).to.equal(value);
                 } catch (error) {
                     if (!pulumi.RunError.isInstance(error)) {

@@ -1,36 +1,44 @@
 // The pause between demotion and promotion: a live leader has time to see that it no longer leads.
+
 import { expect } from "chai";
-import { awsError, type Fault } from "../simulator/aws/faults";
 import { type Change, noteChanges, writesIn } from "../simulator/changes";
+import {
+    addLedGroup,
+    atFive,
+    denied,
+    expectOneLeader,
+    failing,
+    failOnce,
+    minute,
+    noteContests,
+    openShop,
+    programWith,
+    type Shop,
+    second,
+    shop,
+    sinceKey,
+    tagKey,
+    timedOut,
+} from "../simulator/scenario";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
 import { inWorld, type World } from "../simulator/world";
 
-const tagKey = "app:isLeader";
-const sinceKey = `${tagKey}:since`;
-const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
-const shop = "awseb-shop";
-const seconds = 1000;
-const minute = 60 * seconds;
-const pause = 10 * seconds;
-const promptly = 1 * seconds; // from what happened to its event's election
-const handoverSeconds = String(pause / seconds);
+const pause = 10 * second;
+const promptly = 1 * second; // from what happened to its event's election
+const handoverSeconds = String(pause / second);
 
-/** A world with one group, led by its oldest member since five o'clock. */
-interface Shop extends World {
-    leader: string;
-    others: string[];
+/** A shop in which every change of leader is noted. */
+interface WatchedShop extends Shop {
     changes: Change[];
 }
 
-describe("A hand-over with a pause", function () {
-    this.timeout(30_000);
-
+describe("A hand-over with a pause", () => {
     let program: Program;
-    /** Whom the election promotes when the leader of a shop of three can't go on: the same in every such world. */
+    /** The instance that is promoted when the leader of a shop of three can't go on: the same in every such world. */
     let successor: string;
     before(async () => {
-        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey, handoverSeconds } });
+        program = await programWith({ handoverSeconds });
         await inShop(3, async ({ region, fleet, timeline, leader }) => {
             fleet.stop(leader);
             await timeline.pass(pause + 2 * promptly);
@@ -41,23 +49,22 @@ describe("A hand-over with a pause", function () {
     /** A world in which no group ever has two live leaders, and all changes of leaders are noted. */
     function inWatchedWorld(act: (world: World & { changes: Change[] }) => Promise<void>): Promise<void> {
         return inWorld(program, async (world) => {
-            const breaches = watch(world);
+            const contests = noteContests(world);
             await act({ ...world, changes: noteChanges(world, tagKey) });
-            expect(breaches, "moments with two leaders").to.deep.equal([]);
+            expect(contests, "moments with two leaders").to.deep.equal([]);
         });
     }
 
-    function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
+    function inShop(size: number, act: (world: WatchedShop) => Promise<void>): Promise<void> {
         return inWatchedWorld(async (world) => {
-            const leader = addGroup(world, shop, size);
-            await world.stack.settle();
+            const opened = await openShop(world, size);
             world.changes.length = 0;
-            await act({ ...world, leader, others: world.fleet.members(shop).slice(1) });
+            await act(opened);
         });
     }
 
     describe("lies between demoting and promoting, when the old leader", () => {
-        const cases: Record<string, (world: Shop) => void> = {
+        const cases: Record<string, (world: WatchedShop) => void> = {
             "is stopped": ({ fleet, leader }) => fleet.stop(leader),
             "gets a Spot warning": ({ fleet, leader }) => fleet.warn(leader),
             "waits for its termination at a lifecycle hook": ({ fleet }) => void fleet.scale(shop, 2, { hook: true }),
@@ -77,11 +84,11 @@ describe("A hand-over with a pause", function () {
                     const { region, timeline, leader, others, changes } = world;
                     const start = timeline.now;
                     lose(world);
-                    await timeline.pass(20 * seconds);
+                    await timeline.pass(20 * second);
                     const [successor] = region.leaders(shop, tagKey);
                     expect(others).to.include(successor);
                     expect(region.leaders(shop, tagKey)).to.have.length(1);
-                    expect(who(changes)).to.deep.equal([
+                    expect(gist(changes)).to.deep.equal([
                         [leader, false],
                         [successor, true],
                     ]);
@@ -100,9 +107,9 @@ describe("A hand-over with a pause", function () {
                 region.setTags(slow, { [tagKey]: "true", [sinceKey]: atFive });
                 await stack.settle();
                 changes.length = 0;
-                await timeline.pass(50 * seconds);
+                await timeline.pass(50 * second);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([fast]);
-                expect(who(changes)).to.deep.equal([
+                expect(gist(changes)).to.deep.equal([
                     [slow, false],
                     [fast, true],
                 ]);
@@ -112,27 +119,25 @@ describe("A hand-over with a pause", function () {
 
     for (const length of [0, 1, 30]) {
         it(`takes as long as it is set to: ${length} s`, async () => {
-            const other = await runProgram({
-                config: { asgPrefix: "awseb-", tagKey, handoverSeconds: String(length) },
-            });
+            const other = await programWith({ handoverSeconds: String(length) });
             await inWorld(other, async (world) => {
-                const leader = addGroup(world, shop, 2);
+                const leader = addLedGroup(world, shop, 2);
                 await world.stack.settle();
                 const changes = noteChanges(world, tagKey);
                 world.fleet.stop(leader);
-                await world.timeline.pass(40 * seconds);
+                await world.timeline.pass(40 * second);
                 expect(world.region.leaders(shop, tagKey)).to.deep.equal([changes[1].id]);
                 const waited = changes[1].at - changes[0].at;
-                expect(waited).to.be.within(length * seconds, length * seconds + 100);
+                expect(waited).to.be.within(length * second, length * second + 100);
             });
         });
     }
 
     describe("is not made", () => {
-        const cases: Record<string, (world: Shop) => void> = {
+        const cases: Record<string, (world: WatchedShop) => void> = {
             "when the leader crashes": ({ fleet, leader }) => fleet.crash(leader),
             "when the leader is terminated": ({ fleet }) => void fleet.scale(shop, 2),
-            "when nobody has led": ({ region, leader }) =>
+            "when there was no leader": ({ region, leader }) =>
                 region.setTags(leader, { [tagKey]: undefined, [sinceKey]: undefined }),
         };
         for (const [what, lose] of Object.entries(cases)) {
@@ -148,7 +153,7 @@ describe("A hand-over with a pause", function () {
 
         it("when one of two leaders is demoted", () =>
             inWorld(program, async (world) => {
-                const leader = addGroup(world, shop, 3);
+                const leader = addLedGroup(world, shop, 3);
                 const copy = world.fleet.members(shop)[1];
                 world.region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
                 await world.timeline.pass(promptly);
@@ -160,17 +165,17 @@ describe("A hand-over with a pause", function () {
     describe("in a batch about several groups", () => {
         const names = ["awseb-1", "awseb-2", "awseb-3"];
 
-        it("is one for all who wait: a call demotes, and ten seconds later a call promotes", () =>
+        it("is one for all that wait: a call demotes, and ten seconds later a call promotes", () =>
             inWatchedWorld(async (world) => {
                 const { region, stack, timeline } = world;
-                const leaders = names.map((name) => addGroup(world, name, 2));
+                const leaders = names.map((name) => addLedGroup(world, name, 2));
                 await stack.settle();
                 for (const id of leaders) {
                     region.setMember(id, { healthStatus: "Unhealthy" });
                 }
                 const before = region.calls.length;
                 stack.sweep();
-                await timeline.pass(15 * seconds);
+                await timeline.pass(15 * second);
                 expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
                 const writes = writesIn(region.calls.slice(before));
                 expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
@@ -178,10 +183,10 @@ describe("A hand-over with a pause", function () {
                 expect(writes[1].start - writes[0].end).to.be.within(pause, pause + 100);
             }));
 
-        it("delays nobody who needn't wait", () =>
+        it("delays none that needn't wait", () =>
             inWatchedWorld(async (world) => {
                 const { region, stack, timeline, changes } = world;
-                const [living, ended, last] = names.map((name) => addGroup(world, name, 2));
+                const [living, ended, last] = names.map((name) => addLedGroup(world, name, 2));
                 const copied = world.fleet.members(names[2])[1];
                 await stack.settle();
                 stack.fate = () => [];
@@ -202,21 +207,16 @@ describe("A hand-over with a pause", function () {
         it("is not made longer or shorter by what fails in another group", () =>
             inWatchedWorld(async (world) => {
                 const { region, stack, timeline } = world;
-                const [fine, refused] = names.map((name) => addGroup(world, name, 2));
+                const [fine, refused] = names.map((name) => addLedGroup(world, name, 2));
                 await stack.settle();
                 stack.fate = () => [];
                 for (const id of [fine, refused]) {
                     region.setMember(id, { healthStatus: "Unhealthy" });
                 }
-                const denied = Object.assign(new Error("no"), {
-                    name: "UnauthorizedOperation",
-                    $metadata: { httpStatusCode: 403 },
-                });
-                region.fault = ({ action, input }) =>
-                    action === "ec2:DeleteTags" && input.Resources.includes(refused) ? { error: denied } : undefined;
+                region.fault = failing("ec2:DeleteTags", denied, [refused]);
                 const changes = noteChanges(world, tagKey);
                 stack.sweep();
-                await timeline.pass(15 * seconds);
+                await timeline.pass(15 * second);
                 expect(region.leaders(names[0], tagKey)).to.have.length(1).and.to.not.include(fine);
                 expect(region.leaders(names[1], tagKey)).to.deep.equal([refused]);
                 expect(changes.map(({ id }) => id)).to.not.include(refused);
@@ -226,14 +226,14 @@ describe("A hand-over with a pause", function () {
         it("holds up the elections of later batches until it is over", () =>
             inWatchedWorld(async (world) => {
                 const { region, fleet, stack, timeline } = world;
-                const [living, later] = names.map((name) => addGroup(world, name, 2));
+                const [living, later] = names.map((name) => addLedGroup(world, name, 2));
                 await stack.settle();
                 fleet.stop(living);
                 await timeline.pass(promptly);
                 fleet.crash(later);
-                await timeline.pass(8 * seconds);
+                await timeline.pass(8 * second);
                 expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
-                await timeline.pass(3 * seconds);
+                await timeline.pass(3 * second);
                 expect(names.slice(0, 2).map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1]);
             }));
     });
@@ -256,15 +256,15 @@ describe("A hand-over with a pause", function () {
         interface Death {
             when: string;
             /** Arranges the death, and lets time pass until it has happened. */
-            die: (world: Shop) => Promise<void>;
-            /** Nobody was promoted before. */
+            die: (world: WatchedShop) => Promise<void>;
+            /** None was promoted before. */
             leaderless: boolean;
         }
         const deaths: Death[] = [
             {
-                when: "when the old leader is demoted, and nobody hears of it",
+                when: "when the old leader is demoted, and no answer comes",
                 die: async ({ region, timeline }) => {
-                    region.fault = once("ec2:DeleteTags", { dies: true, afterEffect: true });
+                    region.fault = failOnce("ec2:DeleteTags", { dies: true, afterEffect: true });
                     await timeline.pass(promptly);
                 },
                 leaderless: true,
@@ -280,15 +280,15 @@ describe("A hand-over with a pause", function () {
             {
                 when: "when the successor is about to be tagged",
                 die: async ({ region, timeline }) => {
-                    region.fault = once("ec2:CreateTags", { dies: true });
+                    region.fault = failOnce("ec2:CreateTags", { dies: true });
                     await timeline.pass(pause + promptly);
                 },
                 leaderless: true,
             },
             {
-                when: "when the successor is tagged, and nobody hears of it",
+                when: "when the successor is tagged, and no answer comes",
                 die: async ({ region, timeline }) => {
-                    region.fault = once("ec2:CreateTags", { dies: true, afterEffect: true });
+                    region.fault = failOnce("ec2:CreateTags", { dies: true, afterEffect: true });
                     await timeline.pass(pause + promptly);
                 },
                 leaderless: false,
@@ -310,7 +310,7 @@ describe("A hand-over with a pause", function () {
                         expect(stack.invocations[before].error, "why the batch came back").to.be.an("error");
 
                         const [demotion, promotion] = changes;
-                        expect(who(changes)).to.deep.equal([
+                        expect(gist(changes)).to.deep.equal([
                             [leader, false],
                             [region.leaders(shop, tagKey)[0], true],
                         ]);
@@ -343,7 +343,7 @@ describe("A hand-over with a pause", function () {
         it("an operator tags the old leader again: one leads in the end", () =>
             inWorld(program, async (world) => {
                 const { region, timeline, stack, fleet } = world;
-                const leader = addGroup(world, shop, 3);
+                const leader = addLedGroup(world, shop, 3);
                 await stack.settle();
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
@@ -357,11 +357,11 @@ describe("A hand-over with a pause", function () {
                 expect(fleet.members(shop)).to.have.length(3);
             }));
 
-        it("EC2's reads lag: nobody is elected again when the hand-over's own tag events come", () =>
+        it("EC2's reads lag: none is elected again when the hand-over's own tag events come", () =>
             inShop(3, async (world) => {
                 const { region, stack, timeline, leader, others, changes } = world;
                 await timeline.pass(minute);
-                region.lag = () => 15 * seconds;
+                region.lag = () => 15 * second;
                 const before = stack.invocations.length;
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
@@ -370,9 +370,9 @@ describe("A hand-over with a pause", function () {
                 expectOneLeader(world, others);
                 expect(stack.invocations.length - before, "the election and its echoes").to.be.at.least(3);
                 stack.sweep();
-                await timeline.pass(10 * seconds);
+                await timeline.pass(10 * second);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
-                expect(who(changes)).to.deep.equal([
+                expect(gist(changes)).to.deep.equal([
                     [leader, false],
                     [successor, true],
                 ]);
@@ -382,11 +382,11 @@ describe("A hand-over with a pause", function () {
             inShop(3, async (world) => {
                 const { region, stack, timeline, leader } = world;
                 await timeline.pass(minute);
-                region.lag = () => 15 * seconds;
+                region.lag = () => 15 * second;
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
                 await timeline.pass(pause / 2);
-                // Somebody tries a tag on it and takes it off again.
+                // An operator tries a tag on it and takes it off again.
                 region.setTags(successor, { [tagKey]: "false" });
                 region.setTags(successor, { [tagKey]: undefined });
                 await timeline.pass(pause);
@@ -398,17 +398,15 @@ describe("A hand-over with a pause", function () {
     });
 
     describe("is kept by a later election when the demotion", () => {
-        const timeout = awsError("TimeoutError", "socket hang up", 0);
-
         it("was done, but its answer was lost", () =>
             inShop(3, async (world) => {
                 const { region, fleet, timeline, leader, others, changes } = world;
-                region.fault = once("ec2:DeleteTags", { error: timeout, afterEffect: true });
+                region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
                 fleet.stop(leader);
                 await timeline.pass(pause + 3 * promptly);
                 expectOneLeader(world, others);
                 const [demotion, promotion] = changes;
-                expect(who(changes)).to.deep.equal([
+                expect(gist(changes)).to.deep.equal([
                     [leader, false],
                     [region.leaders(shop, tagKey)[0], true],
                 ]);
@@ -419,7 +417,7 @@ describe("A hand-over with a pause", function () {
             inShop(3, async (world) => {
                 const { region, fleet, stack, timeline, leader, others } = world;
                 stack.fate = () => [];
-                region.fault = once("ec2:DeleteTags", { error: timeout });
+                region.fault = failOnce("ec2:DeleteTags", { error: timedOut });
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
                 await timeline.pass(promptly);
@@ -433,7 +431,7 @@ describe("A hand-over with a pause", function () {
         it("was followed by a promotion that failed: it is not kept twice", () =>
             inShop(3, async (world) => {
                 const { region, fleet, timeline, leader, others, changes } = world;
-                region.fault = once("ec2:CreateTags", { error: timeout });
+                region.fault = failOnce("ec2:CreateTags", { error: timedOut });
                 fleet.stop(leader);
                 await timeline.pass(pause + 3 * promptly);
                 expectOneLeader(world, others);
@@ -466,7 +464,7 @@ describe("A hand-over with a pause", function () {
                 fleet.stop(leader);
                 region.latency = 3300;
                 stack.sweep();
-                await timeline.pass(20 * seconds);
+                await timeline.pass(20 * second);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
                 expect(writesIn(region.calls)).to.deep.equal([]);
                 const [report] = stack.invocations.at(-1)?.reports ?? [];
@@ -475,23 +473,23 @@ describe("A hand-over with a pause", function () {
 
                 region.latency = 20;
                 stack.sweep();
-                await timeline.pass(15 * seconds);
+                await timeline.pass(15 * second);
                 expectOneLeader(world, others);
             }));
 
         it("groups that need no pause get their leaders all the same", () =>
             inWatchedWorld(async (world) => {
                 const { region, stack, timeline } = world;
-                const living = addGroup(world, "awseb-1", 2);
-                const ended = addGroup(world, "awseb-2", 2);
-                const [stays, copy] = [addGroup(world, "awseb-3", 2), world.fleet.members("awseb-3")[1]];
+                const living = addLedGroup(world, "awseb-1", 2);
+                const ended = addLedGroup(world, "awseb-2", 2);
+                const [stays, copy] = [addLedGroup(world, "awseb-3", 2), world.fleet.members("awseb-3")[1]];
                 await stack.settle();
                 stack.fate = () => [];
                 region.setMember(living, { healthStatus: "Unhealthy" });
                 region.setState(ended, "terminated");
                 region.latency = 3300;
                 stack.sweep();
-                await timeline.pass(20 * seconds);
+                await timeline.pass(20 * second);
                 expect(region.leaders("awseb-1", tagKey)).to.deep.equal([living]);
                 expect(region.leaders("awseb-2", tagKey)).to.have.length(1).and.to.not.include(ended);
                 expect(region.leaders("awseb-3", tagKey)).to.deep.equal([stays]);
@@ -500,13 +498,10 @@ describe("A hand-over with a pause", function () {
     });
 
     it("of no seconds is none: the function's text and an election's calls are as without the setting", async () => {
-        const [off, zero] = [
-            await runProgram({ config: { asgPrefix: "awseb-", tagKey } }),
-            await runProgram({ config: { asgPrefix: "awseb-", tagKey, handoverSeconds: "0" } }),
-        ];
+        const [off, zero] = [await programWith(), await programWith({ handoverSeconds: "0" })];
         expect(zero.functionText).to.equal(off.functionText);
         await inWorld(zero, async (world) => {
-            const leader = addGroup(world, shop, 2);
+            const leader = addLedGroup(world, shop, 2);
             await world.stack.settle();
             const before = world.region.calls.length;
             world.fleet.stop(leader);
@@ -518,45 +513,4 @@ describe("A hand-over with a pause", function () {
     });
 });
 
-/** A group led by its oldest member, whose id it gives. */
-function addGroup({ region, fleet }: World, name: string, size: number): string {
-    const [leader] = fleet.addGroup(name, size);
-    region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
-    return leader;
-}
-
-const who = (changes: Change[]): [string, boolean][] => changes.map(({ id, leads }) => [id, leads]);
-
-/** Notes every moment with two live leaders in a group. */
-function watch({ region, timeline }: World): string[] {
-    const breaches: string[] = [];
-    region.onChange.push(() => {
-        for (const name of region.groups.keys()) {
-            const leaders = region.leaders(name, tagKey);
-            if (leaders.length > 1) {
-                breaches.push(`${new Date(timeline.now).toISOString()} ${name}: ${leaders.join(" and ")}`);
-            }
-        }
-    });
-    return breaches;
-}
-
-/** The only leader of the shop, one of those who may lead, and alive. */
-function expectOneLeader({ region }: World, mayLead: string[]): string[] {
-    const leaders = region.leaders(shop, tagKey);
-    expect(leaders, "live leaders").to.have.length(1);
-    expect(mayLead, "who may lead").to.include(leaders[0]);
-    return leaders;
-}
-
-/** The first call of an action goes wrong, no later one. */
-function once(action: string, fault: Fault): World["region"]["fault"] {
-    let happened = false;
-    return (call) => {
-        if (call.action !== action || happened) {
-            return undefined;
-        }
-        happened = true;
-        return fault;
-    };
-}
+const gist = (changes: Change[]): [string, boolean][] => changes.map(({ id, leads }) => [id, leads]);

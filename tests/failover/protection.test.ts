@@ -1,83 +1,67 @@
-// Leaders are protected from scaling in, nobody else's protection is touched, and no election depends on it.
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
+// Leaders are protected from scaling in, no other protection is touched, and no election depends on it.
 import { expect } from "chai";
 import { invoke, pointSdkAt } from "../simulator/aws/endpoint";
-import { type BusEvent, scalingEvent, sweepEvent } from "../simulator/aws/events";
+import { sweepEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
-import { allows, permitsOf, type Request, rolePolicyOf } from "../simulator/aws/iam";
+import { AwsServer } from "../simulator/aws/http";
+import { allows, type Request, rolePolicyOf } from "../simulator/aws/iam";
+import { Region } from "../simulator/aws/region";
 import { metricLinesIn, noteChanges } from "../simulator/changes";
+import { Timeline } from "../simulator/clock";
+import {
+    a,
+    atFive,
+    eventOf,
+    inPermittedWorld,
+    leadersOf,
+    minute,
+    openShop,
+    programWith,
+    type Shop,
+    second,
+    shop,
+    sinceKey,
+    tagKey,
+} from "../simulator/scenario";
 import { startContainer } from "../simulator/stack/packaged";
-import { accountId, type Program, runProgram } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { accountId, type Program } from "../simulator/stack/program";
+import type { World } from "../simulator/world";
 
-const tagKey = "app:isLeader";
-const sinceKey = `${tagKey}:since`;
-const atFive = "2026-11-23T05:00:00.000Z"; // the timeline starts at 06:00
-const shop = "awseb-shop";
-const seconds = 1000;
-const minute = 60 * seconds;
 const setProtection = "autoscaling:SetInstanceProtection";
 const partition = "aws";
 const region = "us-east-1";
 const uuid = "930d940e-891e-4781-a11a-7b0acd480f03"; // of every group here
 
-const denied = awsError("AccessDenied", "not authorized to perform: autoscaling:SetInstanceProtection", 403);
+const forbidden = awsError("AccessDenied", "not authorized to perform: autoscaling:SetInstanceProtection", 403);
 const refused = awsError("ValidationError", "The instance is not in InService or EnteringStandby or Standby.");
 
-/** A world with one group, led by its oldest member since five o'clock, protected from scaling in. */
-interface Shop extends World {
-    leader: string;
-    others: string[];
-}
-
-describe("A protected leader", function () {
-    this.timeout(30_000);
-
+describe("A protected leader", () => {
     let program: Program;
     before(async () => {
-        program = await runProgram({ config: { asgPrefix: "awseb-", tagKey, protectLeader: "true" } });
+        program = await programWith({ protectLeader: "true" });
     });
 
-    /** A world in which every call is one that the program's policy allows. */
-    function inAllowedWorld(act: (world: World) => Promise<void>, of = program): Promise<void> {
-        return inWorld(of, async (world) => {
-            const forbidden: string[] = [];
-            const permits = permitsOf(of, world.region, { partition, region, accountId });
-            world.region.permits = (call) => {
-                if (permits(call)) {
-                    return true;
-                }
-                forbidden.push(call.action);
-                return false;
-            };
-            await act(world);
-            expect(forbidden, "calls that the policy does not allow").to.deep.equal([]);
-        });
-    }
+    const inAllowedWorld = (act: (world: World) => Promise<void>, of = program): Promise<void> =>
+        inPermittedWorld(of, act);
 
     function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
         return inAllowedWorld(async (world) => {
-            const [leader, ...others] = world.fleet.addGroup(shop, size);
-            world.region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
-            world.region.setMember(leader, { protected: true });
-            await world.stack.settle();
-            await act({ ...world, leader, others });
+            const opened = await openShop(world, size);
+            world.region.setMember(opened.leader, { protected: true });
+            await act(opened);
         });
     }
 
     describe("is", () => {
         for (const way of ["a sweep", "an event"]) {
-            it(`whoever is promoted, at once (${way})`, () =>
+            it(`the instance that is promoted, at once (${way})`, () =>
                 inAllowedWorld(async (world) => {
                     const { fleet, stack } = world;
                     fleet.addGroup(shop, 3);
                     if (way === "a sweep") {
                         stack.sweep();
                     } else {
-                        stack.hear(eventOf(world, "launch-successful", shop, fleet.members(shop)[0]));
+                        stack.hear(eventOf(world, "launch-successful", fleet.members(shop)[0]));
                     }
                     await stack.settle();
                     expect(leadersOf(world)).to.have.length(1);
@@ -138,7 +122,7 @@ describe("A protected leader", function () {
             inShop(3, async (world) => {
                 const { fleet, region, stack, timeline, leader, others } = world;
                 fleet.enterStandby(leader);
-                await timeline.pass(2 * seconds);
+                await timeline.pass(2 * second);
                 stack.sweep();
                 await stack.settle();
                 expect(others).to.include(leadersOf(world)[0]);
@@ -162,7 +146,7 @@ describe("A protected leader", function () {
             inShop(3, async (world) => {
                 const { region, stack, leader } = world;
                 region.setMember(leader, { protected: false });
-                stack.hear(eventOf(world, "launch-successful", shop, leader));
+                stack.hear(eventOf(world, "launch-successful", leader));
                 await stack.settle();
                 expect(protectedIn(world)).to.deep.equal([]);
                 expect(leadersOf(world)).to.deep.equal([leader]);
@@ -178,7 +162,7 @@ describe("A protected leader", function () {
                 expect(region.calls.slice(before)).to.have.length(2);
             }));
 
-        it("whoever is promoted with a hand-over's other leaders in one call each way", () =>
+        it("the leader that stays, and all that are demoted lose theirs: one call each way", () =>
             inAllowedWorld(async (world) => {
                 const { region, fleet, stack } = world;
                 const members = fleet.addGroup(shop, 80);
@@ -196,7 +180,7 @@ describe("A protected leader", function () {
             }));
     });
 
-    it("and whoever somebody else protects keep what they have", () =>
+    it("and members that an operator protects keep what they have", () =>
         inShop(4, async (world) => {
             const { region, fleet, stack, timeline, leader, others } = world;
             const [theirs, ...free] = others;
@@ -240,13 +224,13 @@ describe("A protected leader", function () {
 
     describe("if it can't be protected", () => {
         const faults: Record<string, World["region"]["fault"]> = {
-            "it isn't allowed": ({ action }) => (action === setProtection ? { error: denied } : undefined),
+            "it isn't allowed": ({ action }) => (action === setProtection ? { error: forbidden } : undefined),
             "Auto Scaling refuses": ({ action }) => (action === setProtection ? { error: refused } : undefined),
             "Auto Scaling is asked too often": ({ action }) =>
                 action === setProtection ? { error: awsError("Throttling", "Rate exceeded") } : undefined,
         };
         for (const [why, fault] of Object.entries(faults)) {
-            it(`because ${why}: it leads all the same, a warning and a metric tell, the next sweep repairs it`, () =>
+            it(`because ${why}: it leads all the same, a warning and a metric say so, the next sweep repairs it`, () =>
                 inAllowedWorld(async (world) => {
                     const { region, fleet, stack, lines } = world;
                     fleet.addGroup(shop, 3);
@@ -256,7 +240,7 @@ describe("A protected leader", function () {
                     const [leader] = leadersOf(world);
                     expect(leadersOf(world)).to.have.length(1);
                     expect(protectedIn(world)).to.deep.equal([]);
-                    expect(stack.invocations.map(({ error }) => error)).to.not.include.members([denied, refused]);
+                    expect(stack.invocations.map(({ error }) => error)).to.not.include.members([forbidden, refused]);
                     expect(stack.invocations[0].reports).to.have.length(1);
                     expect(stack.invocations[0].reports[0]).to.include({ outcome: "elected", leader });
                     const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
@@ -282,7 +266,9 @@ describe("A protected leader", function () {
                     fleet.addGroup(name, 2);
                 }
                 region.fault = ({ action, input }) =>
-                    action === setProtection && input.AutoScalingGroupName === names[1] ? { error: denied } : undefined;
+                    action === setProtection && input.AutoScalingGroupName === names[1]
+                        ? { error: forbidden }
+                        : undefined;
                 stack.sweep();
                 await stack.settle();
                 expect(names.map((name) => leadersOf(world, name).length)).to.deep.equal([1, 1, 1]);
@@ -329,7 +315,7 @@ describe("A protected leader", function () {
                 region.latency = 2250;
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
-                await timeline.pass(12 * seconds);
+                await timeline.pass(12 * second);
                 const { error, reports } = stack.invocations[before];
                 expect(error).to.equal(undefined);
                 expect(others).to.include.members(leadersOf(world));
@@ -339,29 +325,24 @@ describe("A protected leader", function () {
 
                 region.latency = 20;
                 stack.sweep();
-                await timeline.pass(seconds);
+                await timeline.pass(second);
                 expect(protectedIn(world)).to.include.members(leadersOf(world));
             }));
 
-        it("in time: it is waited for as long as the function can, and the election is reported", async () => {
-            const server = createServer(async (request, response) => {
-                const body = await text(request);
-                const action = new URLSearchParams(body).get("Action") ?? "";
-                if (action !== "SetInstanceProtection") {
-                    response.writeHead(200).end(answers[action] ?? "{}");
-                }
-            });
-            await once(server.listen(0, "127.0.0.1"), "listening");
-            const restore = pointSdkAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+        it("because no answer comes: the election is reported all the same", async () => {
+            const simulated = new Region(new Timeline());
+            simulated.addInstance(shop, { id: a });
+            const server = await AwsServer.open(simulated);
+            const restore = pointSdkAt(server.url);
+            server.fault = ({ action }) => (action === "SetInstanceProtection" ? "hangs" : undefined);
             try {
-                const start = Date.now();
-                const [report] = await invoke(startContainer(program), [JSON.stringify(sweepEvent(start))]);
-                expect(report).to.include({ group: shop, outcome: "elected", leader: "i-1" });
-                expect(Date.now() - start).to.be.within(1000, 3500);
+                const [report] = await invoke(startContainer(program), [JSON.stringify(sweepEvent(Date.now()))]);
+                expect(report).to.include({ group: shop, outcome: "elected", leader: a });
+                expect(server.callsOf("SetInstanceProtection")).to.not.be.empty;
+                expect(simulated.leaders(shop, tagKey)).to.deep.equal([a]);
             } finally {
                 restore();
                 server.close();
-                server.closeAllConnections();
             }
         });
     });
@@ -376,7 +357,7 @@ describe("A protected leader", function () {
                 await stack.settle();
                 const [leader] = leadersOf(world);
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
-                await timeline.pass(10 * seconds);
+                await timeline.pass(10 * second);
                 stack.sweep();
                 await stack.settle();
                 expect(protections(region.calls)).to.deep.equal([]);
@@ -439,7 +420,7 @@ describe("A protected leader", function () {
         }
 
         it("of its own: nothing else changes in the policy", async () => {
-            const off = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+            const off = await programWith();
             const [wide, narrow] = [program, off].map((one) => rolePolicyOf(one).Statement);
             const added = wide.filter(({ Action }) => [Action].flat().includes(setProtection));
             expect(added).to.have.length(1);
@@ -451,7 +432,7 @@ describe("A protected leader", function () {
     describe("is none if the setting is off:", () => {
         let off: Program;
         before(async () => {
-            off = await runProgram({ config: { asgPrefix: "awseb-", tagKey } });
+            off = await programWith();
         });
 
         it("no call is made, and whatever protection there is stays", () =>
@@ -477,94 +458,70 @@ describe("A protected leader", function () {
 
     it("of an electorate hands over with a pause: all three settings, through an immutable update", async () => {
         const electorateTag = "elasticbeanstalk:environment-name";
-        const all = await runProgram({
-            config: { asgPrefix: "awseb-", tagKey, protectLeader: "true", handoverSeconds: "10", electorateTag },
-        });
+        const all = await programWith({ protectLeader: "true", handoverSeconds: "10", electorateTag });
         await inAllowedWorld(async (world) => {
             const { region, fleet, stack, timeline } = world;
-            const [first, second] = ["awseb-e-1", "awseb-e-2"];
+            const [blue, green] = ["awseb-e-1", "awseb-e-2"];
             const inBoth = (read: (world: World, group: string) => string[]) => [
-                ...read(world, first),
-                ...read(world, second),
+                ...read(world, blue),
+                ...read(world, green),
             ];
             let most = 0;
             region.onChange.push(() => {
                 most = Math.max(most, inBoth(leadersOf).length);
             });
             stack.sweeping = true;
-            const old = fleet.addGroup(first, 3, { [electorateTag]: "shop" });
+            const old = fleet.addGroup(blue, 3, { [electorateTag]: "shop" });
             await timeline.pass(2 * minute);
             const [leader] = inBoth(leadersOf);
             expect(old).to.include(leader);
             expect(inBoth(protectedIn)).to.deep.equal([leader]);
 
-            // The second group appears, and its members are in service; the leader stays where it is.
-            fleet.addGroup(second, 0, { [electorateTag]: "shop" });
-            fleet.scale(second, 2);
+            // The green group appears, and its members are in service; the leader stays where it is.
+            fleet.addGroup(green, 0, { [electorateTag]: "shop" });
+            fleet.scale(green, 2);
             await timeline.pass(2 * minute);
-            const added = fleet.members(second);
+            const added = fleet.members(green);
             expect(inBoth(leadersOf)).to.deep.equal([leader]);
             expect(inBoth(protectedIn)).to.deep.equal([leader]);
 
             // It is warned: a member of either group takes over after the pause, and its protection with it.
             const changes = noteChanges(world, tagKey);
             fleet.warn(leader);
-            await timeline.pass(15 * seconds);
+            await timeline.pass(15 * second);
             const [successor] = inBoth(leadersOf);
             expect(successor).to.not.equal(leader);
             expect(changes.map(({ id, leads }) => [id, leads])).to.deep.equal([
                 [leader, false],
                 [successor, true],
             ]);
-            expect(changes[1].at - changes[0].at).to.be.within(10 * seconds, 10 * seconds + 100);
+            expect(changes[1].at - changes[0].at).to.be.within(10 * second, 10 * second + 100);
             expect(inBoth(protectedIn)).to.deep.equal([successor]);
 
-            // The added members move into the first group, and the second is deleted.
+            // The added members move into the blue group, and the green is deleted.
             for (const id of added) {
                 fleet.detach(id);
                 await timeline.pass(100);
-                fleet.attach(id, first);
-                await timeline.pass(20 * seconds);
+                fleet.attach(id, blue);
+                await timeline.pass(20 * second);
             }
-            region.groups.delete(second);
+            region.groups.delete(green);
             await timeline.pass(5 * minute);
-            expect(fleet.members(first)).to.include.members(added);
+            expect(fleet.members(blue)).to.include.members(added);
             expect(inBoth(leadersOf)).to.have.length(1);
             expect(inBoth(protectedIn)).to.deep.equal(inBoth(leadersOf));
 
             // The group shrinks around its leader.
             const [last] = inBoth(leadersOf);
-            fleet.scale(first, 1, { first: last });
+            fleet.scale(blue, 1, { first: last });
             await timeline.pass(5 * minute);
-            expect(fleet.members(first)).to.deep.equal([last]);
+            expect(fleet.members(blue)).to.deep.equal([last]);
             expect(inBoth(leadersOf)).to.deep.equal([last]);
             expect(most, "live leaders at any moment").to.equal(1);
             expect(metric(world, "FailedProtections")).to.deep.equal([]);
         }, all);
     });
 });
-
-/** What AWS says of a group with one member, over HTTP. */
-const member =
-    "<InstanceId>i-1</InstanceId><LifecycleState>InService</LifecycleState><HealthStatus>Healthy</HealthStatus>";
-const group = `<AutoScalingGroupName>${shop}</AutoScalingGroupName><Instances><member>${member}</member></Instances>`;
-const instance = "<instanceId>i-1</instanceId><instanceState><name>running</name></instanceState>";
-const within = (text: string, ...elements: string[]) =>
-    elements.reduceRight((inner, element) => `<${element}>${inner}</${element}>`, text);
-const answers: Record<string, string> = {
-    DescribeAutoScalingGroups: within(
-        group,
-        "DescribeAutoScalingGroupsResponse",
-        "DescribeAutoScalingGroupsResult",
-        "AutoScalingGroups",
-        "member",
-    ),
-    DescribeInstances: within(instance, "DescribeInstancesResponse", "reservationSet", "item", "instancesSet", "item"),
-    DescribeInstanceStatus: "<DescribeInstanceStatusResponse/>",
-    CreateTags: "<CreateTagsResponse><return>true</return></CreateTagsResponse>",
-};
-
-const leadersOf = ({ region }: World, group = shop): string[] => region.leaders(group, tagKey);
 
 /** Members of a group that scaling in spares. */
 function protectedIn({ region }: World, group = shop): string[] {
@@ -573,10 +530,6 @@ function protectedIn({ region }: World, group = shop): string[] {
 }
 
 const protections = (calls: Call[]): Call[] => calls.filter(({ action }) => action === setProtection);
-
-function eventOf({ timeline }: World, sample: string, group: string, id: string): BusEvent {
-    return scalingEvent(sample, timeline.now, group, id);
-}
 
 /** The values of a metric, in the order in which they were written. */
 function metric(world: World, name: string): number[] {

@@ -159,7 +159,7 @@ describe("The settings", () => {
         Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
     it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
-        const settings = readSettings((key) => configuration()[`${project}:${key}`]);
+        const settings = readSettings(configuration(), project);
         expect(Object.keys(declarations)).to.have.members(Object.keys(settings));
         for (const [key, { type, description, default: value }] of Object.entries(declarations)) {
             const kind = typeof settings[key as keyof typeof settings];
@@ -195,9 +195,13 @@ describe("The settings", () => {
         alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
         dashboard: false,
     };
-    for (const [how, values] of Object.entries({ "at their defaults": defaults, changed: other, odd })) {
+    for (const [how, values, region] of [
+        ["at their defaults", defaults, "us-east-1"],
+        ["changed", other, "us-east-1"],
+        ["odd", odd, "us-gov-west-1"],
+    ] as const) {
         it(`reach rules, permissions and function when they are ${how}`, async () => {
-            expect(effects(await runProgram({ config: texts(values) }))).to.deep.equal(expected(values));
+            expect(effects(await runProgram({ config: texts(values), region }))).to.deep.equal(expected(values));
         });
     }
 
@@ -214,8 +218,7 @@ describe("The settings", () => {
         describe(key, () => {
             it(`may be ${good.map(shown).join(", ")}`, () => {
                 for (const value of good) {
-                    const config = configuration({ [key]: value });
-                    const settings = readSettings((name) => config[`${project}:${name}`]);
+                    const settings = readSettings(configuration({ [key]: value }), project);
                     expect(String(settings[key as keyof typeof settings])).to.equal(value);
                 }
             });
@@ -232,6 +235,112 @@ describe("The settings", () => {
             }
         });
     }
+});
+
+describe("A key of the configuration", () => {
+    const misspelt = {
+        asgprefix: "asgPrefix",
+        asgPrefx: "asgPrefix",
+        TAGKEY: "tagKey",
+        "tag-key": "tagKey",
+        sweepMinute: "sweepMinutes",
+        retentionDays: "logRetentionDays",
+        electorate: "electorateTag",
+        handOverSecs: "handoverSeconds",
+        protectLeaders: "protectLeader",
+        alarmTopic: "alarmTopicArn",
+        dashboards: "dashboard",
+    };
+    for (const [key, right] of Object.entries(misspelt)) {
+        it(`that is misspelt, ${key}, is refused before anything is registered, with the right one, ${right}`, async () => {
+            const registered: Resource[] = [];
+            const error = await runProgram({ config: { [key]: "1" }, registered }).catch((thrown) => thrown);
+            await pulumi.runtime.disconnect(); // what was under way is registered now
+            expect(error.message).to.equal(
+                `There is no setting ${key}. Did you mean ${right}? The settings are ${Object.keys(declarations).join(", ")}.`,
+            );
+            expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
+            expect(registered).to.deep.equal([]);
+        });
+    }
+
+    it("that belongs to another project or namespace is none of ours", async () => {
+        const config = {
+            "pulumi:tags": '{"pulumi:template":"folder"}',
+            "aws:profile": "shop",
+            "aws:defaultTags": '{"tags":{"team":"shop"}}',
+            [`${project}s:asgprefix`]: "old-",
+            "other:asgPrefix": "old-",
+        };
+        expect(effects(await runProgram({ config }))).to.deep.equal(expected(defaults));
+    });
+
+    it("with the namespace of a project that is called like a provider may be the provider's", () => {
+        for (const name of ["aws", "pulumi"]) {
+            const ours = Object.entries(declarations).map(([key, { default: value }]) => [
+                `${name}:${key}`,
+                String(value),
+            ]);
+            const config = { ...Object.fromEntries(ours), "aws:region": "eu-west-1", "pulumi:tags": "{}" };
+            expect(readSettings(config, name)).to.deep.equal(defaults);
+        }
+    });
+});
+
+describe("The topic of alarms", () => {
+    const settingsIn = (region: string | undefined, alarmTopicArn: string) =>
+        readSettings(configuration({ alarmTopicArn }), project, region);
+    const topic = (partition: string, region: string) => `arn:${partition}:sns:${region}:123456789012:ops`;
+    const partitions = {
+        "us-east-1": "aws",
+        "ap-southeast-5": "aws",
+        "il-central-1": "aws",
+        "mx-central-1": "aws",
+        "cn-northwest-1": "aws-cn",
+        "us-gov-east-1": "aws-us-gov",
+        "eusc-de-east-1": "aws-eusc",
+        "us-iso-west-1": "aws-iso",
+        "us-isob-east-1": "aws-iso-b",
+        "eu-isoe-west-1": "aws-iso-e",
+        "us-isof-south-1": "aws-iso-f",
+    };
+
+    for (const [region, partition] of Object.entries(partitions)) {
+        it(`of a stack in ${region} is in that region and in the partition ${partition}, or it is refused`, () => {
+            const arn = topic(partition, region);
+            expect(settingsIn(region, arn).alarmTopicArn).to.equal(arn);
+            const foreign = [
+                topic(partition, "eu-west-3"),
+                ...Object.values(partitions)
+                    .filter((other) => other !== partition)
+                    .map((other) => topic(other, region)),
+            ];
+            for (const other of foreign) {
+                expect(() => settingsIn(region, other)).to.throw(
+                    `Setting alarmTopicArn is "${other}", but it must be a topic in the stack's own region: arn:${partition}:sns:${region}:…`,
+                );
+            }
+        });
+    }
+
+    it("may be in any partition if the region is none that is known here", () => {
+        const arn = topic("aws-new", "moon-mare-1");
+        expect(settingsIn("moon-mare-1", arn).alarmTopicArn).to.equal(arn);
+        expect(() => settingsIn("moon-mare-1", topic("aws-new", "moon-mare-2"))).to.throw("own region");
+    });
+
+    it("is left to AWS if the region isn't known before AWS is asked", () => {
+        expect(settingsIn(undefined, topic("aws-cn", "cn-north-1")).alarmTopicArn).to.include("cn-north-1");
+    });
+
+    it("is refused before anything is registered", async () => {
+        const registered: Resource[] = [];
+        const config = { alarmTopicArn: topic("aws", "us-east-1") };
+        const error = await runProgram({ config, region: "eu-west-1", registered }).catch((thrown) => thrown);
+        await pulumi.runtime.disconnect();
+        expect(error.message).to.include("must be a topic in the stack's own region: arn:aws:sns:eu-west-1:…");
+        expect(registered).to.deep.equal([]);
+    });
 });
 
 describe("leadersCommand", () => {

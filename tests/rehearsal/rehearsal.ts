@@ -140,8 +140,7 @@ function expectations(settings: Options["settings"]): Expectations {
 }
 
 function settingsOf(settings: Options["settings"]) {
-    const config = configuration(settings);
-    return readSettings((key) => config[`${project}:${key}`]);
+    return readSettings(configuration(settings), project);
 }
 
 /** What the reader has to know before the day begins. */

@@ -36,7 +36,7 @@ export const programWith = (config: Record<string, string> = {}): Promise<Progra
     runProgram({ config: { asgPrefix: "awseb-", tagKey, ...config } });
 
 /** A world in which the program's policy allows every call; the test fails if one is refused. */
-export function inAllowedWorld(program: Program, act: (world: World) => Promise<void>): Promise<void> {
+export function inPermittedWorld(program: Program, act: (world: World) => Promise<void>): Promise<void> {
     return inWorld(program, async (world) => {
         const permits = permitsOf(program, world.region, { partition: "aws", region: "us-east-1", accountId });
         const refused: string[] = [];
@@ -82,6 +82,20 @@ export function populate({ fleet, region }: World): { ours: string[]; leader: st
     const orphan = region.addInstance(undefined, leading(isoTime(start - 4 * hour)));
     region.addInstance("foreign", leading(isoTime(start - 3 * hour)));
     return { ours: [...led, ...vacant, orphan], leader, orphan };
+}
+
+/** A world with one group, led by its oldest member since five. */
+export interface Shop extends World {
+    leader: string;
+    others: string[];
+}
+
+/** Puts a group into a world that is led by its oldest member, and lets its first events pass. */
+export async function openShop<W extends World>(world: W, size: number): Promise<W & Shop> {
+    const leader = addLedGroup(world, shop, size);
+    await world.stack.settle();
+    expect(leadersOf(world), "leaders before anything happens").to.deep.equal([leader]);
+    return { ...world, leader, others: world.fleet.members(shop).slice(1) };
 }
 
 /** Takes the leader's tags off an instance, as an operator may. */
@@ -183,7 +197,7 @@ export function failing(action: string, error: Error, ids?: string[]): (call: Ca
 }
 
 /** A fault of the first call of an action, and of no later one. */
-export function once(action: string, fault: Fault): (call: Call) => Fault | undefined {
+export function failOnce(action: string, fault: Fault): (call: Call) => Fault | undefined {
     let happened = false;
     return (call) => {
         if (call.action !== action || happened) {

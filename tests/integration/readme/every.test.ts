@@ -72,8 +72,7 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
                     if (command === "config set") {
                         const [, , key, value] = words;
                         expect(["aws:region", ...Object.keys(declarations)]).to.include(key);
-                        const config = configuration({ [key]: value });
-                        expect(() => readSettings((name) => config[`${project}:${name}`])).to.not.throw();
+                        expect(() => readSettings(configuration({ [key]: value }), project)).to.not.throw();
                     }
                 }
             } finally {

@@ -18,8 +18,10 @@ export function autoScalingActions(region: Region): Actions {
             const groups = [...region.groups.values()].filter(
                 ({ name, tags }) => (names.length === 0 || names.includes(name)) && passesTagFilters(tags, Filters),
             );
-            const answers = groups.map(({ name, tags, members }) => ({
+            const answers = groups.map(({ name, tags, members, desired, protectsNew }) => ({
                 AutoScalingGroupName: name,
+                DesiredCapacity: desired ?? members.length,
+                NewInstancesProtectedFromScaleIn: protectsNew === true,
                 Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
                 Instances: members.map((member) => ({
                     InstanceId: member.id,

@@ -43,14 +43,19 @@ export function ec2Actions(region: Region): Actions {
                 throw awsError("InvalidParameterCombination", "instances are asked for by id here");
             }
             requireKnown(ids);
-            const shown = ids.filter((id: string) => IncludeAllInstances || region.state(id) === "running");
+            const shown = find(region, [{ Name: "instance-id", Values: ids }]).filter(
+                ({ state }) => IncludeAllInstances || state === "running",
+            );
             return {
-                InstanceStatuses: shown.map((id: string) => {
-                    const runs = region.state(id) === "running";
+                InstanceStatuses: shown.map(({ id, state }) => {
+                    const runs = state === "running";
+                    const { checks, scheduled = [] } = region.instance(id);
                     return {
                         InstanceId: id,
-                        InstanceStatus: { Status: runs ? region.instance(id).checks : "not-applicable" },
+                        InstanceState: { Name: state },
+                        InstanceStatus: { Status: runs ? checks : "not-applicable" },
                         SystemStatus: { Status: runs ? "ok" : "not-applicable" },
+                        Events: scheduled.map((Description) => ({ Code: "instance-retirement", Description })),
                     };
                 }),
             };
@@ -86,13 +91,16 @@ function find(region: Region, filters: Filter[]): (Version & { id: string })[] {
     }));
     for (const { Name, Values } of filters) {
         limit(`values of ${Name}`, Values.length, 200);
-        if (!["instance-id", "instance-state-name"].includes(Name) && !Name.startsWith("tag:")) {
+        if (!["instance-id", "instance-state-name", "tag-key"].includes(Name) && !Name.startsWith("tag:")) {
             throw awsError("InvalidParameterValue", `The filter '${Name}' is invalid`);
         }
     }
     const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
     return seen.filter(({ id, state, tags }) =>
         wanted.every(({ Name, fits }) => {
+            if (Name === "tag-key") {
+                return Object.keys(tags).some(fits);
+            }
             const value = Name === "instance-id" ? id : Name === "instance-state-name" ? state : tags[Name.slice(4)];
             return value !== undefined && fits(value);
         }),

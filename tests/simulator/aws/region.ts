@@ -27,6 +27,8 @@ export interface Instance {
     load?: number;
     /** Status of EC2's checks. */
     checks: string;
+    /** Descriptions of scheduled events. */
+    scheduled?: string[];
 }
 
 export interface Member {
@@ -39,6 +41,10 @@ export interface Member {
 export interface Group {
     name: string;
     tags: Record<string, string>;
+    /** How many instances it wants; undefined: as many as it has. */
+    desired?: number;
+    /** Whether it protects all new instances from scaling in. */
+    protectsNew?: boolean;
     members: Member[];
 }
 
@@ -90,7 +96,7 @@ export class Region {
     // What happens in the region, without an event unless it says so.
 
     addGroup(name: string, tags: Record<string, string> = {}): Group {
-        const group = { name, tags, members: [] };
+        const group: Group = { name, tags, members: [] };
         this.groups.set(name, group);
         return group;
     }
