@@ -12,6 +12,36 @@ import { Sandbox } from "./sandbox";
 
 const readme = new Document("election/stack/README.md");
 
+// What Pulumi's AWS provider calls for each type of resource, traced while it made, read, changed and deleted one. AWS asks
+// for the tagging actions and for iam:PassRole as well, which a stand-in for AWS can't show.
+const callsFor: Record<string, string> = {
+    "aws:sqs/queue:Queue": "sqs: CreateQueue GetQueueAttributes SetQueueAttributes ListQueueTags TagQueue DeleteQueue",
+    "aws:sqs/queuePolicy:QueuePolicy": "sqs: GetQueueAttributes SetQueueAttributes",
+    "aws:cloudwatch/logGroup:LogGroup":
+        "logs: CreateLogGroup DescribeLogGroups PutRetentionPolicy ListTagsForResource TagResource DeleteLogGroup",
+    "aws:cloudwatch/queryDefinition:QueryDefinition":
+        "logs: PutQueryDefinition DescribeQueryDefinitions DeleteQueryDefinition",
+    "aws:iam/role:Role":
+        "iam: CreateRole GetRole UpdateAssumeRolePolicy ListRolePolicies ListAttachedRolePolicies ListInstanceProfilesForRole TagRole DeleteRole",
+    "aws:iam/rolePolicy:RolePolicy": "iam: PutRolePolicy GetRolePolicy DeleteRolePolicy",
+    "aws:lambda/function:Function":
+        "lambda: CreateFunction GetFunction UpdateFunctionCode UpdateFunctionConfiguration ListVersionsByFunction GetFunctionCodeSigningConfig TagResource DeleteFunction; iam: PassRole",
+    "aws:lambda/eventSourceMapping:EventSourceMapping":
+        "lambda: CreateEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping ListTags TagResource DeleteEventSourceMapping",
+    "aws:cloudwatch/eventRule:EventRule": "events: PutRule DescribeRule ListTagsForResource TagResource DeleteRule",
+    "aws:cloudwatch/eventTarget:EventTarget": "events: PutTargets ListTargetsByRule RemoveTargets",
+    "aws:cloudwatch/metricAlarm:MetricAlarm":
+        "cloudwatch: PutMetricAlarm DescribeAlarms ListTagsForResource TagResource DeleteAlarms",
+    "aws:cloudwatch/dashboard:Dashboard": "cloudwatch: PutDashboard GetDashboard DeleteDashboards",
+};
+
+/** The actions of a text like `sqs: CreateQueue TagQueue; iam: PassRole`. */
+const actionsIn = (calls: string) =>
+    calls.split("; ").flatMap((part) => {
+        const [service, actions] = part.split(": ");
+        return actions.split(" ").map((action) => `${service}:${action}`);
+    });
+
 describe("election/stack/README.md", function () {
     this.timeout(60_000);
 
@@ -92,6 +122,14 @@ describe("election/stack/README.md", function () {
             expect(readme.namedTable("permissions").flatMap(([actions]) => codeIn(actions))).to.have.members([
                 ...new Set(allowed),
             ]);
+        });
+
+        it("the permissions of the deploying person are what making each resource takes", () => {
+            const types = [...new Set(withAll.resources.map(({ type }) => type))].filter((type) => /^aws:/.test(type));
+            expect(callsFor).to.include.all.keys(types);
+            const needed = types.flatMap((type) => actionsIn(callsFor[type]));
+            const [, listed] = readme.text.match(/<!-- deploying -->\n+((?:[-` ].*\n)+)/) ?? [];
+            expect(codeIn(listed)).to.have.members([...new Set([...needed, "sts:GetCallerIdentity"])]);
         });
 
         it("the alarms and the saved queries are those of the stack", () => {
