@@ -86,6 +86,11 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
             }
         });
 
+        it("speaks of instances, code and calls as things", () => {
+            const words = /\b(nobody|somebody|everybody|whoever|whom|hears?|heard|tells?|told)\b/gi;
+            expect(prose.replaceAll(/`[^`]*`/g, "").match(words) ?? []).to.deep.equal([]);
+        });
+
         it("folds only what it unfolds again", () => {
             expect(prose.match(/<details>/g)?.length).to.equal(prose.match(/<\/details>/g)?.length);
         });
