@@ -69,7 +69,11 @@ interface Choice {
  * Lets two electors hold an election over one group of two instances, and as many as their tag events ask for, in every order
  * of their calls that can make a difference: what an election reads beside the tags doesn't change, and is answered at once.
  */
-export async function explore(program: Program, starts: Iterable<Start>, everyEcho = false): Promise<Found> {
+export async function explore(
+    program: Program,
+    starts: Iterable<Start>,
+    { everyEcho = false, untilFailure = false } = {},
+): Promise<Found> {
     return inRegion(async (world) => {
         const duel = new Duel(world, program, everyEcho);
         const found: Found = { runs: 0, failures: [] };
@@ -77,6 +81,9 @@ export async function explore(program: Program, starts: Iterable<Start>, everyEc
             const failure = await duel.exhaust(start, found);
             if (failure) {
                 found.failures.push(failure);
+                if (untilFailure) {
+                    break;
+                }
             }
         }
         return found;

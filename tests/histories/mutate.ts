@@ -1,84 +1,115 @@
-// Puts faults into a copy of the packaged function, one at a time, and says what finds each of them: `npm run mutate`.
+// `npm run mutate`: puts faults into copies of the packaged function, and says what finds each of them.
+// Arguments name the faults to try, if not all. HISTORIES is how many of each kind are tried for a fault at most; SEED where they begin.
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { live, type Programs, type Settings, theProgram } from "./history";
+import { explore, starts } from "./interleaving";
+import { mutations } from "./mutations";
+import { regressions } from "./regressions";
+import { checkHistories, worlds } from "./worlds";
 
-import type { Program } from "../simulator/stack/program";
-import { type Settings, theProgram } from "./history";
-import { findFaults } from "./mutations";
+/** What finds a fault first, with the violation; nothing, if it is not found. */
+interface Found {
+    by?: string;
+    violation?: string;
+    /** Why the fault could not be tried. */
+    error?: string;
+}
 
-/** A fault: what stands in the function, and what is put in its place. */
-const allFaults: Record<string, [sound: string, faulty: string]> = {
-    "promote before demote": [
-        "const demoting = steps.filter(({ done }) => !done.error);",
-        `const demoting = steps.filter(({ done }) => !done.error);
-        const early = demoting.filter(({ plan }) => plan.promote.length > 0);
-        const chosen = early.map(({ plan }) => ({ id: plan.promote[0], since: plan.since }));
-        await promoteAll(aws, scope, chosen, within(millisLeft));`,
-    ],
-    "retain a leader that EC2 calls stopped": [
-        'if (leader.state !== "running") {',
-        'if (!["running", "stopping", "stopped"].includes(leader.state)) {',
-    ],
-    "choose without EC2's state": ["return states.includes(found.get(id));", "return true;"],
-    "forget what this container wrote": ["if (contradicted || now > until) {", "if (true) {"],
-    "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
-    "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
-    "since from the clock alone": ["since: Math.max(now, latest + 1)", "since: now"],
-    "an error in one group ends the batch": [
-        "done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);",
-        `done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);
-        if (done.error) { throw done.error; }`,
-    ],
-    "strip on an old Detach": ["findStrays(aws, mentioned),", "({ strays: mentioned, moved: [] }),"],
-    "write when nothing changed": [
-        "return { ...decision, promote: [] };",
-        "return { ...decision, promote: decision.leader ? [decision.leader.id] : [] };",
-    ],
-    "no brake": ["brakes)(memory, group)", "brakes)(memory, group) && false"],
-    "no pause between leaders": ["sleep(millisToWait)", "sleep(0)"],
-    "pause though nobody alive was demoted": [
-        "plan.promote.length > 0 && (plan.demote.length > 0 || plan.follows)",
-        "plan.promote.length > 0",
-    ],
-    "forget who has just left": ["hasLost)(memory, group,", "hasLost)(memory, group, now +"],
-    "each group of an electorate for itself": ["electorate === undefined ? group :", "true ? group :"],
-    "read the leaders of the group that an event names only": ["...(scope.electorateTag ? [] :", "...(false ? [] :"],
-    "leave protected who is demoted": ["written.demoted.includes(id) ? [{ id, group: name, on: false }]", "false ? []"],
-    "take protection from whoever doesn't lead": [
-        "written.demoted.includes(id) ? [{ id, group: name, on: false }]",
-        "isProtected && id !== leader ? [{ id, group: name, on: false }]",
-    ],
-};
+const jobs = 2;
+const none = "nothing";
+const runs = Number(process.env.HISTORIES ?? 100);
+const seed = Number(process.env.SEED ?? 1);
+const everyNthStart = 20; // of the starts with two electors
 
-// Arguments name the faults to try, if not all.
-const faults = Object.fromEntries(
-    Object.entries(allFaults).filter(([name]) => process.argv.length < 3 || process.argv.includes(name)),
-);
+/** Makes the program with a fault in its function. @throws if what the fault replaces doesn't stand there exactly once */
+function programsWith(name: string): Programs {
+    return async (settings?: Settings) => {
+        const program = await theProgram(settings);
+        if (name === none) {
+            return program;
+        }
+        const [sound, faulty] = mutations[name];
+        const count = program.functionText.split(sound).length - 1;
+        if (count !== 1) {
+            throw new Error(`what it replaces stands in the function ${count} times, not once: ${sound}`);
+        }
+        return { ...program, functionText: program.functionText.replace(sound, () => faulty) };
+    };
+}
 
-function withFault(program: Program, sound: string, faulty: string): Program {
-    const places = program.functionText.split(sound).length - 1;
-    if (places !== 1) {
-        throw new Error(`what a fault replaces stands in the function ${places} times, not once: ${sound}`);
+/** Looks for anything that programs do wrong, until something is found: first in regressions, which are quick. */
+async function find(programs: Programs): Promise<Found> {
+    await programs();
+    for (const [name, history] of Object.entries(regressions)) {
+        const { violations } = await live(programs, history);
+        if (violations.length > 0) {
+            return { by: name, violation: violations[0] };
+        }
     }
-    return { ...program, functionText: program.functionText.replace(sound, () => faulty) };
+    for (const kind of Object.keys(worlds) as (keyof typeof worlds)[]) {
+        const { found } = await checkHistories(programs, kind, { runs, seed, shrink: false });
+        if (found.failed) {
+            const [violation] = (found.errorInstance as Error).message.split("\n");
+            return { by: `${kind}, history ${found.numRuns}`, violation };
+        }
+    }
+    const some = starts.filter((_, index) => index % everyNthStart === 0);
+    const { failures } = await explore(await programs(), some, { untilFailure: true });
+    return failures.length > 0 ? { by: "two electors", violation: failures[0] } : {};
+}
+
+/** A process that tries the faults whose names it gets, one after the other. */
+function startWorker(): ChildProcess {
+    return fork(__filename, { execArgv: ["-r", "ts-node/register"], env: { ...process.env, MUTATE_WORKER: "true" } });
+}
+
+async function work(): Promise<void> {
+    for await (const [name] of messages()) {
+        const found = await find(programsWith(name)).catch((error: Error): Found => ({ error: error.message }));
+        process.send?.(found);
+    }
+}
+
+async function* messages(): AsyncGenerator<[string]> {
+    while (process.connected) {
+        yield (await once(process, "message")) as [string];
+    }
 }
 
 async function main(): Promise<void> {
-    const runs = Number(process.env.HISTORIES ?? 100);
-    const seed = Number(process.env.SEED ?? 1);
-    const width = Math.max(...Object.keys(faults).map(({ length }) => length));
-    const sound = await findFaults(theProgram, { runs, seed });
-    console.log(`${"nothing".padEnd(width)}  ${[...sound.keys()].join("; ") || "nothing to find"}`);
-    const missed: string[] = sound.size > 0 ? ["without a fault something is found"] : [];
-    for (const [name, [stands, faulty]] of Object.entries(faults)) {
-        const faultyProgram = async (settings?: Settings) => withFault(await theProgram(settings), stands, faulty);
-        const found = [...(await findFaults(faultyProgram, { runs, seed })).keys()];
-        console.log(`${name.padEnd(width)}  ${found.join("; ") || "NOT FOUND"}`);
-        if (found.length === 0) {
-            missed.push(name);
-        }
+    const named = process.argv.slice(2);
+    const unknown = named.filter((name) => !Object.hasOwn(mutations, name));
+    if (unknown.length > 0) {
+        throw new Error(`There is no fault called ${unknown.join(", ")}.`);
     }
-    const count = Object.keys(faults).length;
-    console.log(missed.length === 0 ? `\nAll ${count} faults were found.` : `\nMissed: ${missed.join("; ")}`);
+    const waiting = [none, ...Object.keys(mutations).filter((name) => named.length === 0 || named.includes(name))];
+    const width = Math.max(...waiting.map(({ length }) => length));
+    const count = waiting.length - 1;
+    const missed: string[] = [];
+    const tryAll = async () => {
+        const worker = startWorker();
+        for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+            const began = performance.now();
+            worker.send(name);
+            const [found] = (await once(worker, "message")) as [Found];
+            const isRight = name === none ? !found.by && !found.error : found.by !== undefined;
+            const said = found.error ?? (found.by ? `${found.by}: ${found.violation?.slice(0, 150)}` : "not found");
+            const seconds = Math.round((performance.now() - began) / 1000);
+            console.log(`${isRight ? "✔" : "✖"} ${name.padEnd(width)}  ${said} (${seconds} s)`);
+            if (!isRight) {
+                missed.push(name);
+            }
+        }
+        worker.disconnect();
+    };
+    await Promise.all(Array.from({ length: jobs }, tryAll));
+    console.log(
+        missed.length === 0
+            ? `\nAll ${count} faults were found.`
+            : `\nWrong, with HISTORIES=${runs} SEED=${seed}: ${missed.join("; ")}`,
+    );
     process.exitCode = missed.length === 0 ? 0 : 1;
 }
 
-void main();
+void (process.env.MUTATE_WORKER ? work() : main());

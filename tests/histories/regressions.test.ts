@@ -1,0 +1,62 @@
+// Histories that chance seldom makes keep the rules; and what breaks a rule is noticed.
+import { expect } from "chai";
+import type { Program } from "../simulator/stack/program";
+import { inWorld } from "../simulator/world";
+import { asgPrefix, type History, live, tagKey, theProgram } from "./history";
+import { regressions } from "./regressions";
+
+let program: Program;
+before(async () => {
+    program = await theProgram();
+});
+
+describe("The rules are kept when", () => {
+    for (const [name, history] of Object.entries(regressions)) {
+        it(name, async () => {
+            expect((await live(theProgram, history)).violations).to.deep.equal([]);
+        });
+    }
+});
+
+it("An orphan that has just lost its tags does not lose them again while reads lag", async () => {
+    await inWorld(program, async ({ timeline, region, stack }) => {
+        const tags = { [tagKey]: "true", [`${tagKey}:since`]: "2026-11-23T05:00:00.000Z" };
+        const orphan = region.addInstance(undefined, { tags });
+        await timeline.pass(5000);
+        stack.sweep();
+        await timeline.pass(600);
+        region.lag = () => 1000;
+        stack.sweep();
+        await timeline.pass(600);
+        const writes = region.calls.filter(({ action }) => action === "ec2:DeleteTags");
+        expect(region.tags(orphan)).to.deep.equal({});
+        expect(writes).to.have.length(1);
+    });
+});
+
+describe("What breaks a rule is noticed:", () => {
+    /** A leader is replaced, then the next is detached. */
+    const history: History = {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: { group: 0, who: "leader", n: 0 } } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "detach", pick: { group: 0, who: "leader", n: 0 } } },
+        ],
+    };
+
+    it("nothing, as the program is", async () => {
+        expect((await live(theProgram, history)).violations).to.deep.equal([]);
+    });
+
+    it("a policy that doesn't allow what the function does", async () => {
+        const resources = program.resources.map((resource) => {
+            const isRole = resource.type === "aws:iam/rolePolicy:RolePolicy";
+            const policy = isRole ? resource.inputs.policy.replace(`${asgPrefix}*`, "other-*") : undefined;
+            return isRole ? { ...resource, inputs: { ...resource.inputs, policy } } : resource;
+        });
+        const { violations } = await live(async () => ({ ...program, resources }), history);
+        expect(violations[0]).to.contain("it does not allow ec2:CreateTags");
+    });
+});
