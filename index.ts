@@ -1,35 +1,46 @@
 // One leader for every Auto Scaling group with the prefix: events and a schedule → queue → function → tags.
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { createHandler, electionStatements, eventPatterns } from "./election";
+import { createHandler } from "./election";
+import { eventPatterns } from "./election/events";
 import { listLeaders } from "./election/stack/leaders-command";
 import { alarms, dashboardBody, queries } from "./election/stack/monitoring";
+import { electionStatements } from "./election/stack/permissions";
 import { readSettings } from "./election/stack/settings";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
-const { asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader } = settings;
-const scope = { stack: `${project}/${stack}`, asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader };
+const { asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun } = settings;
+const scope = {
+    stack: `${project}/${stack}`,
+    asgPrefix,
+    tagKey,
+    electorateTag,
+    handoverSeconds,
+    protectLeader,
+    dryRun,
+};
 const tags = { "pulumi:project": project, "pulumi:stack": stack };
 
 const functionTimeoutSeconds = 10 + handoverSeconds;
-const retrySeconds = 6 * functionTimeoutSeconds; // a throttled batch is tried again within it
+// Not AWS's six time-outs: a batch that comes back too early is harmless, and one that comes back late holds up all groups.
+const visibilityTimeoutSeconds = functionTimeoutSeconds + 5;
 
 // Where the stack is, in whatever partition.
-const place = pulumi
+const location = pulumi
     .all([aws.getPartition({}), aws.getCallerIdentity({}), aws.getRegion({})])
     .apply(([{ partition }, { accountId }, { region }]) => ({ partition, accountId, region }));
 
-// Events wait here in one line, so that there is one election at a time, with all that its events said.
+// One message group: elections never overlap, and a batch holds everything that arrived meanwhile.
 const queue = new aws.sqs.Queue("events", {
     fifoQueue: true,
     contentBasedDeduplication: true,
-    visibilityTimeoutSeconds: retrySeconds,
+    visibilityTimeoutSeconds,
     messageRetentionSeconds: 5 * 60, // events are hints: the sweep looks anyway
     tags,
 });
 
-// What the function says is kept here.
+// The function's log.
 const logGroup = new aws.cloudwatch.LogGroup("election", { retentionInDays: settings.logRetentionDays, tags });
 
 // The function's rights: look at everything, tag the groups' instances with the leader's tags, read its queue, log.
@@ -41,7 +52,7 @@ const rolePolicy = new aws.iam.RolePolicy("election", {
     role: role.id,
     policy: pulumi.jsonStringify({
         Version: "2012-10-17",
-        Statement: pulumi.all([place, queue.arn, logGroup.arn]).apply(([there, queueArn, logGroupArn]) => [
+        Statement: pulumi.all([location, queue.arn, logGroup.arn]).apply(([there, queueArn, logGroupArn]) => [
             ...electionStatements(scope, there),
             {
                 Sid: "ReadQueue",
@@ -65,7 +76,7 @@ const election = new aws.lambda.CallbackFunction("election", {
     role,
     runtime: "nodejs24.x",
     architectures: ["arm64"],
-    memorySize: 256,
+    memorySize: 1769, // one vCPU: parsing a large region's answers takes seconds of it
     timeout: functionTimeoutSeconds,
     loggingConfig: { logFormat: "JSON", logGroup: logGroup.name, applicationLogLevel: "INFO" },
     codePathOptions: {
@@ -77,10 +88,10 @@ const election = new aws.lambda.CallbackFunction("election", {
 new aws.lambda.EventSourceMapping(
     "events",
     { eventSourceArn: queue.arn, functionName: election.arn, batchSize: 10, tags },
-    { dependsOn: rolePolicy }, // it reads the queue with the function's role
+    { dependsOn: rolePolicy }, // the mapping polls with the function's role
 );
 
-// What the queue hears of: a rule for each kind of event, and the sweep for what no event told.
+// What reaches the queue: events by a rule for each source, and the sweep for what no event reported.
 const patterns = eventPatterns(scope);
 const { sweepMinutes } = settings;
 const rules = [
@@ -96,11 +107,13 @@ function rule(name: string, when: { eventPattern: string } | { scheduleExpressio
         rule: eventRule.name,
         arn: queue.arn,
         sqsTarget: { messageGroupId: "election" },
+        // As long as the queue keeps them. EventBridge's default is a day.
+        retryPolicy: { maximumEventAgeInSeconds: 5 * 60, maximumRetryAttempts: 185 },
     });
     return eventRule;
 }
 
-// Nobody but these rules may send to the queue.
+// Only these rules may send to the queue.
 new aws.sqs.QueuePolicy("events", {
     queueUrl: queue.url,
     policy: pulumi.jsonStringify({
@@ -117,20 +130,22 @@ new aws.sqs.QueuePolicy("events", {
     }),
 });
 
-// What the alarms' topic is told, if there is one: a group has no leader, the function fails, nobody sweeps.
-const told = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
-for (const [name, alarm] of Object.entries(alarms(scope, { sweepMinutes, retrySeconds }, election.name))) {
-    new aws.cloudwatch.MetricAlarm(name, { ...alarm, alarmActions: told, okActions: told, tags });
+// Alarms: a group has no leader, the function fails, no sweep is done.
+const alarmActions = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
+for (const [name, alarm] of Object.entries(
+    alarms(scope, { sweepMinutes, retrySeconds: visibilityTimeoutSeconds }, election.name),
+)) {
+    new aws.cloudwatch.MetricAlarm(name, { ...alarm, alarmActions, okActions: alarmActions, tags });
 }
 
-// What an operator asks the log, and looks at. People find these by name, and a dashboard's name has no dots.
+// Saved queries and the dashboard, which people find by name. A dashboard's name has no dots.
 const title = `${project}-${stack}`.replaceAll(".", "_");
 for (const [name, queryString] of Object.entries(queries)) {
     new aws.cloudwatch.QueryDefinition(name, { name: `${title}/${name}`, logGroupNames: [logGroup.name], queryString });
 }
 if (settings.dashboard) {
     const body = pulumi
-        .all([place, election.name, logGroup.name])
+        .all([location, election.name, logGroup.name])
         .apply(([{ region }, lambda, log]) => dashboardBody(scope.stack, region, lambda, log));
     new aws.cloudwatch.Dashboard("election", { dashboardName: title, dashboardBody: pulumi.jsonStringify(body) });
 }
@@ -139,5 +154,5 @@ if (settings.dashboard) {
 export const version: string = require("./package.json").version;
 export const functionName = election.name;
 export const logGroupName = logGroup.name;
-// Paste it into a shell that has the AWS CLI: it lists who leads which group since when.
-export const leadersCommand = place.apply(({ region }) => listLeaders(scope, region));
+// A command for a shell that has the AWS CLI: it lists the leaders.
+export const leadersCommand = location.apply(({ region }) => listLeaders(scope, region));

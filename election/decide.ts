@@ -1,84 +1,130 @@
-/** An instance that a group lists, as DescribeAutoScalingGroups says. */
-export interface Member {
-    id: string;
-    lifecycleState: string;
-    healthStatus: string;
-    /** Name of the group. */
-    group: string;
-    /** Whether scaling in spares it. */
-    protected: boolean;
-}
+import type { Member } from "./describe";
+import type { Trigger } from "./events";
 
-/** An instance with the leader tag, as DescribeInstances says; dead ones are seen for a while too. */
-export interface Leader {
+/** An instance of a group: a member, or one that only its tags tie to the group. */
+export interface Instance {
     id: string;
-    state: string;
+    /** How its group lists it; missing if the group doesn't. */
+    listed?: Member;
+    /** EC2's state, where it is known before candidates are ranked. */
+    state?: string;
+    /** Whether it carries the leader tag. */
+    leads: boolean;
+    /** Since when it leads, or led, as its tag says. */
     since?: string;
+    /** Whether its tag <tagKey>:eligible says false. */
+    vetoed: boolean;
+    /** Whether the batch reports its launch. */
+    launched: boolean;
+    /** Whether it got a Spot interruption warning lately. */
+    warned: boolean;
+    /** Whether AWS lately refused to tag it. */
+    refused: boolean;
+    /** Where memory and EC2's read disagree about the leader tag: what the read says. */
+    read?: { leads: boolean };
 }
 
 /** A group as it was observed, or the groups of an electorate, taken as one. */
 export interface Group {
-    /** Tells it from all others; an electorate's is its tag's key and value behind a colon, which no group's name has. */
+    /** Unique; an electorate's is its tag's key and value behind a colon, which no group's name has. */
     name: string;
     /** Names of an electorate's groups. */
     groups?: string[];
     /** Whether Auto Scaling knows the group. */
     exists: boolean;
-    members: Member[];
-    leaders: Leader[];
-    /** Leaders that have left it alive, as an event says, and are in no group now. */
-    strays: Leader[];
-    /** Detail types of the events that named the group. */
-    triggers: string[];
+    /** How many instances it wants. */
+    desired: number;
+    instances: Instance[];
+    /** Orphans that have just left the group, as a Detach event says. */
+    orphans: Instance[];
+    /** The events that ask for an election. */
+    triggers: Trigger[];
+    /** Names of its groups that protect all new instances from scaling in. */
+    protecting: string[];
+    /** The latest `since` that this container wrote here, in milliseconds since 1970. */
+    latestWritten: number;
+    /** Whether the leader changed too often, and only tag events ask for an election. */
+    flapping: boolean;
+    /** Whether a live leader lost the tag so recently that it may not know it yet. */
+    handingOver: boolean;
 }
 
-/** What events said about instances. */
-export interface Hints {
-    launched: Set<string>;
-    warned: Set<string>;
-}
-
-/** A member that may be chosen. */
-export interface Nominee {
+/** An instance that may be chosen. */
+export interface Candidate {
     id: string;
-    /** Lower goes first, whatever the rank within: launched in this batch, fit, arriving. */
+    /** Lower goes first, whatever the rank within. */
     tier: number;
     /** The EC2 states in which it will do. */
     states: string[];
+    launched: boolean;
 }
 
-export type Decision = {
-    /** Ids of live leaders that lose the tag, before anybody gets it. */
-    demote: string[];
-    reason: string;
-} & (
-    | { outcome: "kept"; leader: Leader }
+/** What a group comes to without a promotion. */
+export type Settled = { demote: Instance[]; reason: string } & (
+    | { outcome: "kept"; leader: Instance }
     | { outcome: "vacant" | "empty" }
-    /** The nominee who ranks first is promoted; `otherwise` holds if none of them will do. */
-    | { outcome: "choose"; nominees: Nominee[]; otherwise: Decision }
 );
 
-/** The decision table, for one group. Pure: `now` is in milliseconds since 1970. */
-export function decide(group: Group, hints: Hints, now: number): Decision {
-    const unfit = (leader: Leader) => whyUnfit(leader, group, hints);
-    const live = group.leaders
-        .filter(isLive)
-        .sort((a, b) => sinceOf(b, now) - sinceOf(a, now) || (a.id < b.id ? -1 : 1));
-    const fit = live.find((leader) => !unfit(leader));
-    if (fit) {
-        return keep(fit, live, live.length > 1 ? "fit, and the first by since" : "fit");
-    }
-    const reason = group.leaders.map((leader) => `${leader.id} ${unfit(leader)}`).join("; ") || "no leader";
-    const otherwise = live[0] ? keep(live[0], live, `nobody is fit; ${reason}`) : nobody(group, reason);
-    const nominees = nominate(group, hints, live.length === 0);
-    const demote = live.map(({ id }) => id);
-    return nominees.length > 0 ? { outcome: "choose", nominees, demote, otherwise, reason } : otherwise;
+/** The candidate that ranks first is promoted, after the demotions; `otherwise` holds if none of them will do. */
+export interface Choice {
+    outcome: "choose";
+    candidates: Candidate[];
+    demote: Instance[];
+    reason: string;
+    otherwise: Settled;
 }
 
-/** A leader that can still act: EC2 has not ended it. */
-export function isLive({ state }: Leader): boolean {
-    return state !== "shutting-down" && state !== "terminated";
+export type Decision = Settled | Choice;
+
+/**
+ * Decides for one group. Pure: `now` is in milliseconds since 1970.
+ *
+ * | the group has                                       | then                                                         |
+ * | --------------------------------------------------- | ------------------------------------------------------------ |
+ * | a fit leader                                        | it stays; of several the latest by `since`, then the lowest  |
+ * |                                                     | id. Every other leader is demoted.                           |
+ * | no fit leader, but fit members                      | every leader is demoted, and one of these is promoted        |
+ * | no fit member, a leader that is not barred          | it stays, of several the latest by `since`; others are       |
+ * |                                                     | demoted                                                      |
+ * | no fit member, no such leader, but arriving members | barred leaders are demoted, and one of these is promoted     |
+ * | none of these                                       | barred leaders are demoted                                   |
+ *
+ * A group without a leader is vacant if it wants instances, else empty.
+ */
+export function decide(group: Group, now: number): Decision {
+    const leaders = leadersOf(group, now);
+    const fitLeaders = leaders.filter(isFit);
+    if (fitLeaders.length > 0) {
+        return keep(fitLeaders[0], leaders, leaders.length > 1 ? "fit, and the first by since" : "fit");
+    }
+    const reason = leaders.map((leader) => `${leader.id} ${whyUnfit(leader)}`).join("; ") || whyLost(group);
+    const staying = leaders.find((leader) => !isBarred(leader));
+    const otherwise = staying
+        ? keep(staying, leaders, `no other instance can lead; ${reason}`)
+        : leaderless(group, leaders, reason);
+    const candidates = candidatesOf(group, staying === undefined);
+    if (candidates.length === 0) {
+        return otherwise;
+    }
+    if (group.flapping) {
+        return { ...otherwise, reason: `left to the next sweep, because the leader changed too often; ${reason}` };
+    }
+    // Memory may be wrong about a leader that a read still shows: then it loses the tag as well.
+    const shown = group.instances.filter((instance) => instance.read?.leads && !isEnded(instance));
+    return { outcome: "choose", candidates, demote: [...leaders, ...shown], otherwise, reason };
 }
+
+/** The group's leaders, those of longest standing by the table first. */
+export function leadersOf({ instances }: Group, now: number): Instance[] {
+    return instances
+        .filter((instance) => instance.leads && !isEnded(instance))
+        .sort((a, b) => sinceOf(b, now) - sinceOf(a, now) || (a.id < b.id ? -1 : 1));
+}
+
+/** Whether EC2 has begun to end an instance, or has ended it: it can't be called back. */
+export const isEnding = ({ state }: Instance): boolean => state === "shutting-down" || state === "terminated";
+
+const isEnded = ({ state }: Instance): boolean => state === "terminated";
 
 /** A `since` in milliseconds since 1970; 0 if it is missing, malformed or more than a day ahead. */
 export function sinceOf({ since }: { since?: string }, now: number): number {
@@ -86,53 +132,81 @@ export function sinceOf({ since }: { since?: string }, now: number): number {
     return at <= now + 24 * 60 * 60 * 1000 ? at : 0;
 }
 
-/** The latest well-formed `since` on the group's instances, dead ones too: a fencing token only grows. */
-export function latestSince(group: Group, now: number): number {
-    return Math.max(0, ...group.leaders.map((leader) => sinceOf(leader, now)));
+/** The latest well-formed `since` of the group, in milliseconds since 1970: a fencing token only grows. */
+export function latestSince({ instances, orphans, latestWritten }: Group, now: number): number {
+    return Math.max(latestWritten, 0, ...[...instances, ...orphans].map((instance) => sinceOf(instance, now)));
 }
 
-function keep(leader: Leader, live: Leader[], reason: string): Decision {
-    return { outcome: "kept", leader, demote: live.map(({ id }) => id).filter((id) => id !== leader.id), reason };
+/** Whether the group offers the instance to lead. EC2's own state is checked later, by rank. */
+export function isReady({ listed }: Instance): boolean {
+    return listed?.lifecycleState === "InService" && listed.healthStatus === "Healthy";
 }
 
-function nobody({ exists, members }: Group, reason: string): Decision {
+/** Whether an instance whose state is known may lead, as good as any. */
+export const isFit = (instance: Instance): boolean => whyUnfit(instance) === undefined;
+
+function isArriving({ listed }: Instance): boolean {
+    const states = ["Pending", "Pending:Wait", "Pending:Proceed"];
+    return listed !== undefined && states.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
+}
+
+function keep(leader: Instance, leaders: Instance[], reason: string): Settled {
+    // A leader that memory alone shows may be gone; one that may stay is not demoted for it.
+    const isUnsure = leader.read?.leads === false;
+    const demote = leaders.filter((other) => other !== leader && (!isUnsure || isBarred(other)));
+    return { outcome: "kept", leader, demote, reason };
+}
+
+function leaderless({ exists, desired }: Group, leaders: Instance[], reason: string): Settled {
     return {
-        outcome: members.length > 0 ? "vacant" : "empty",
-        demote: [],
-        reason: exists ? `nobody to lead; ${reason}` : "no such group",
+        outcome: desired > 0 ? "vacant" : "empty",
+        demote: leaders,
+        reason: exists ? `no instance can lead; ${reason}` : "no such group",
     };
 }
 
-function nominate({ members, leaders }: Group, { launched, warned }: Hints, leaderless: boolean): Nominee[] {
-    // Nobody takes over from himself: a leader that is dead may still be listed.
-    const others = members.filter(({ id }) => !leaders.some((leader) => leader.id === id));
-    const ready = others.filter((member) => isReady(member) && !warned.has(member.id));
-    const arriving = leaderless ? others.filter(isArriving) : [];
+function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] {
+    // A leader that is not fit may still be listed as if it were; never elect it again.
+    const others = instances.filter((instance) => !instance.leads && !instance.vetoed && !isEnding(instance));
+    const ready = others.filter((instance) => isReady(instance) && !instance.warned);
+    const arriving = isLeaderless ? others.filter(isArriving) : [];
     return [
-        ...ready.map(({ id }) => ({ id, tier: launched.has(id) ? 0 : 1, states: ["running"] })),
-        ...arriving.map(({ id }) => ({ id, tier: 2, states: ["pending", "running"] })),
-    ];
+        ...ready.map((instance) => ({ instance, tier: 0, states: ["running"] })),
+        ...arriving.map((instance) => ({ instance, tier: 1, states: ["pending", "running"] })),
+    ]
+        .filter(({ instance }) => isLeaderless || !instance.refused)
+        .map(({ instance: { id, launched, refused }, tier, states }) => ({
+            id,
+            tier: refused ? tier + 2 : tier,
+            states,
+            launched,
+        }));
 }
 
-/** Whether the group offers the member to lead; EC2 has its say too. */
-export function isReady({ lifecycleState, healthStatus }: Member): boolean {
-    return lifecycleState === "InService" && healthStatus === "Healthy";
+/** Whether a leader may not stay even if no other instance can lead. */
+function isBarred(leader: Instance): boolean {
+    return leader.listed === undefined || leader.vetoed || isEnding(leader);
 }
 
-function isArriving({ lifecycleState, healthStatus }: Member): boolean {
-    return ["Pending", "Pending:Wait", "Pending:Proceed"].includes(lifecycleState) && healthStatus === "Healthy";
-}
-
-function whyUnfit(leader: Leader, group: Group, hints: Hints): string | undefined {
-    const member = group.members.find(({ id }) => id === leader.id);
-    if (leader.state !== "running") {
-        return `is ${leader.state}`;
+/** The reason why a leader is not fit, if it isn't. */
+function whyUnfit(leader: Instance): string | undefined {
+    const { state, listed } = leader;
+    if (state !== "running") {
+        return `is ${state}`;
     }
-    if (!member) {
+    if (!listed) {
         return "is not listed by its group";
     }
-    if (!isReady(member)) {
-        return `is listed as ${member.lifecycleState} and ${member.healthStatus}`;
+    if (!isReady(leader)) {
+        return `is listed as ${listed.lifecycleState} and ${listed.healthStatus}`;
     }
-    return hints.warned.has(leader.id) ? "has a Spot interruption warning" : undefined;
+    if (leader.vetoed) {
+        return "is vetoed";
+    }
+    return leader.warned ? "has a Spot interruption warning" : undefined;
+}
+
+function whyLost({ instances }: Group): string {
+    const ended = instances.filter((instance) => instance.leads).map(({ id }) => `${id} is terminated`);
+    return ended.join("; ") || "no leader";
 }

@@ -1,112 +1,237 @@
-/** The part of the stack's settings that an election depends on. */
-export interface Scope {
-    /** Groups whose names start with this are ours. */
-    asgPrefix: string;
-    /** Key of the tag that marks a leader. */
-    tagKey: string;
-    /** Name of the stack, unique in its account: its metrics carry it. */
-    stack: string;
-    /** Key of a tag of groups: those that carry the same value elect one leader together. Empty: each group has its own. */
-    electorateTag: string;
-    /** Seconds between demoting a live leader and promoting its successor. */
-    handoverSeconds: number;
-    /** Whether leaders are protected from scaling in. */
-    protectLeader: boolean;
+import { eligibleKey, groupKey, marksLeader, type Scope, sinceKey } from "./scope";
+
+/** An event that names a group, or an instance of it. */
+export interface Trigger {
+    /** The event's detail type. */
+    type: string;
+    /** The event's id and time (milliseconds since 1970), if the event has them. */
+    id?: string;
+    at?: number;
 }
 
-/** What a batch of events says. Events are hints to look: nothing here is trusted to still be so. */
+/** What a batch of events says. Events are hints to look: what they name is read before anything is decided. */
 export interface Batch {
-    /** Whether every group is to be looked at. */
-    sweep: boolean;
-    /** Groups of ours that events name, each with the detail types that named it. */
-    triggers: Map<string, Set<string>>;
+    /** The scheduled event, if every group is to be looked at. */
+    sweep?: Trigger;
+    /** Groups of the stack that events name. */
+    triggers: Map<string, Trigger[]>;
     /** Ids of instances that a launch event names. */
     launched: Set<string>;
-    /** Ids of instances that are going away, each with the detail type that said so; their groups are not known. */
-    departing: Map<string, string>;
-    /** Those of them that a Spot warning names: EC2 still calls them running. */
-    warned: Set<string>;
-    /** Ids of instances that may be strays, each with the groups that it has left, as events say. */
+    /** Ids of instances that stop, end or get a Spot warning; their groups are not known. */
+    departing: Map<string, Trigger>;
+    /** States of instances, in the order in which events report them. */
+    states: { id: string; state: string; at: number }[];
+    /** Spot interruption warnings: when each instance got its last one. */
+    warned: Map<string, number>;
+    /** Ids of instances that were detached, each with the groups of the stack that it left. */
     detached: Map<string, string[]>;
+    /** Ids of instances whose tags changed, and whose group the event does not name. */
+    unplaced: Map<string, Trigger>;
     /** What tag events say of instances, in the order in which they came. */
-    tagged: { id: string; at: number; leader: boolean }[];
-    /** Sentences about what is odd in the batch. */
-    odd: string[];
+    tagged: { id: string; at: number; leads: boolean; since?: string }[];
+    /** A sentence for each event, or part of one, that is ignored. */
+    ignored: string[];
 }
 
 export const sweepType = "Scheduled Event";
 export const tagType = "Tag Change on Resource";
-const launchType = "EC2 Instance Launch Successful";
-const detachType = "EC2 Instance Detach Successful";
-const stateType = "EC2 Instance State-change Notification";
-const spotType = "EC2 Spot Instance Interruption Warning";
-const scalingTypes = [
-    launchType,
-    "EC2 Instance Launch Unsuccessful",
-    "EC2 Instance Terminate Successful",
-    "EC2 Instance Terminate Unsuccessful",
-    "EC2 Instance-launch Lifecycle Action",
-    "EC2 Instance-terminate Lifecycle Action",
-    detachType,
+export const detachType = "EC2 Instance Detach Successful";
+
+/** A Spot instance ends two minutes after its warning; an older warning is no hint. */
+export const warningMillis = 3 * 60 * 1000;
+
+/** What can be read of an event of a kind. */
+interface Reading {
+    event: Fields;
+    detail: Fields;
+    trigger: Trigger;
+    scope: Scope;
+    batch: Batch;
+    now: number;
+}
+
+/** A kind of event that the stack listens to. */
+interface Kind {
+    /** The EventBridge rule that takes it. */
+    rule: "scaling" | "departures" | "tags" | "sweep";
+    source: string;
+    type: string;
+    /** Adds to the batch what the event says; returns what is missing in it, if anything is. */
+    read(reading: Reading): string | undefined;
+}
+
+// Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
+// and https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
+const kinds: Kind[] = [
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Launch Successful", read: readLaunch },
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Launch Unsuccessful", read: readScaling },
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Terminate Successful", read: readScaling },
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Terminate Unsuccessful", read: readScaling },
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance-launch Lifecycle Action", read: readScaling },
+    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance-terminate Lifecycle Action", read: readScaling },
+    { rule: "scaling", source: "aws.autoscaling", type: detachType, read: readDetach },
+    { rule: "departures", source: "aws.ec2", type: "EC2 Instance State-change Notification", read: readState },
+    { rule: "departures", source: "aws.ec2", type: "EC2 Spot Instance Interruption Warning", read: readWarning },
+    { rule: "tags", source: "aws.tag", type: tagType, read: readTags },
+    { rule: "sweep", source: "aws.events", type: sweepType, read: readSweep },
 ];
 const departingStates = ["stopping", "shutting-down"];
 
-/** What each rule listens to, as EventBridge patterns. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
+/** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
 export function eventPatterns({ asgPrefix, tagKey }: Scope) {
+    const ofRule = (rule: Kind["rule"]) => {
+        const own = kinds.filter((kind) => kind.rule === rule);
+        return { source: [own[0].source], "detail-type": own.map(({ type }) => type) };
+    };
     return {
-        scaling: {
-            source: ["aws.autoscaling"],
-            "detail-type": scalingTypes,
-            detail: { AutoScalingGroupName: [{ prefix: asgPrefix }] },
-        },
-        departures: {
-            source: ["aws.ec2"],
-            "detail-type": [stateType, spotType],
-            // A Spot warning has no state.
-            detail: { state: [...departingStates, { exists: false }] },
-        },
+        scaling: { ...ofRule("scaling"), detail: { AutoScalingGroupName: [{ prefix: asgPrefix }] } },
+        // A Spot warning has no state.
+        departures: { ...ofRule("departures"), detail: { state: [...departingStates, { exists: false }] } },
         tags: {
-            source: ["aws.tag"],
-            "detail-type": [tagType],
-            detail: { "changed-tag-keys": [tagKey], service: ["ec2"], "resource-type": ["instance"] },
+            ...ofRule("tags"),
+            detail: {
+                "changed-tag-keys": [tagKey, eligibleKey(tagKey)],
+                service: ["ec2"],
+                "resource-type": ["instance"],
+            },
         },
     };
 }
 
-/** Key of the tag by which AWS says in which group an instance is. */
-export const groupKey = "aws:autoscaling:groupName";
-
-/** Key of the tag that says since when an instance leads. */
-export const sinceKey = (tagKey: string): string => `${tagKey}:since`;
-
-/** Whether a tag's value marks a leader: "true" in any case. */
-export const marksLeader = (value: unknown): boolean => typeof value === "string" && /^true$/i.test(value);
-
 /**
- * Says what a batch of events means, whatever is in it.
+ * Reads a batch of events, whatever is in it.
  *
  * @param bodies the bodies of the queue's messages, each an EventBridge event in JSON
+ * @param now milliseconds since 1970
  */
-export function readBatch(bodies: unknown[], scope: Scope): Batch {
+export function readBatch(bodies: unknown[], scope: Scope, now: number): Batch {
     const batch: Batch = {
-        sweep: false,
         triggers: new Map(),
         launched: new Set(),
         departing: new Map(),
-        warned: new Set(),
+        states: [],
+        warned: new Map(),
         detached: new Map(),
+        unplaced: new Map(),
         tagged: [],
-        odd: [],
+        ignored: [],
     };
     for (const body of bodies) {
         const event = parse(body);
         if (event) {
-            readEvent(event, scope, batch);
+            readEvent(event, scope, batch, now);
         } else {
-            batch.odd.push(`not an event: ${shown(body)}`);
+            batch.ignored.push(`not an event: ${shown(body)}`);
         }
     }
     return batch;
+}
+
+/** Adds an event to those that ask for an election in a group, if the group is the stack's. */
+export function addTrigger({ triggers }: Batch, { asgPrefix }: Scope, group: unknown, trigger: Trigger): void {
+    if (typeof group === "string" && group.startsWith(asgPrefix)) {
+        triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
+    }
+}
+
+function readEvent(event: Fields, scope: Scope, batch: Batch, now: number): void {
+    const detail = fields(event.detail);
+    const type = typeof event["detail-type"] === "string" ? event["detail-type"] : "unknown";
+    const at = typeof event.time === "string" ? Date.parse(event.time) : Number.NaN;
+    const trigger = {
+        type,
+        ...(typeof event.id === "string" ? { id: event.id } : {}),
+        ...(Number.isNaN(at) ? {} : { at }),
+    };
+    addTrigger(batch, scope, detail?.AutoScalingGroupName, trigger);
+    addTrigger(batch, scope, fields(detail?.tags)?.[groupKey], trigger);
+    const kind = kinds.find((one) => one.source === event.source && one.type === type);
+    const problem = detail && kind ? kind.read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
+    if (problem) {
+        batch.ignored.push(`${type} ${problem}: ${shown(event)}`);
+    }
+}
+
+function readSweep({ batch, trigger }: Reading): undefined {
+    batch.sweep = trigger;
+}
+
+function readScaling({ detail }: Reading): string | undefined {
+    const name = detail.AutoScalingGroupName;
+    return typeof name === "string" && name !== "" ? undefined : "without a group name";
+}
+
+function readLaunch(reading: Reading): string | undefined {
+    const { detail, batch } = reading;
+    if (readScaling(reading) || detail.Destination === "WarmPool") {
+        return readScaling(reading);
+    }
+    if (!isInstanceId(detail.EC2InstanceId)) {
+        return "without an instance id";
+    }
+    batch.launched.add(detail.EC2InstanceId);
+    return undefined;
+}
+
+function readDetach(reading: Reading): string | undefined {
+    const { detail, batch, scope } = reading;
+    const id = detail.EC2InstanceId;
+    const group = detail.AutoScalingGroupName;
+    if (readScaling(reading)) {
+        return readScaling(reading);
+    }
+    if (!isInstanceId(id)) {
+        return "without an instance id";
+    }
+    if ((group as string).startsWith(scope.asgPrefix)) {
+        batch.detached.set(id, [...(batch.detached.get(id) ?? []), group as string]);
+    }
+    return undefined;
+}
+
+function readState({ detail, trigger, batch }: Reading): string | undefined {
+    const id = detail["instance-id"];
+    const state = detail.state as string;
+    if (!isInstanceId(id) || !departingStates.includes(state)) {
+        return "without an instance id, or with another state";
+    }
+    batch.departing.set(id, trigger);
+    batch.states.push({ id, state, at: trigger.at ?? Number.NaN });
+    return undefined;
+}
+
+function readWarning({ detail, trigger, batch, now }: Reading): string | undefined {
+    const id = detail["instance-id"];
+    if (!isInstanceId(id)) {
+        return "without an instance id";
+    }
+    const at = trigger.at ?? now;
+    if (now - at > warningMillis) {
+        return "older than three minutes";
+    }
+    batch.departing.set(id, trigger);
+    batch.warned.set(id, Math.max(at, batch.warned.get(id) ?? 0));
+    return undefined;
+}
+
+function readTags({ event, detail, trigger, scope, batch }: Reading): string | undefined {
+    const tags = fields(detail.tags);
+    const arn = Array.isArray(event.resources) ? event.resources[0] : undefined;
+    const id = typeof arn === "string" ? arn.split(":instance/")[1] : undefined;
+    if (!tags || !isInstanceId(id)) {
+        return "without tags or an instance's ARN";
+    }
+    const since = tags[sinceKey(scope.tagKey)];
+    batch.tagged.push({
+        id,
+        at: trigger.at ?? Number.NaN,
+        leads: marksLeader(tags[scope.tagKey]),
+        ...(typeof since === "string" ? { since } : {}),
+    });
+    if (typeof tags[groupKey] !== "string") {
+        batch.unplaced.set(id, trigger);
+    }
+    return undefined;
 }
 
 type Fields = Record<string, unknown>;
@@ -116,77 +241,6 @@ function parse(body: unknown): Fields | undefined {
         return fields(JSON.parse(body as string));
     } catch {
         return undefined;
-    }
-}
-
-function readEvent(event: Fields, scope: Scope, batch: Batch): void {
-    const detail = fields(event.detail);
-    const type = typeof event["detail-type"] === "string" ? event["detail-type"] : "unknown";
-    look(detail?.AutoScalingGroupName, type, scope, batch);
-    look(fields(detail?.tags)?.[groupKey], type, scope, batch);
-    const kind = detail && typeof event.source === "string" ? `${event.source}: ${type}` : "";
-    if (kind === `aws.events: ${sweepType}`) {
-        batch.sweep = true;
-    } else if (kind === `aws.ec2: ${stateType}` || kind === `aws.ec2: ${spotType}`) {
-        readDeparture(detail as Fields, type, batch);
-    } else if (kind === `aws.tag: ${tagType}`) {
-        readTags(event, detail as Fields, scope, batch);
-    } else if (scalingTypes.some((scalingType) => kind === `aws.autoscaling: ${scalingType}`)) {
-        readScaling(detail as Fields, type, batch);
-    } else {
-        batch.odd.push(`unknown event: ${shown(event)}`);
-    }
-}
-
-function readScaling(detail: Fields, type: string, batch: Batch): void {
-    if (typeof detail.AutoScalingGroupName !== "string" || detail.AutoScalingGroupName === "") {
-        batch.odd.push(`${type} without a group name: ${shown(detail)}`);
-        return;
-    }
-    if (![launchType, detachType].includes(type) || detail.Destination === "WarmPool") {
-        return;
-    }
-    if (!isInstanceId(detail.EC2InstanceId)) {
-        batch.odd.push(`${type} without an instance id: ${shown(detail)}`);
-    } else if (type === launchType) {
-        batch.launched.add(detail.EC2InstanceId);
-    } else {
-        const left = batch.detached.get(detail.EC2InstanceId) ?? [];
-        batch.detached.set(detail.EC2InstanceId, [...left, detail.AutoScalingGroupName]);
-    }
-}
-
-function readDeparture(detail: Fields, type: string, batch: Batch): void {
-    const id = detail["instance-id"];
-    const warning = type === spotType;
-    if (!isInstanceId(id) || !(warning || departingStates.includes(detail.state as string))) {
-        batch.odd.push(`departure without an instance id or with another state: ${shown(detail)}`);
-        return;
-    }
-    batch.departing.set(id, type);
-    if (warning) {
-        batch.warned.add(id);
-    }
-}
-
-function readTags(event: Fields, detail: Fields, scope: Scope, batch: Batch): void {
-    const tags = fields(detail.tags);
-    const arn = Array.isArray(event.resources) ? event.resources[0] : undefined;
-    const id = typeof arn === "string" ? arn.split(":instance/")[1] : undefined;
-    if (!tags || !isInstanceId(id)) {
-        batch.odd.push(`${tagType} without tags or an instance's ARN: ${shown(event)}`);
-        return;
-    }
-    const leader = marksLeader(tags[scope.tagKey]);
-    batch.tagged.push({ id, at: Date.parse(event.time as string), leader });
-    if (leader && tags[groupKey] === undefined && tags[sinceKey(scope.tagKey)] !== undefined) {
-        batch.detached.set(id, batch.detached.get(id) ?? []);
-    }
-}
-
-function look(group: unknown, type: string, { asgPrefix }: Scope, { triggers }: Batch): void {
-    if (typeof group === "string" && group.startsWith(asgPrefix)) {
-        triggers.set(group, (triggers.get(group) ?? new Set()).add(type));
     }
 }
 

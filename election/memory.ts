@@ -1,133 +1,232 @@
-import { type Group, type Leader, sinceOf } from "./decide";
-import { type Batch, tagType } from "./events";
-import type { Written } from "./promote";
+import { type Group, type Instance, sinceOf } from "./decide";
+import { addTrigger, type Batch, tagType, warningMillis } from "./events";
+import type { Round } from "./observe";
+import type { Result, Written } from "./promote";
+import type { Scope } from "./scope";
 
-/** What a container remembers between its invocations. */
+/** What a container remembers between its invocations. Times are in milliseconds since 1970. */
 export interface Memory {
-    /** Its last write to each instance, by id. Times in milliseconds since 1970. */
+    /** Its last write to each instance, by id. */
     writes: Map<string, Write>;
+    /** States that can't be taken back, or not yet: until when they count, by the instance's id. */
+    states: Map<string, { state: string; until: number }>;
+    /** Until when a Spot interruption warning counts, by the instance's id. */
+    warnings: Map<string, number>;
+    /** Until when a refusal to tag an instance counts, by its id. */
+    refusals: Map<string, number>;
     /** Times of the last promotions in each group, three at most, by the group's name. */
     promotions: Map<string, number[]>;
-    /** Who lost the tag alive, or may have, while nobody got it, and when: the last of each group, by its name. */
-    departures: Map<string, { ids: string[]; at: number }>;
+    /** Instances that lost the tag alive, or may have, with no successor since then, by the group's name. */
+    pendingHandovers: Map<string, { ids: string[]; at: number }>;
+    /** Ids of leaders that were protected from scaling in before they led. */
+    protectedBefore: Set<string>;
+    /** The page where the next sweep begins, if the last one ran out of time. */
+    sweepFrom?: string;
 }
 
 interface Write {
+    /** When it was sent. */
     at: number;
-    /** It counts as read until then. */
+    /** It counts until then. */
     until: number;
-    /** Name of the group that the election was for, and of the one that listed the instance. */
+    /** Name of the group, or electorate, that the election was for. */
     election: string;
+    /** Name of the group that listed the instance. */
     group?: string;
-    promoted: boolean;
-    /** The `since` that it wrote, or took off. */
+    leads: boolean;
+    /** The `since` that it wrote, or left. */
     since?: string;
 }
 
-const rememberedMillis = 30 * 1000;
-const brakePromotions = 3;
-const brakeMillis = 60 * 1000;
+const writeMillis = 30 * 1000;
+const refusalMillis = 3 * 60 * 1000;
+const endingMillis = 60 * 60 * 1000; // as long as EC2 shows a terminated instance
+const stoppingMillis = 10 * 1000;
+const flappingPromotions = 3;
+const flappingMillis = 60 * 1000;
 
 export function emptyMemory(): Memory {
-    return { writes: new Map(), promotions: new Map(), departures: new Map() };
+    return {
+        writes: new Map(),
+        states: new Map(),
+        warnings: new Map(),
+        refusals: new Map(),
+        promotions: new Map(),
+        pendingHandovers: new Map(),
+        protectedBefore: new Set(),
+    };
 }
 
-/** Forgets what is too old, and what a tag event contradicts that is no older. */
-export function forget({ writes }: Memory, { tagged }: Batch, now: number): void {
-    for (const [id, { at, until, promoted }] of writes) {
-        // An event's time is cut to the second.
-        const contradicted = tagged.some(
-            (event) => event.id === id && event.leader !== promoted && event.at + 1000 > at,
+/** Takes in what a batch says, forgets what is too old or contradicted, and adds to the batch what it doesn't know. */
+export function learn(memory: Memory, batch: Batch, scope: Scope, now: number): void {
+    for (const [id, { at, until, leads, since }] of memory.writes) {
+        const isContradicted = batch.tagged.some(
+            (event) =>
+                event.id === id && (event.leads !== leads || (leads && event.since !== since)) && event.at + 1000 > at, // an event's time is cut to the second
         );
-        if (contradicted || now > until) {
-            writes.delete(id);
+        if (isContradicted || now > until) {
+            memory.writes.delete(id);
+        }
+    }
+    for (const { id, state, at } of batch.states) {
+        learnState(memory, id, state, state === "stopping" ? at + stoppingMillis : now + endingMillis, now);
+    }
+    for (const [id, at] of batch.warned) {
+        memory.warnings.set(id, Math.max(at + warningMillis, memory.warnings.get(id) ?? 0));
+    }
+    for (const times of [memory.warnings, memory.refusals]) {
+        for (const [id, until] of times) {
+            if (now > until) {
+                times.delete(id);
+            }
+        }
+    }
+    for (const [id, { until }] of memory.states) {
+        if (now > until) {
+            memory.states.delete(id);
+        }
+    }
+    if (batch.sweep) {
+        endFlapping(memory, now);
+    }
+    // EC2's tags may not show yet that an instance leads.
+    for (const [id, trigger] of batch.departing) {
+        const write = memory.writes.get(id);
+        if (write?.leads) {
+            addTrigger(batch, scope, write.group, trigger);
         }
     }
 }
 
-/** The group of each departing instance that this container has made the leader, whether EC2's answers show it yet or not. */
-export function departingLeaders({ writes }: Memory, { departing }: Batch): Map<string, string> {
-    const leaders = [...writes].filter(([id, { promoted }]) => promoted && departing.has(id));
-    return new Map(leaders.map(([id, { group, election }]) => [id, group ?? election]));
-}
-
-/** The group with this container's own writes, which EC2's answers may not show yet; `states` are those that EC2 was asked for. */
-export function recall(memory: Memory, group: Group, states: Map<string, string>): Group {
-    const { writes } = memory;
-    const leaders = group.leaders.filter((leader) => !isDemoted(memory, leader));
-    for (const { id } of group.members) {
-        const write = writes.get(id);
-        if (write?.promoted && write.election === group.name && !leaders.some((leader) => leader.id === id)) {
-            leaders.push({ id, state: states.get(id) ?? "running", since: write.since });
-        }
+function learnState({ states }: Memory, id: string, state: string, until: number, now: number): void {
+    if (until > now && states.get(id)?.state !== "shutting-down") {
+        states.set(id, { state, until });
     }
-    return { ...group, leaders, strays: group.strays.filter((stray) => !isDemoted(memory, stray)) };
 }
 
-/** Whether this container has taken an instance's tags off, though EC2's answers may not show it yet. */
-export function isDemoted({ writes }: Memory, { id, since }: Leader): boolean {
-    const write = writes.get(id);
-    return write?.promoted === false && write.since === since; // promoted again, it would have another one
+/** Corrects an observation by what this container knows better than EC2's reads. */
+export function recall(memory: Memory, round: Round, pauseMillis: number, now: number): Round {
+    const isKnown = (orphan: Instance) => {
+        const write = memory.writes.get(orphan.id);
+        return write?.leads === false && sinceOf(orphan, now) <= sinceOf(write, now);
+    };
+    const groups = round.groups.map((group): Group => {
+        const own = [...memory.writes.values()].filter(({ election }) => election === group.name);
+        const corrected = {
+            ...group,
+            instances: group.instances.map((instance) => recallInstance(memory, instance, group, now)),
+            orphans: group.orphans.filter((orphan) => !isKnown(orphan)),
+            latestWritten: Math.max(0, ...own.map((write) => sinceOf(write, now))),
+            flapping:
+                isFlapping(memory.promotions.get(group.name)) && group.triggers.every(({ type }) => type === tagType),
+        };
+        return { ...corrected, handingOver: pauseMillis > 0 && isHandingOver(memory, corrected, now - pauseMillis) };
+    });
+    return { ...round, groups, orphans: round.orphans.filter((orphan) => !isKnown(orphan)) };
 }
 
-/** The latest `since` among this container's own writes to a group, in milliseconds since 1970, or 0. */
-export function latestWritten({ writes }: Memory, group: string, now: number): number {
-    const own = [...writes.values()].filter(({ election }) => election === group);
-    return Math.max(0, ...own.map((write) => sinceOf(write, now)));
+function recallInstance(memory: Memory, instance: Instance, group: Group, now: number): Instance {
+    const { id, listed } = instance;
+    const corrected = {
+        ...instance,
+        ...recallState(memory, instance, now),
+        warned: memory.warnings.has(id),
+        refused: memory.refusals.has(id),
+    };
+    const write = memory.writes.get(id);
+    // A later `since` in a read is newer than what was written.
+    if (!write || !listed || write.election !== group.name || sinceOf(instance, now) > sinceOf(write, now)) {
+        return corrected;
+    }
+    if (write.leads === instance.leads) {
+        return { ...corrected, since: write.since ?? instance.since };
+    }
+    const arriving = /^Pending/.test(listed.lifecycleState);
+    return {
+        ...corrected,
+        state: corrected.state ?? (arriving ? "pending" : "running"),
+        leads: write.leads,
+        since: write.since ?? instance.since,
+        read: { leads: instance.leads },
+    };
+}
+
+/** The state that an event or an earlier read has given, where it is truer than a read. Learns what can't be taken back. */
+function recallState(memory: Memory, { id, state }: Instance, now: number): { state?: string } {
+    if (state === "shutting-down") {
+        learnState(memory, id, state, now + endingMillis, now);
+    }
+    const known = memory.states.get(id)?.state;
+    const isTruer = known !== undefined && state !== "terminated" && !(known === "stopping" && state === "stopped");
+    return isTruer ? { state: known } : { state };
 }
 
 /**
- * Remembers what was written for a group, or for strays.
+ * Remembers what was written in a round.
  *
- * @param demote ids that were to lose the tag, whether that is known to be done or not
- * @param times when the writing began, and when it ended
+ * @param orphans those of the round, of which `stripped` says what became of them
+ * @param times when the writing began and ended
  */
 export function remember(
     memory: Memory,
-    { group: election, demoted, promoted, demotedAt }: Written,
-    { leaders, members, strays }: Pick<Group, "leaders" | "members" | "strays">,
-    demote: string[],
-    times: { began: number; ended: number },
+    written: Written[],
+    { orphans, stripped }: { orphans: Instance[]; stripped: Result },
+    { began, ended }: { began: number; ended: number },
 ): void {
-    const write = { at: times.began, until: times.ended + rememberedMillis, election };
-    for (const id of demoted) {
-        const before = leaders.find((leader) => leader.id === id)?.since;
-        memory.writes.set(id, { ...write, promoted: false, since: before });
+    const until = ended + writeMillis;
+    forgetUncertain(memory, stripped, ended);
+    for (const { id, since } of orphans.filter((orphan) => stripped.demoted.includes(orphan.id))) {
+        memory.writes.set(id, { at: began, until, election: "", leads: false, since });
     }
-    if (promoted) {
-        const { id, since, at } = promoted;
-        const group = members.find((member) => member.id === id)?.group;
-        memory.writes.set(id, { ...write, at, group, promoted: true, since });
-        const earlier = memory.promotions.get(election) ?? [];
-        const all = isBraking(earlier) ? earlier : [...earlier, times.ended].slice(-brakePromotions);
-        memory.promotions.set(election, all);
-        memory.departures.delete(election);
-    } else if (demotedAt !== undefined && demote.length + strays.length > 0) {
-        memory.departures.set(election, { ids: [...demote, ...strays.map(({ id }) => id)], at: demotedAt });
+    for (const { group, plan, result } of written) {
+        const election = group.name;
+        const instance = (id: string) => group.instances.find((one) => one.id === id);
+        forgetUncertain(memory, result, ended);
+        for (const id of result.demoted) {
+            memory.writes.set(id, { at: began, until, election, leads: false, since: instance(id)?.since });
+        }
+        for (const { id, since, at } of [result.promoted ?? [], result.adopted ?? []].flat()) {
+            memory.writes.set(id, { at, until, election, group: instance(id)?.listed?.group, leads: true, since });
+        }
+        if (result.promoted) {
+            const earlier = memory.promotions.get(election) ?? [];
+            const times = isFlapping(earlier) ? earlier : [...earlier, ended].slice(-flappingPromotions);
+            memory.promotions.set(election, times);
+            memory.pendingHandovers.delete(election);
+        } else if (result.demotedAt !== undefined) {
+            const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
+            if (ids.length > 0) {
+                memory.pendingHandovers.set(election, { ids, at: result.demotedAt });
+            }
+        }
     }
 }
 
-/** Whether somebody has lost the group's tag since a time without a successor, and may still be at work. */
-export function hasLost({ departures }: Memory, { name, leaders }: Group, since: number): boolean {
-    const { ids, at } = departures.get(name) ?? { ids: [], at: 0 };
-    // Who still carries the tag is dead, or loses it only now.
-    return at > since && ids.some((id) => !leaders.some((leader) => leader.id === id));
+function forgetUncertain({ writes, refusals }: Memory, { uncertain, refused }: Result, now: number): void {
+    for (const id of uncertain) {
+        writes.delete(id);
+    }
+    for (const id of refused) {
+        refusals.set(id, now + refusalMillis);
+    }
 }
 
-/** Whether only tag events named a group that has changed its leader too often: electors that disagree must not fight at event speed. */
-export function brakes({ promotions }: Memory, { name, triggers }: Group): boolean {
-    return isBraking(promotions.get(name) ?? []) && triggers.every((type) => type === tagType);
-}
-
-/** A sweep has looked at every group: it lets go of the brakes, and of what can put none on any more. */
-export function release({ promotions }: Memory, now: number): void {
+function endFlapping({ promotions }: Memory, now: number): void {
     for (const [group, times] of promotions) {
-        if (isBraking(times) || now - times[times.length - 1] > brakeMillis) {
+        if (isFlapping(times) || now - times[times.length - 1] > flappingMillis) {
             promotions.delete(group);
         }
     }
 }
 
-function isBraking(times: number[]): boolean {
-    return times.length === brakePromotions && times[brakePromotions - 1] - times[0] <= brakeMillis;
+function isFlapping(times: number[] = []): boolean {
+    return times.length === flappingPromotions && times[flappingPromotions - 1] - times[0] <= flappingMillis;
+}
+
+/** Whether an instance lost the tag since a time, with no successor, and may still be at work. */
+function isHandingOver({ pendingHandovers }: Memory, { name, instances, orphans }: Group, since: number): boolean {
+    const { ids, at } = pendingHandovers.get(name) ?? { ids: [], at: 0 };
+    // An instance that still carries the tag is dead, or loses it only now.
+    const carriesTag = (id: string) => instances.some((instance) => instance.id === id && instance.leads);
+    return orphans.length > 0 || (at > since && ids.some((id) => !carriesTag(id)));
 }

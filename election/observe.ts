@@ -1,243 +1,397 @@
-import type { DescribeAutoScalingGroupsCommandInput } from "@aws-sdk/client-auto-scaling";
-import type { Filter } from "@aws-sdk/client-ec2";
-import { type Aws, asking, describeInstances, everyPage, inParts, listed, text } from "./aws";
-import { type Group, isLive, type Leader, type Member } from "./decide";
-import { type Batch, groupKey, marksLeader, type Scope, sinceKey, sweepType } from "./events";
-import { warn } from "./report";
+import { type Aws, chunks, isRefusal } from "./aws";
+import type { Group, Instance } from "./decide";
+import {
+    inGroups,
+    type ListedGroup,
+    literally,
+    type Member,
+    readGroupPages,
+    readGroups,
+    readHomes,
+    readTagged,
+    type Tagged,
+    withIds,
+} from "./describe";
+import { addTrigger, type Batch, detachType, type Trigger } from "./events";
+import { warn } from "./log";
+import type { Scope } from "./scope";
 
-/** What a batch led us to look at. */
-export interface Observation {
+/** Groups that are observed, decided, ranked and written together. */
+export interface Round {
     groups: Group[];
-    /** Instances that lead no group any more but still carry both of our tags. */
-    strays: Leader[];
-    /** EC2's states of the departing leaders that were given. */
-    states: Map<string, string>;
+    /** Instances in no group at all that still carry the leader's tags. */
+    orphans: Instance[];
+    /** What could not be read, and the groups whose election has failed for that. */
+    unread: Unread[];
+    /** What a sweep has not looked at yet; missing after its last round. */
+    rest?: Rest;
 }
 
-/** What Auto Scaling says of groups, by name. */
-type Listing = Map<string, { members: Member[]; electorate?: string }>;
+interface Unread {
+    groups: string[];
+    error: Error;
+}
 
-/** An instance with the leader tag, and the group that its own tags name. */
-type Tagged = Leader & { group?: string };
+/** The rest of a sweep: groups by name, and those on further pages, whose names are not known yet. */
+export interface Rest {
+    names: string[];
+    hasPages: boolean;
+    /** Token of the next page; missing for the first one. */
+    nextToken?: string;
+}
+
+/** What was read so far. */
+interface View {
+    groups: Map<string, ListedGroup>;
+    tagged: Map<string, Tagged>;
+    /** How Auto Scaling lists an instance that was asked for; undefined if it is in no group. */
+    homes: Map<string, Member | undefined>;
+}
+
+const groupsInRound = 100;
 
 /**
- * Reads the groups that a batch is about, in a sweep all of them, with their members and leaders.
+ * Looks at the groups of a batch: first at those that events name, then, in a sweep, at all others.
  *
- * @param departing groups of instances that depart and are known to lead, by id: EC2's tags may not show them yet
- * @throws if anything can't be read whole: nothing may be decided from half an answer
+ * @param startingToken where a sweep begins; one that ran out of time left it
+ * @returns rounds; what can't be read fails for its own groups
  */
-export async function observe(
+export async function* observe(aws: Aws, scope: Scope, batch: Batch, startingToken?: string): AsyncGenerator<Round> {
+    const seen = new Set<string>();
+    if (batch.triggers.size + batch.departing.size + batch.detached.size + batch.unplaced.size > 0) {
+        const round = await observeNamed(aws, scope, batch);
+        for (const { name, groups } of round.groups) {
+            for (const group of groups ?? [name]) {
+                seen.add(group);
+            }
+        }
+        yield batch.sweep ? { ...round, rest: { names: [], hasPages: true, nextToken: startingToken } } : round;
+    }
+    if (batch.sweep) {
+        yield* sweep(aws, scope, batch, seen, startingToken);
+    }
+}
+
+/** Looks at the groups that events name, directly or by an instance. */
+async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round> {
+    const view: View = { groups: new Map(), tagged: new Map(), homes: new Map() };
+    const unread: Unread[] = [];
+    const named = [...batch.triggers.keys()];
+    const mentioned = [...batch.detached.keys(), ...batch.unplaced.keys()];
+    const [departing] = await Promise.all([
+        // Most state changes concern other instances; one filtered read finds ours.
+        orUnread([], readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`]))),
+        readNamed(named),
+        orUnread([], readTagged(aws, scope, withIds(mentioned)).then(addTagged)),
+        orUnread(
+            [],
+            addHomes(
+                aws,
+                view,
+                mentioned.map((id) => ({ id })),
+            ),
+        ),
+    ]);
+
+    const triggers: Batch = { ...batch, triggers: new Map(batch.triggers) };
+    for (const { id, group } of (departing ?? []).filter(({ leads }) => leads)) {
+        addTrigger(triggers, scope, group, batch.departing.get(id) as Trigger);
+    }
+    for (const [id, trigger] of batch.unplaced) {
+        addTrigger(triggers, scope, view.homes.get(id)?.group, trigger);
+    }
+    for (const id of batch.detached.keys()) {
+        if (view.tagged.get(id)?.leads) {
+            addTrigger(triggers, scope, view.homes.get(id)?.group, { type: detachType });
+        }
+    }
+    await readNamed([...triggers.triggers.keys()].filter((name) => !named.includes(name)));
+
+    const before = new Set(triggers.triggers.keys());
+    const lost = unlistedLeaders(view, (group) => view.groups.has(group) || before.has(group));
+    await orUnread(lost.map(homeNamed), addHomes(aws, view, lost));
+    for (const leader of lost) {
+        const home = view.homes.get(leader.id)?.group;
+        const [trigger] = triggers.triggers.get(homeNamed(leader)) ?? [];
+        if (home !== homeNamed(leader) && trigger) {
+            addTrigger(triggers, scope, home, trigger);
+        }
+    }
+    await readNamed([...triggers.triggers.keys()].filter((name) => !before.has(name)));
+
+    if (batch.sweep) {
+        for (const name of [...triggers.triggers.keys()]) {
+            addTrigger(triggers, scope, name, batch.sweep);
+        }
+    }
+    const orphans = mentioned.flatMap((id) => findOrphan(view, batch, id) ?? []);
+    const failed = new Set(unread.flatMap(({ groups }) => groups));
+    const groups = assemble(scope, batch, view, triggers.triggers, orphans);
+    const isRead = ({ name, groups: names = [name] }: Group) => !names.some((group) => failed.has(group));
+    return { groups: groups.filter(isRead), orphans, unread };
+
+    async function orUnread<T>(groups: string[], reading: Promise<T>): Promise<T | undefined> {
+        try {
+            return await reading;
+        } catch (error) {
+            unread.push({ groups, error: error as Error });
+            return undefined;
+        }
+    }
+
+    function addTagged(tagged: Tagged[]): void {
+        for (const instance of tagged) {
+            view.tagged.set(instance.id, instance);
+        }
+    }
+
+    /** Reads groups, those of their electorates, and what their instances' tags say. */
+    async function readNamed(names: string[]): Promise<void> {
+        if (names.length === 0) {
+            return;
+        }
+        const addGroups = (groups: ListedGroup[]) => {
+            for (const group of groups) {
+                view.groups.set(group.name, group);
+            }
+        };
+        // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
+        const filters = scope.electorateTag ? [] : [inGroups(names.map(literally))];
+        const reading = Promise.all([
+            readGroups(aws, scope, { names }).then(addGroups),
+            readTagged(aws, scope, ...filters).then(addTagged),
+        ]);
+        await orUnread(
+            names,
+            reading.then(async () => {
+                const electorates = new Set(names.flatMap((name) => view.groups.get(name)?.electorate ?? []));
+                addGroups(await readGroups(aws, scope, { electorates: [...electorates] }));
+            }),
+        );
+    }
+}
+
+/** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
+async function* sweep(
     aws: Aws,
     scope: Scope,
     batch: Batch,
-    departing: Map<string, string>,
-): Promise<Observation> {
-    const triggers = new Map([...batch.triggers].map(([group, types]) => [group, new Set(types)]));
-    const add = (group: string, type = "") => triggers.set(group, (triggers.get(group) ?? new Set()).add(type));
-    for (const [id, group] of departing) {
-        add(group, batch.departing.get(id));
-    }
-    const reading = readStates(aws, [...departing.keys()]);
-
-    if (batch.sweep) {
-        const [listing, tagged, states] = await Promise.all([
-            readGroups(aws, scope, {}),
-            readTagged(aws, scope),
-            reading,
-        ]);
-        for (const name of listing.keys()) {
-            add(name, sweepType);
-        }
-        for (const { id, group } of tagged) {
-            if (group !== undefined && listing.has(group) && batch.departing.has(id)) {
-                add(group, batch.departing.get(id));
+    seen: Set<string>,
+    startingToken?: string,
+): AsyncGenerator<Round> {
+    const view: View = { groups: new Map(), tagged: new Map(), homes: new Map() };
+    const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
+    const reading = readTagged(aws, scope);
+    reading.catch(() => {}); // awaited with the first page
+    const later: string[] = []; // electorates' groups
+    let orphans: Instance[] | undefined;
+    let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
+    try {
+        for await (const page of pagesFrom(aws, scope, startingToken)) {
+            if (orphans === undefined) {
+                view.tagged = new Map((await reading).map((instance) => [instance.id, instance]));
+                orphans = await findOrphans(aws, view, batch);
             }
+            for (const group of page.groups) {
+                view.groups.set(group.name, group);
+            }
+            const fresh = page.groups.filter(({ name }) => !seen.has(name));
+            later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
+            const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
+            await addHomesOf(names);
+            rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
+            yield {
+                groups: assemble(scope, batch, view, triggers(names), []),
+                orphans: orphans.splice(0),
+                unread: [],
+                rest,
+            };
         }
-        const { strays, moved } = await findStrays(aws, tagged);
-        return { groups: assemble(scope, batch, triggers, listing, [...tagged, ...moved], strays), strays, states };
+        // A leader's own tag may name a group that is gone.
+        const gone = unlistedLeaders(view, (group) => group.startsWith(scope.asgPrefix)).map(homeNamed);
+        later.push(...new Set(gone.filter((name) => !view.groups.has(name) && !seen.has(name))));
+        await addHomesOf(later);
+    } catch (error) {
+        yield { groups: [], orphans: [], unread: [{ groups: [], error: error as Error }], rest };
+        return;
+    }
+    const groups = assemble(scope, batch, view, triggers(later), []);
+    for (const round of chunks(groups, groupsInRound)) {
+        const names = groups.slice(groups.indexOf(round[0]) + round.length).map(({ name }) => name);
+        yield { groups: round, orphans: [], unread: [], rest: { names, hasPages: false } };
     }
 
-    const named = [...triggers.keys()];
-    const [first, departed, mentioned, states] = await Promise.all([
-        readNamed(aws, scope, named),
-        // Most departures of a region are none of ours; this one read tells.
-        readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`])),
-        readTagged(aws, scope, withIds([...batch.detached.keys()])),
-        reading,
-    ]);
-    for (const { id, group } of departed) {
-        add(group as string, batch.departing.get(id));
-    }
-    const [second, { strays, moved }] = await Promise.all([
-        readNamed(
+    async function addHomesOf(names: string[]): Promise<void> {
+        await addHomes(
             aws,
-            scope,
-            [...triggers.keys()].filter((name) => !named.includes(name)),
-        ),
-        findStrays(aws, mentioned),
-    ]);
-    const listing = new Map([...first.listing, ...second.listing]);
-    const tagged = [...first.tagged, ...second.tagged, ...moved];
-    return { groups: assemble(scope, batch, triggers, listing, tagged, strays), strays, states };
+            view,
+            unlistedLeaders(view, (group) => names.includes(group)),
+        );
+    }
 }
 
-/** Reads groups by name, with their electorates' other groups, and all their leaders. */
-async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<{ listing: Listing; tagged: Tagged[] }> {
-    if (names.length === 0) {
-        return { listing: new Map(), tagged: [] }; // an empty list of names would mean all
+/** The pages of all groups from a token on, and then those before it. */
+async function* pagesFrom(
+    aws: Aws,
+    scope: Scope,
+    startingToken?: string,
+): AsyncGenerator<{ groups: ListedGroup[]; hasMore: boolean; nextToken?: string }> {
+    const names = new Set<string>();
+    if (startingToken !== undefined) {
+        try {
+            for await (const page of readGroupPages(aws, scope, startingToken)) {
+                for (const { name } of page.groups) {
+                    names.add(name);
+                }
+                yield { ...page, hasMore: true };
+            }
+        } catch (error) {
+            if (names.size > 0 || !isRefusal(error as Error)) {
+                throw error;
+            }
+            warn("the sweep starts over", error); // the token is too old
+        }
     }
-    const [listing, tagged] = await Promise.all([
-        readGroups(aws, scope, { AutoScalingGroupNames: names }),
-        // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag behind.
-        readTagged(aws, scope, ...(scope.electorateTag ? [] : [inGroups(names.map(literally))])),
-    ]);
-    const electorates = new Set([...listing.values()].flatMap(({ electorate }) => electorate ?? []));
-    if (electorates.size === 0) {
-        return { listing, tagged };
+    for await (const page of readGroupPages(aws, scope)) {
+        const hasMore = page.nextToken !== undefined && !page.groups.some(({ name }) => names.has(name));
+        yield { ...page, hasMore };
+        if (!hasMore) {
+            return;
+        }
     }
-    const Filters = [{ Name: `tag:${scope.electorateTag}`, Values: [...electorates] }];
-    return { listing: new Map([...listing, ...(await readGroups(aws, scope, { Filters }))]), tagged };
 }
 
-/** Puts together what belongs together: a group with its leaders, or all groups of an electorate with theirs. */
+const homeNamed = ({ group }: Tagged): string => group as string;
+
+/** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them. */
+function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] {
+    const members = new Set([...groups.values()].flatMap((group) => group.members.map(({ id }) => id)));
+    return [...tagged.values()].filter(
+        ({ id, group, leads, state }) =>
+            leads &&
+            state !== "terminated" &&
+            group !== undefined &&
+            isAbout(group) &&
+            !members.has(id) &&
+            !homes.has(id),
+    );
+}
+
+async function addHomes(aws: Aws, { homes }: View, instances: { id: string }[]): Promise<void> {
+    const ids = instances.map(({ id }) => id);
+    const found = await readHomes(aws, ids);
+    for (const id of ids) {
+        homes.set(id, found.get(id));
+    }
+}
+
+/** The orphans among the leaders that name no group. */
+async function findOrphans(aws: Aws, view: View, batch: Batch): Promise<Instance[]> {
+    const suspects = [...view.tagged.values()].filter(
+        ({ leads, since, group, state }) =>
+            leads && since !== undefined && group === undefined && state !== "terminated",
+    );
+    try {
+        await addHomes(aws, view, suspects);
+    } catch (error) {
+        warn("orphans keep their tags", error); // no group needs to wait for that
+        return [];
+    }
+    return suspects.flatMap(({ id }) => findOrphan(view, batch, id) ?? []);
+}
+
+/** The instance with this id, if it is in no group at all and led one of the stack's. */
+function findOrphan({ tagged, homes }: View, batch: Batch, id: string): Instance | undefined {
+    const instance = tagged.get(id);
+    const isInNone = homes.has(id) && homes.get(id) === undefined;
+    if (!instance?.leads || instance.state === "terminated" || !isInNone) {
+        return undefined;
+    }
+    const hasLed = batch.detached.has(id) || (instance.since !== undefined && instance.group === undefined);
+    return hasLed ? toInstance(instance, batch) : undefined;
+}
+
+/** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
 function assemble(
     scope: Scope,
-    { detached }: Batch,
-    triggers: Map<string, Set<string>>,
-    listing: Listing,
-    tagged: Tagged[],
-    strays: Leader[],
+    batch: Batch,
+    view: View,
+    triggers: Map<string, Trigger[]>,
+    orphans: Instance[],
 ): Group[] {
     const nameOf = (group: string) => {
-        const electorate = listing.get(group)?.electorate;
+        const electorate = view.groups.get(group)?.electorate;
         // No group's name has a colon.
         return electorate === undefined ? group : `:${scope.electorateTag}=${electorate}`;
     };
-    const listedIn = new Map([...listing].flatMap(([group, { members }]) => members.map(({ id }) => [id, group])));
-    // An instance that has just moved is where it is listed: its own tags may lag behind.
-    const homeOf = ({ id, group = "" }: Tagged) => nameOf(listedIn.get(id) ?? group);
-    const leaders = grouped([...new Map(tagged.map((leader) => [leader.id, leader])).values()], homeOf);
-    const electorates = grouped([...listing.keys()].sort(), nameOf);
+    const members = new Map([...view.groups.values()].flatMap((group) => group.members.map((one) => [one.id, one])));
+    // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
+    const homeOf = ({ id, group = "" }: Tagged) => nameOf(members.get(id)?.group ?? view.homes.get(id)?.group ?? group);
+    const isOrphan = (id: string) => orphans.some((orphan) => orphan.id === id);
+    const strangers = [...view.tagged.values()].filter(({ id }) => !members.has(id) && !isOrphan(id));
+    const strangersByName = groupedBy(strangers, homeOf);
+    const groupsByName = groupedBy([...view.groups.keys()].sort(), nameOf);
 
     const groups = new Map<string, Group>();
-    for (const [group, types] of triggers) {
+    for (const [group, ownTriggers] of triggers) {
         const name = nameOf(group);
-        const names = electorates.get(name) ?? [];
+        const names = groupsByName.get(name) ?? [];
+        const listed = names.flatMap((one) => view.groups.get(one) ?? []);
         groups.set(name, {
             name,
             ...(name === group ? {} : { groups: names }),
-            exists: names.length > 0,
-            members: names.flatMap((each) => listing.get(each)?.members ?? []),
-            leaders: leaders.get(name) ?? [],
-            strays: strays.filter(({ id }) => detached.get(id)?.some((left) => names.includes(left))),
-            triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...types])],
+            exists: listed.length > 0,
+            desired: listed.reduce((sum, { desired }) => sum + desired, 0),
+            instances: [
+                ...listed.flatMap((one) =>
+                    one.members.map((member) => ({
+                        ...toInstance(
+                            view.tagged.get(member.id) ?? { id: member.id, leads: false, vetoed: false },
+                            batch,
+                        ),
+                        listed: member,
+                    })),
+                ),
+                ...(strangersByName.get(name) ?? []).map((instance) => {
+                    const home = view.homes.get(instance.id);
+                    // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
+                    const isMember = home && !home.lifecycleState.startsWith("Warmed:");
+                    return { ...toInstance(instance, batch), ...(isMember ? { listed: home } : {}) };
+                }),
+            ],
+            orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
+            triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...ownTriggers])],
+            protecting: listed.filter(({ protectsNew }) => protectsNew).map((one) => one.name),
+            latestWritten: 0,
+            flapping: false,
+            handingOver: false,
         });
     }
     return [...groups.values()];
 }
 
-function grouped<T>(list: T[], nameOf: (item: T) => string): Map<string, T[]> {
-    const groups = new Map<string, T[]>();
-    for (const item of list) {
-        const name = nameOf(item);
-        groups
-            .set(name, groups.get(name) ?? [])
-            .get(name)
-            ?.push(item);
-    }
-    return groups;
-}
-
-/** The scope's groups that a request asks for; unknown names are left out. */
-async function readGroups(
-    aws: Aws,
-    { asgPrefix, electorateTag }: Scope,
-    request: DescribeAutoScalingGroupsCommandInput,
-): Promise<Listing> {
-    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, request);
-    const action = "autoscaling:DescribeAutoScalingGroups";
-    const answers = await asking(action, request.AutoScalingGroupNames ?? [], everyPage(pages));
-    const groups = answers.flatMap((answer) => listed(answer.AutoScalingGroups, action));
-    const ours = groups.filter((group) => text(group.AutoScalingGroupName, action).startsWith(asgPrefix));
-    return new Map(
-        ours.map((group) => {
-            const name = text(group.AutoScalingGroupName, action);
-            const members = listed(group.Instances, action).map((instance) => ({
-                id: text(instance.InstanceId, action),
-                lifecycleState: text(instance.LifecycleState, action),
-                healthStatus: text(instance.HealthStatus, action),
-                group: name,
-                protected: instance.ProtectedFromScaleIn === true,
-            }));
-            const electorate =
-                electorateTag && listed(group.Tags, action).find(({ Key }) => Key === electorateTag)?.Value;
-            return [name, { members, electorate: electorate || undefined }];
-        }),
-    );
-}
-
-/** The instances that carry the leader tag and pass every filter; none if a filter lets nothing pass. */
-async function readTagged(aws: Aws, scope: Scope, ...filters: Filter[]): Promise<Tagged[]> {
-    if (filters.some(({ Values }) => Values?.length === 0)) {
-        return [];
-    }
-    // A filter's values are case-sensitive: four characters of any kind, looked at more closely below.
-    const tagged = { Name: `tag:${scope.tagKey}`, Values: ["????"] };
-    const instances = await describeInstances(aws, [tagged, ...filters], []);
-    const place = "ec2:DescribeInstances";
-    return instances
-        .map((instance) => {
-            const tags = new Map(listed(instance.Tags, place).map(({ Key, Value }) => [Key, Value]));
-            return {
-                id: text(instance.InstanceId, place),
-                state: text(instance.State?.Name, place),
-                value: tags.get(scope.tagKey),
-                since: tags.get(sinceKey(scope.tagKey)),
-                group: tags.get(groupKey),
-            };
-        })
-        .filter(({ value }) => marksLeader(value));
-}
-
-/** Of the tagged instances with `since` that name no group, those that none lists, and those that have just moved into one. */
-async function findStrays(aws: Aws, tagged: Tagged[]): Promise<{ strays: Leader[]; moved: Tagged[] }> {
-    const suspects = tagged.filter((one) => one.group === undefined && one.since !== undefined && isLive(one));
-    const action = "autoscaling:DescribeAutoScalingInstances";
-    const parts = inParts(suspects, 50).map(async (part) => {
-        const InstanceIds = part.map(({ id }) => id);
-        try {
-            const answer = await asking(
-                action,
-                InstanceIds,
-                aws.autoScaling.describeAutoScalingInstances({ InstanceIds }),
-            );
-            const members = listed(answer.AutoScalingInstances, action);
-            return part.map((one) => ({
-                ...one,
-                group: members.find(({ InstanceId }) => InstanceId === one.id)?.AutoScalingGroupName,
-            }));
-        } catch (error) {
-            warn("strays keep their tags", error); // no group needs to wait for that
-            return [];
-        }
-    });
-    const found = (await Promise.all(parts)).flat();
+function toInstance(
+    { id, state, leads, since, vetoed }: Pick<Tagged, "id" | "leads" | "vetoed"> & Partial<Tagged>,
+    { launched }: Batch,
+): Instance {
     return {
-        strays: found.filter(({ group }) => group === undefined),
-        moved: found.filter(({ group }) => group !== undefined),
+        id,
+        ...(state === undefined ? {} : { state }),
+        leads,
+        ...(since === undefined ? {} : { since }),
+        vetoed,
+        launched: launched.has(id),
+        warned: false,
+        refused: false,
     };
 }
 
-/** EC2's states of instances, 200 at most, by id; those that it doesn't know are left out. */
-export async function readStates(aws: Aws, ids: string[]): Promise<Map<string, string>> {
-    // As a filter, not as InstanceIds: one id that EC2 doesn't know would fail the call. An empty one would let all pass.
-    const instances = ids.length > 0 ? await describeInstances(aws, [withIds(ids)], ids) : [];
-    return new Map(instances.map(({ InstanceId, State }) => [String(InstanceId), String(State?.Name)]));
+function groupedBy<T>(list: T[], nameOf: (item: T) => string): Map<string, T[]> {
+    const groups = new Map<string, T[]>();
+    for (const item of list) {
+        const group = groups.get(nameOf(item)) ?? [];
+        groups.set(nameOf(item), group);
+        group.push(item);
+    }
+    return groups;
 }
-
-const inGroups = (Values: string[]): Filter => ({ Name: `tag:${groupKey}`, Values });
-
-const withIds = (Values: string[]): Filter => ({ Name: "instance-id", Values });
-
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html#Filtering_Resources_CLI
-const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");

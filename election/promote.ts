@@ -1,203 +1,226 @@
-import { type Aws, asking, idsIn, inParts, isGone } from "./aws";
-import { type Scope, sinceKey } from "./events";
+import { type Aws, isRefusal, within } from "./aws";
+import type { Instance } from "./decide";
+import type { Planned } from "./plan";
+import { type Scope, sinceKey } from "./scope";
+import { giveTags, type Outcomes, takeTags } from "./tags";
 
-/** What an election wants written for a group. */
-export interface Plan {
-    group: string;
-    /** Ids that lose the tag, before anybody gets it. */
-    demote: string[];
-    /** Ids of whom the first that is still there gets the tag. */
-    promote: string[];
-    /** Whether a leader has lost the tag alive just before, or leaves the group as a stray. */
-    follows: boolean;
-    /** Since when whoever is promoted leads: milliseconds since 1970. */
-    since: number;
+/** A group's election, and what was written for it. */
+export interface Written extends Planned {
+    result: Result;
 }
 
-/** What was written for a group, and what kept the rest from being written. */
-export interface Written {
-    group: string;
+/** What was written. Times are in milliseconds since 1970. */
+export interface Result {
+    /** Ids that lost the leader tag. */
     demoted: string[];
-    /** Who was promoted, with the `since` that its tag has, and when it was about to be: milliseconds since 1970. */
-    promoted?: { id: string; since: string; at: number };
-    /** When demoting had been tried, if it was: milliseconds since 1970. */
+    /** When demoting had been tried, if it was. */
     demotedAt?: number;
+    /** The instance that got the leader tag, with the `since` that it has, and when the write was sent. */
+    promoted?: { id: string; since?: string; at: number };
+    /** Whether that is the former leader, because no other instance could be promoted. */
+    isGivenBack?: boolean;
+    /** The leader that got a `since`. */
+    adopted?: { id: string; since: string; at: number };
+    /** Ids that AWS refused to tag. */
+    refused: string[];
+    /** Ids that may or may not have been written. */
+    uncertain: string[];
+    /** Why something was not written. */
     error?: Error;
+    /** What AWS did not do, although the election went on. */
+    warnings: Error[];
 }
 
-// One request at its timeout, and some more.
+// One attempt at its time-out, and some more.
 const millisToPromote = 2500;
 const millisToDemote = 1500;
+/** What an invocation keeps for its report. */
 export const millisToReport = 500;
 
 /**
- * Writes plans together, demotions before promotions. What fails for one group leaves the others alone.
+ * Writes plans together: demotions, the hand-over pause, then promotions. What fails for one group leaves the others alone.
  *
- * @param strays ids that lose the tags beside those of the plans
+ * @param orphans lose the tags beside the plans' leaders
  * @param millisLeft how long the invocation may still run
- * @param clock tells the time: milliseconds since 1970
- * @returns what was written, in the order of the plans; then what of the strays
+ * @param clock gives milliseconds since 1970
  */
 export async function promote(
     aws: Aws,
     scope: Scope,
-    plans: Plan[],
-    strays: string[],
+    elections: Planned[],
+    orphans: Instance[],
     millisLeft: number,
     clock: () => number,
-): Promise<{ written: Written[]; stripped: Written }> {
-    const stray: Plan = { group: "", demote: strays, promote: [], follows: false, since: 0 };
-    const steps = [stray, ...plans].map((plan) => ({ plan, done: { group: plan.group, demoted: [] } as Written }));
+): Promise<{ written: Written[]; stripped: Result }> {
+    if (scope.dryRun) {
+        return { written: elections.map((election) => pretend(election, clock())), stripped: emptyResult() };
+    }
+    const { tagKey } = scope;
+    const steps: Written[] = elections.map((election) => ({ ...election, result: emptyResult() }));
+    const stripped = emptyResult();
+    let pauseMillis = scope.handoverSeconds * 1000;
+    const pauses = steps.filter(
+        ({ group, plan }) =>
+            plan.promote.length > 0 &&
+            (plan.demote.length > 0 || (pauseMillis > 0 && (plan.retire.length > 0 || group.handingOver))),
+    );
+    pauseMillis = pauses.length > 0 ? pauseMillis : 0;
+    if (millisLeft < millisToDemote + pauseMillis + millisToPromote) {
+        pauseMillis = 0;
+        for (const { result } of pauses) {
+            result.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
+        }
+    }
+    // A leader that EC2 is ending loses its tag with its successor's promotion, unless there is a pause or no successor.
+    const retiresLater = ({ plan }: Planned) => plan.promote.length > 0 && pauseMillis === 0;
 
-    const handOvers = steps.filter(({ plan }) => plan.promote.length > 0 && (plan.demote.length > 0 || plan.follows));
-    let millisToWait = handOvers.length > 0 ? scope.handoverSeconds * 1000 : 0;
-    if (millisLeft < millisToDemote + millisToWait + millisToPromote) {
-        millisToWait = 0;
-        for (const { done } of handOvers) {
-            done.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
+    const demoting = steps.filter(({ result }) => !result.error);
+    const firstIds = (step: Planned) => [...step.plan.demote, ...(retiresLater(step) ? [] : step.plan.retire)];
+    const demotionSignal = within(millisLeft - pauseMillis - millisToPromote);
+    const [demotions, strippings] = await Promise.all([
+        takeTags(aws, demoting.flatMap(firstIds), [tagKey], demotionSignal),
+        takeTags(
+            aws,
+            orphans.map(({ id }) => id),
+            [tagKey, sinceKey(tagKey)],
+            demotionSignal,
+        ),
+    ]);
+    const demotedAt = clock();
+    for (const step of demoting) {
+        step.result.demotedAt = demotedAt;
+        record(step.result, firstIds(step), demotions, step.plan.retire);
+    }
+    record(
+        stripped,
+        orphans.map(({ id }) => id),
+        strippings,
+        [],
+    );
+
+    const signal = within(millisLeft - millisToReport);
+    const going = steps.filter(({ result }) => !result.error);
+    const waiting = pauseMillis > 0 ? going.filter((step) => pauses.includes(step)) : [];
+    const retiring = going.filter(retiresLater);
+    await Promise.all([
+        promoteFirst(going.filter((step) => !waiting.includes(step))),
+        // The former leader may still be at work, and needs time to see that it leads no more.
+        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(waiting))] : []),
+        adopt(going.filter(({ plan }) => plan.adopt !== undefined)),
+        takeTags(
+            aws,
+            retiring.flatMap(({ plan }) => plan.retire),
+            [tagKey],
+            signal,
+        ).then((outcomes) => {
+            for (const { plan, result } of retiring) {
+                record(result, plan.retire, outcomes, plan.retire);
+            }
+        }),
+    ]);
+    return { written: steps, stripped };
+
+    /** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
+    async function promoteFirst(some: Written[]): Promise<void> {
+        let open = some.filter(({ plan }) => plan.promote.length > 0);
+        for (let choice = 0; open.length > 0; choice++) {
+            const at = clock();
+            const idOf = ({ plan }: Written) => plan.promote[choice] ?? plan.giveBack;
+            const isGivenBack = ({ plan }: Written) => choice >= plan.promote.length;
+            const outcomes = await giveTags(
+                aws,
+                open.map((step) => ({
+                    id: idOf(step) as string,
+                    tags: {
+                        [tagKey]: "true",
+                        // A tag given back goes with the `since` that is still there.
+                        ...(isGivenBack(step) ? {} : { [sinceKey(tagKey)]: new Date(step.plan.since).toISOString() }),
+                    },
+                })),
+                signal,
+            );
+            open = open.filter((step) => {
+                const { group, plan, result } = step;
+                const id = idOf(step) as string;
+                const error = outcomes.get(id);
+                if (!error) {
+                    const since = isGivenBack(step)
+                        ? group.instances.find((instance) => instance.id === id)?.since
+                        : new Date(plan.since).toISOString();
+                    result.promoted = { id, since, at };
+                    result.isGivenBack = isGivenBack(step);
+                    result.error = isGivenBack(step) ? result.error : undefined;
+                    return false;
+                }
+                result.error = error;
+                if (!isRefusal(error)) {
+                    // It may have been done: no other instance may get the tag now.
+                    result.uncertain.push(id);
+                    return false;
+                }
+                result.refused.push(id);
+                return (
+                    !aws.tagging.isRefused && choice + 1 < plan.promote.length + (plan.giveBack === undefined ? 0 : 1)
+                );
+            });
         }
     }
 
-    const demoting = steps.filter(({ done }) => !done.error);
-    const demoted = await demoteAll(
-        aws,
-        scope,
-        demoting.flatMap(({ plan }) => plan.demote),
-        within(millisLeft - millisToWait - millisToPromote),
-    );
-    const demotedAt = clock();
-    for (const { plan, done } of demoting) {
-        done.demotedAt = demotedAt;
-        done.demoted = plan.demote.filter((id) => !demoted.get(id));
-        done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);
+    /** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
+    async function adopt(some: Written[]): Promise<void> {
+        const at = clock();
+        const wanted = some.map(({ plan }) => ({
+            id: plan.adopt as string,
+            tags: { [sinceKey(tagKey)]: new Date(plan.since).toISOString() },
+        }));
+        const outcomes = await giveTags(aws, wanted, signal);
+        for (const { plan, result } of some) {
+            const id = plan.adopt as string;
+            const error = outcomes.get(id);
+            if (error) {
+                result.warnings.push(error);
+            } else {
+                result.adopted = { id, since: new Date(plan.since).toISOString(), at };
+            }
+        }
     }
+}
 
-    const abortSignal = within(millisLeft - millisToReport);
-    const promoting = steps.filter(({ plan, done }) => !done.error && plan.promote.length > 0);
-    const succeeding = millisToWait > 0 ? promoting.filter((step) => handOvers.includes(step)) : [];
-    await Promise.all([
-        promoteFirst(promoting.filter((step) => !succeeding.includes(step))),
-        // Who led until now may still be at work, and needs time to see that it is over.
-        ...(succeeding.length > 0 ? [sleep(millisToWait).then(() => promoteFirst(succeeding))] : []),
-    ]);
+function emptyResult(): Result {
+    return { demoted: [], refused: [], uncertain: [], warnings: [] };
+}
 
-    const [stripped, ...written] = steps.map(({ done }) => done);
-    return { written, stripped };
+/** What would be written, if AWS did it all. */
+function pretend(election: Planned, at: number): Written {
+    const { demote, retire, promote, since } = election.plan;
+    const result = { ...emptyResult(), demoted: [...demote, ...retire] };
+    return promote.length === 0
+        ? { ...election, result }
+        : {
+              ...election,
+              result: { ...result, promoted: { id: promote[0], since: new Date(since).toISOString(), at } },
+          };
+}
 
-    /** Promotes the first of each plan who is still there. */
-    async function promoteFirst(some: typeof steps): Promise<void> {
-        let open = some;
-        for (let choice = 0; open.length > 0; choice++) {
-            const at = clock();
-            const chosen = open.map(({ plan }) => ({ id: plan.promote[choice], since: plan.since }));
-            const promoted = await promoteAll(aws, scope, chosen, abortSignal);
-            open = open.filter(({ plan, done }) => {
-                const id = plan.promote[choice];
-                const error = promoted.get(id);
-                if (!error) {
-                    done.promoted = { id, since: new Date(plan.since).toISOString(), at };
-                } else if (canNotBeTagged(error) && choice + 1 < plan.promote.length) {
-                    return true;
-                } else {
-                    done.error = error;
-                }
-                return false;
-            });
+/** Notes what became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
+function record(result: Result, ids: string[], outcomes: Outcomes, retire: string[]): void {
+    for (const id of ids) {
+        const error = outcomes.get(id);
+        if (!error) {
+            result.demoted.push(id);
+            continue;
+        }
+        if (!isRefusal(error)) {
+            result.uncertain.push(id);
+        }
+        if (retire.includes(id)) {
+            result.warnings.push(error);
+        } else {
+            result.error ??= error;
         }
     }
 }
 
 function sleep(millis: number): Promise<void> {
     return new Promise((resolve) => setTimeout(resolve, millis));
-}
-
-/** Aborts what is under way when so much time has passed, so that the rest is still done and told. */
-export function within(millis: number): AbortSignal {
-    return AbortSignal.timeout(Math.max(0, millis));
-}
-
-/** What became of each id: undefined if its tags are as wanted. */
-type Outcomes = Map<string, Error | undefined>;
-
-async function demoteAll(aws: Aws, { tagKey }: Scope, ids: string[], abortSignal: AbortSignal): Promise<Outcomes> {
-    const Tags = [{ Key: tagKey }, { Key: sinceKey(tagKey) }];
-    const outcomes = await writeAll(ids, (Resources) =>
-        asking("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal })),
-    );
-    // An instance that is gone leads no more.
-    return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
-}
-
-async function promoteAll(
-    aws: Aws,
-    { tagKey }: Scope,
-    chosen: { id: string; since: number }[],
-    abortSignal: AbortSignal,
-): Promise<Outcomes> {
-    const times = [...new Set(chosen.map(({ since }) => since))];
-    const outcomes = times.map((time) => {
-        const ids = chosen.filter(({ since }) => since === time).map(({ id }) => id);
-        const Tags = [
-            { Key: tagKey, Value: "true" },
-            { Key: sinceKey(tagKey), Value: new Date(time).toISOString() },
-        ];
-        return writeAll(ids, (Resources) =>
-            asking("ec2:CreateTags", Resources, aws.ec2.createTags({ Resources, Tags }, { abortSignal })),
-        );
-    });
-    return new Map((await Promise.all(outcomes)).flatMap((some) => [...some]));
-}
-
-/** Writes to all ids in as few calls as will do; one that fails doesn't keep the others from being written. */
-async function writeAll(ids: string[], write: (ids: string[]) => Promise<unknown>): Promise<Outcomes> {
-    const outcomes: Outcomes = new Map();
-    let refusals = 0;
-    let isAboutAll = true; // as far as is known
-    await Promise.all(inParts(ids, 1000).map(writeSome));
-    return outcomes;
-
-    async function writeSome(some: string[]): Promise<void> {
-        try {
-            await write(some);
-            isAboutAll = false;
-            settle(some, undefined);
-        } catch (error) {
-            refusals++;
-            await divide(some, error as Error);
-        }
-    }
-
-    /** Finds out whom a refusal is about: those that AWS says are gone, else one half or the other. */
-    async function divide(some: string[], error: Error): Promise<void> {
-        if (some.length === 1 || !isAboutSome(error)) {
-            settle(some, error);
-        } else if (refusals > 50 && isAboutAll) {
-            // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
-            settle(some, new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error }));
-        } else {
-            const gone = isGone(error) ? idsIn(error.cause as Error) : [];
-            isAboutAll &&= gone.length === 0;
-            settle(
-                some.filter((id) => gone.includes(id)),
-                error,
-            );
-            const rest = some.filter((id) => !gone.includes(id));
-            await Promise.all(inParts(rest, Math.ceil(rest.length / 2) || 1).map(writeSome));
-        }
-    }
-
-    function settle(some: string[], error: Error | undefined): void {
-        for (const id of some) {
-            outcomes.set(id, error);
-        }
-    }
-}
-
-const canNotBeTagged = (error: Error): boolean => isGone(error) || error.name === "TagLimitExceeded";
-
-/** Whether AWS refuses what it is asked, perhaps because of one of the resources, and not because it is asked too often. */
-function isAboutSome(error: Error): boolean {
-    const status = (error.cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0;
-    const refused = status >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
-    return refused || isGone(error);
 }

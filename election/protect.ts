@@ -1,61 +1,89 @@
-import { type Aws, asking, inParts } from "./aws";
-import type { Group } from "./decide";
+import { type Aws, chunks, withContext, within } from "./aws";
 import { sweepType } from "./events";
-import { millisToReport, type Written, within } from "./promote";
-import { warn } from "./report";
+import { warn } from "./log";
+import { millisToReport, type Written } from "./promote";
 
-// Auto Scaling takes the setting of no other members, and drops the protection of those that leave.
-const keepingProtection = ["InService", "EnteringStandby", "Standby"];
-const patienceMillis = 1500;
+// Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
+const protectableStates = ["InService", "EnteringStandby", "Standby"];
+const timeoutMillis = 1500;
+
+/** A leader's protection that is to change. */
+interface Change {
+    id: string;
+    group: string;
+    protect: boolean;
+}
 
 /**
- * Protects leaders from scaling in: whoever was promoted, and whom a sweep finds without it; whoever was demoted loses
- * it. What fails is told and left, and keeps no election from its end; the next sweep protects a leader that lacks it.
+ * Protects leaders from scaling in: those promoted, and those that a sweep finds without it. Demoted ones lose it, and
+ * leaders of a group that is to be empty, which would wait for them for ever. In a group that protects all its new
+ * instances, and of an instance that was protected before it led, protection is not the election's to change.
+ * Failures are logged and counted, and never fail an election; the next sweep protects a leader that lacks it.
  *
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
  *
- * @param elections each group with what was written for it, and the id of its leader
- * @param millisLeft how long the invocation may still run: its tags are written, and it has to tell of them
+ * @param protectedBefore ids of instances that were protected before they led, as far as this container knows; it is added to
+ * @param millisLeft how long the invocation may still run: its tags are written, and it has to report
  * @returns how many instances are not as they should be
  */
 export async function protect(
     aws: Aws,
-    elections: { group: Group; written: Written; leader?: string }[],
+    elections: Written[],
+    protectedBefore: Set<string>,
     millisLeft: number,
 ): Promise<number> {
-    const wishes = elections.flatMap(({ group, written, leader }) => {
-        const sweeping = group.triggers.includes(sweepType);
-        const members = group.members.filter(({ lifecycleState }) => keepingProtection.includes(lifecycleState));
-        return members.flatMap(({ id, group: name, lifecycleState, protected: isProtected }) => {
-            const lacks = !isProtected && lifecycleState === "InService";
-            if (id === leader && (id === written.promoted?.id || sweeping) && lacks) {
-                return [{ id, group: name, on: true }];
-            }
-            return written.demoted.includes(id) ? [{ id, group: name, on: false }] : [];
-        });
-    });
-    const abortSignal = within(Math.min(patienceMillis, millisLeft - millisToReport));
+    const changes = elections.flatMap((election) => changesIn(election, protectedBefore));
+    const abortSignal = within(Math.min(timeoutMillis, millisLeft - millisToReport));
     const failures = await Promise.all(
-        [true, false].flatMap((on) => {
-            const some = wishes.filter((wish) => wish.on === on);
+        [true, false].flatMap((protect) => {
+            const some = changes.filter((change) => change.protect === protect);
             const groups = [...new Set(some.map(({ group }) => group))];
             return groups.flatMap((group) => {
-                const ids = some.filter((wish) => wish.group === group).map(({ id }) => id);
-                return inParts(ids, 50).map((part) => set(aws, group, part, on, abortSignal));
+                const ids = some.filter((change) => change.group === group).map(({ id }) => id);
+                return chunks(ids, 50).map((part) => setProtection(aws, group, part, protect, abortSignal));
             });
         }),
     );
     return failures.reduce((sum, count) => sum + count, 0);
 }
 
-async function set(aws: Aws, group: string, ids: string[], on: boolean, abortSignal: AbortSignal): Promise<number> {
-    const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: on };
+function changesIn({ group, plan, result }: Written, protectedBefore: Set<string>): Change[] {
+    const leader = result.promoted?.id ?? plan.keep;
+    const isSwept = group.triggers.some(({ type }) => type === sweepType);
+    return group.instances.flatMap(({ id, listed }): Change[] => {
+        const name = listed?.group;
+        if (!listed || name === undefined || !protectableStates.includes(listed.lifecycleState)) {
+            return [];
+        }
+        if (group.protecting.includes(name)) {
+            return [];
+        }
+        if (id === leader && group.desired > 0) {
+            if (id === result.promoted?.id && listed.protected && !result.isGivenBack) {
+                protectedBefore.add(id);
+            }
+            const lacks = !listed.protected && listed.lifecycleState === "InService";
+            return lacks && (id === result.promoted?.id || isSwept) ? [{ id, group: name, protect: true }] : [];
+        }
+        const leads = id === leader || result.demoted.includes(id);
+        return leads && listed.protected && !protectedBefore.has(id) ? [{ id, group: name, protect: false }] : [];
+    });
+}
+
+async function setProtection(
+    aws: Aws,
+    group: string,
+    ids: string[],
+    protect: boolean,
+    abortSignal: AbortSignal,
+): Promise<number> {
+    const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: protect };
     try {
         const answer = aws.autoScaling.setInstanceProtection(request, { abortSignal });
-        await asking("autoscaling:SetInstanceProtection", [group, ...ids], answer);
+        await withContext("autoscaling:SetInstanceProtection", [group, ...ids], answer, abortSignal);
         return 0;
     } catch (error) {
-        warn(`leaders are not ${on ? "protected from" : "left to"} scaling in as they should be`, error);
+        warn(`leaders are not ${protect ? "protected from" : "left to"} scaling in as they should be`, error);
         return ids.length;
     }
 }

@@ -1,5 +1,9 @@
+import { type Instance, isEnding, isReady } from "./decide";
 import { sweepType } from "./events";
-import type { Written } from "./promote";
+import { firstIds } from "./log";
+import type { Round } from "./observe";
+import { millisToReport, type Result, type Written } from "./promote";
+import type { Scope } from "./scope";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
 export interface Report {
@@ -14,46 +18,109 @@ export interface Report {
     since?: string;
     /** Ids of members listed as InService and Healthy, 20 at most. */
     candidates: string[];
-    /** Ids of live instances that had the leader tag, 20 at most. */
+    /** Ids of instances that had the leader tag and that EC2 had not begun to end, 20 at most. */
     leaders: string[];
-    /** Ids of instances that lost it in this election. */
+    /** Ids of instances that lost it in this election, 20 at most. */
     demoted: string[];
     /** Detail types of the events that asked for the election. */
     triggers: string[];
+    /** Their ids, ten at most; a sweep's is not among them. */
+    events?: string[];
+    /** Milliseconds from the first event's time until the new leader was tagged. */
+    delay?: number;
     /** Why it came out so. */
     reason: string;
+    /** Whether nothing was written, because the stack only tries. */
+    dryRun?: true;
+}
+
+/** What an invocation came to. */
+export interface Outcome {
+    elections: Written[];
+    unread: Round["unread"];
+    stripped: Result[];
+    /** How many leaders are not protected from scaling in as they should be. */
+    unprotected: number;
+    /** What is left to the next sweep, if a sweep ran out of time. */
+    left?: Round["rest"];
 }
 
 /** Where CloudWatch keeps the stack's metrics. */
 export const metricNamespace = "AsgLeaderElection";
 
-/** Says what is odd but keeps nobody from going on. */
-export function warn(message: string, about: unknown): void {
-    console.warn({ message, about: about instanceof Error ? about.message : about });
-}
+const mostEvents = 10;
 
-/** What an invocation came to. */
-interface Outcome {
-    reports: Report[];
-    /** What was written for strays. */
-    stripped: Written;
-    /** How many leaders are not protected from scaling in as they should be. */
-    unprotected: number;
-    /** After a sweep, the reports of the groups that it found. */
-    swept?: Report[];
-}
-
-/** Tells of everything that an invocation did: log lines, and metrics of the stack. `now` is in milliseconds since 1970. */
-export function tell(stack: string, { reports, stripped, unprotected, swept }: Outcome, now: number): void {
-    for (const report of reports) {
+/**
+ * Reports everything that an invocation did: log lines, and metrics of the stack.
+ *
+ * @param isSweep whether it looked at every group
+ * @param now milliseconds since 1970
+ */
+export function publish(scope: Scope, outcome: Outcome, isSweep: boolean, now: number): Report[] {
+    const { elections, unread, stripped, unprotected, left } = outcome;
+    const done = elections.map((election) => ({ election, report: reportOf(election, scope) }));
+    const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
+    for (const { election, report } of done) {
         log(report);
-        measureChange(stack, report, now);
+        logWarnings(election);
+        measureChange(scope.stack, election, report, now);
     }
-    logStrays(stripped);
-    measureProtection(stack, unprotected, now);
-    if (swept) {
-        measureSweep(stack, swept, now);
+    for (const report of failed) {
+        log(report);
     }
+    for (const { error } of unread.filter(({ groups }) => groups.length === 0)) {
+        console.error({ outcome: "failed", reason: error.message });
+    }
+    for (const result of stripped) {
+        logOrphans(result);
+    }
+    if (left && (left.names.length > 0 || left.hasPages)) {
+        const more = left.hasPages ? ["and those on further pages"] : [];
+        console.warn({ message: "left to the next sweep", about: [...left.names.slice(0, 20), ...more] });
+    }
+    measureRarely(scope.stack, now, {
+        FailedProtections: unprotected,
+        FailedReads: unread.length + failedRankings(elections),
+        FlappingGroups: elections.filter(({ group, decision }) => group.flapping && decision.outcome !== "kept").length,
+        SweptLosses: elections.filter(isSweptLoss).length,
+    });
+    const swept = done.filter(({ election: { group } }) => group.exists && isSwept(group.triggers));
+    if (isSweep && (swept.length > 0 || unread.length === 0)) {
+        measureSweep(
+            scope.stack,
+            swept.map(({ report }) => report),
+            now,
+        );
+    }
+    return [...done.map(({ report }) => report), ...failed];
+}
+
+function reportOf({ group, plan, result }: Written, { dryRun }: Scope): Report {
+    const leaders = group.instances.filter((instance) => instance.leads && !isEnding(instance));
+    const staying = plan.keep ?? leaders.find(({ id }) => !result.demoted.includes(id))?.id;
+    const id = result.promoted?.id ?? staying;
+    const { since } = result.promoted ?? result.adopted ?? group.instances.find((one) => one.id === id) ?? {};
+    const causes = group.triggers.filter(({ type }) => type !== sweepType);
+    const first = Math.min(...causes.map(({ at = Number.POSITIVE_INFINITY }) => at));
+    return {
+        group: group.groups ? group.name.slice(1) : group.name,
+        ...(group.groups ? { groups: group.groups } : {}),
+        outcome: result.error ? "failed" : plan.outcome,
+        leader: id,
+        since,
+        candidates: firstIds(group.instances.filter(isReady)),
+        leaders: firstIds(leaders),
+        demoted: result.demoted.slice(0, 20),
+        triggers: [...new Set(group.triggers.map(({ type }) => type))],
+        ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, mostEvents) } : {}),
+        ...(result.promoted && Number.isFinite(first) ? { delay: Math.max(0, result.promoted.at - first) } : {}),
+        reason: result.error ? `${result.error.message}; ${plan.reason}` : plan.reason,
+        ...(dryRun ? { dryRun } : {}),
+    };
+}
+
+function unreadReport(group: string, error: Error): Report {
+    return { group, outcome: "failed", candidates: [], leaders: [], demoted: [], triggers: [], reason: error.message };
 }
 
 /** Logs an election: failures and changes always, what a sweep finds in order at debug level only. */
@@ -67,14 +134,37 @@ function log(report: Report): void {
     }
 }
 
+/** Logs what AWS did not do in an election that went on. */
+function logWarnings({ result }: Written): void {
+    for (const { message } of result.warnings) {
+        console.warn({ message: "the election went on", about: message });
+    }
+}
+
 /** Logs which instances that lead no group any more lost their tags, or kept them. */
-function logStrays({ demoted, error }: Written): void {
+function logOrphans({ demoted, error }: Result): void {
     if (demoted.length > 0) {
         console.info({ outcome: "stripped", demoted, reason: "these instances are in no group any more" });
     }
     if (error) {
         console.error({ outcome: "failed", reason: error.message });
     }
+}
+
+const isSwept = (triggers: { type: string }[]): boolean => triggers.some(({ type }) => type === sweepType);
+
+function failedRankings(elections: Written[]): number {
+    return elections.filter(({ decision, plan }) => decision.outcome === "choose" && plan.outcome === "failed").length;
+}
+
+/** Whether a sweep replaced a leader that EC2 had ended, and no event had reported it. */
+function isSweptLoss({ group, plan }: Written): boolean {
+    const last = group.instances.reduce<Instance | undefined>(
+        (latest, one) => (one.leads && (one.since ?? "") >= (latest?.since ?? "") ? one : latest),
+        undefined,
+    );
+    const isOnlySwept = group.triggers.every(({ type }) => type === sweepType);
+    return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
 }
 
 /** Counts what a sweep has found. */
@@ -88,24 +178,24 @@ function measureSweep(stack: string, reports: Report[], now: number): void {
     });
 }
 
-/** Counts a change of a group's leader, if that is what the report says. */
-function measureChange(stack: string, report: Report, now: number): void {
+/** Counts a change of a group's leader, if there was one, and measures how long it took. */
+function measureChange(stack: string, { result }: Written, report: Report, now: number): void {
     if (isChange(report)) {
         // An electorate's may hold any letter and begin with a colon; a dimension holds ASCII, and doesn't.
         const group = report.group.replace(/^:|[^ -~]/g, "?");
         measure({ Stack: stack, Group: group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
     }
-}
-
-/** Counts instances whose protection from scaling in could not be set, if there are any. */
-function measureProtection(stack: string, failed: number, now: number): void {
-    if (failed > 0) {
-        measure({ Stack: stack }, [["Stack"]], now, { FailedProtections: failed });
+    if (result.promoted && report.delay !== undefined) {
+        measure({ Stack: stack }, [["Stack"]], now, { ElectionDelay: report.delay }, "Milliseconds");
     }
 }
 
-/** Cuts a list of instances to what a log line may hold. */
-export const seen = (ids: { id: string }[]): string[] => ids.slice(0, 20).map(({ id }) => id);
+/** Sends the counts that are not zero: a metric costs by the hour in which it is sent. */
+function measureRarely(stack: string, now: number, counts: Record<string, number>): void {
+    for (const [name, count] of Object.entries(counts).filter(([, number]) => number > 0)) {
+        measure({ Stack: stack }, [["Stack"]], now, { [name]: count });
+    }
+}
 
 const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
 
@@ -114,11 +204,15 @@ function measure(
     dimensions: Record<string, string>,
     Dimensions: string[][],
     Timestamp: number,
-    counts: Record<string, number>,
+    values: Record<string, number>,
+    Unit: "Count" | "Milliseconds" = "Count",
 ): void {
-    const Metrics = Object.keys(counts).map((Name) => ({ Name, Unit: "Count" }));
+    const Metrics = Object.keys(values).map((Name) => ({ Name, Unit }));
     const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
-    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...dimensions, ...counts };
+    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...dimensions, ...values };
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);
 }
+
+/** Whether so little time is left that an invocation must not begin another round. */
+export const isShortOfTime = (millisLeft: number): boolean => millisLeft < millisToReport + 2000;

@@ -1,4 +1,4 @@
-import { groupKey, type Scope, sinceKey } from "../events";
+import { groupKey, type Scope, sinceKey } from "../scope";
 
 /** A command of the AWS CLI that lists the live leaders of the scope's groups, quoted for any POSIX shell. */
 export function listLeaders({ asgPrefix, tagKey }: Scope, region: string): string {

@@ -1,7 +1,7 @@
 import type * as aws from "@pulumi/aws";
 import type { Input } from "@pulumi/pulumi";
-import type { Scope } from "../events";
 import { metricNamespace } from "../report";
+import type { Scope } from "../scope";
 
 // What an operator watches: plain data for the program to declare.
 

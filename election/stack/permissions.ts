@@ -1,7 +1,7 @@
-import { groupKey, type Scope, sinceKey } from "../events";
+import { groupKey, type Scope, sinceKey } from "../scope";
 
 /** Where the stack's instances are. */
-export interface Place {
+export interface Location {
     partition: string;
     region: string;
     accountId: string;
@@ -12,10 +12,7 @@ export interface Place {
  *
  * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
  */
-export function electionStatements(scope: Scope, { partition, region, accountId }: Place) {
-    const instances = `arn:${partition}:ec2:${region}:${accountId}:instance/*`;
-    const groupName = `aws:ResourceTag/${groupKey}`;
-    const leaderTags = { "aws:TagKeys": [scope.tagKey, sinceKey(scope.tagKey)] };
+export function electionStatements(scope: Scope, { partition, region, accountId }: Location) {
     return [
         {
             Sid: "Observe",
@@ -29,6 +26,15 @@ export function electionStatements(scope: Scope, { partition, region, accountId 
             ],
             Resource: "*", // these actions know no narrower one
         },
+        ...(scope.dryRun ? [] : writeStatements(scope, { partition, region, accountId })),
+    ];
+}
+
+function writeStatements(scope: Scope, { partition, region, accountId }: Location) {
+    const instances = `arn:${partition}:ec2:${region}:${accountId}:instance/*`;
+    const groupName = `aws:ResourceTag/${groupKey}`;
+    const leaderTags = { "aws:TagKeys": [scope.tagKey, sinceKey(scope.tagKey)] };
+    return [
         {
             Sid: "PromoteAndDemote",
             Effect: "Allow",

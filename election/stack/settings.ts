@@ -16,6 +16,8 @@ export interface Settings {
     handoverSeconds: number;
     /** Whether leaders are protected from scaling in. */
     protectLeader: boolean;
+    /** Whether elections are decided, logged and measured, but nothing is written. */
+    dryRun: boolean;
     /** ARN of the SNS topic that receives alarms; empty if there is none. */
     alarmTopicArn: string;
     /** Whether there is a dashboard. */
@@ -75,6 +77,7 @@ export function readSettings(config: Record<string, string | undefined>, project
         ),
         handoverSeconds: integer("handoverSeconds", (n) => n >= 0 && n <= 30, "a whole number from 0 to 30"),
         protectLeader: flag("protectLeader"),
+        dryRun: flag("dryRun"),
         alarmTopicArn: matching(
             "alarmTopicArn",
             /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,

@@ -40,7 +40,8 @@ function watch(region: Region, ours: string[]): string[] {
     region.afterWrite.push(({ action, input }) => {
         const keys: string[] = input.Tags?.map(({ Key }: { Key: string }) => Key) ?? [];
         const foreign = input.Resources.filter((id: string) => !ours.includes(id));
-        if (foreign.length > 0 || keys.join() !== `${tagKey},${sinceKey}`) {
+        const isOurs = keys.length > 0 && keys.every((key) => [tagKey, sinceKey].includes(key));
+        if (foreign.length > 0 || !isOurs) {
             wrong.push(`${action} of ${keys.join()} on ${input.Resources.join()}`);
         }
     });

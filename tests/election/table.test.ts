@@ -4,10 +4,10 @@ import {
     type Decision,
     decide,
     type Group,
-    isLive,
+    isEnding,
     isReady,
     latestSince,
-    type Member,
+    type Instance as Observed,
     sinceOf,
 } from "../../election/decide";
 import { spotEvent } from "../simulator/aws/events";
@@ -254,9 +254,9 @@ describe("A member", () => {
 
     it("is in service if it is InService and Healthy, and not otherwise", () => {
         const ready = states.flatMap((state) =>
-            ["Healthy", "Unhealthy"].map((health) => memberOf(a, { lifecycleState: state, healthStatus: health })),
+            ["Healthy", "Unhealthy"].map((health) => observed(a, { lifecycleState: state, healthStatus: health })),
         );
-        expect(ready.filter(isReady)).to.deep.equal([memberOf(a, {})]);
+        expect(ready.filter(isReady)).to.deep.equal([observed(a, {})]);
     });
 
     it("may be chosen in four of its states only", () => {
@@ -268,7 +268,7 @@ describe("A member", () => {
 describe("A leader", () => {
     it("is live unless EC2 has ended it", () => {
         const states = ["pending", "running", "stopping", "stopped", ...ended];
-        expect(states.filter((state) => isLive({ id: a, state }))).to.deep.equal(states.slice(0, 4));
+        expect(states.filter((state) => !isEnding({ ...observed(a, {}), state }))).to.deep.equal(states.slice(0, 4));
     });
 });
 
@@ -315,40 +315,52 @@ describe("since", () => {
 
 const stateOf = ({ state = "running" }: Instance): string => state;
 
-function memberOf(id: string, { lifecycleState = "InService", healthStatus = "Healthy" }: Instance): Member {
-    return { id, lifecycleState, healthStatus, group: shop, protected: false };
+function observed(id: string, instance: Instance): Observed {
+    const { lifecycleState = "InService", healthStatus = "Healthy", listed, tags, warned = false } = instance;
+    return {
+        id,
+        ...(listed === false ? {} : { listed: { id, lifecycleState, healthStatus, group: shop, protected: false } }),
+        ...(tags ? { state: stateOf(instance) } : {}),
+        leads: isTrue(tags?.[tagKey]),
+        since: tags?.[sinceKey],
+        vetoed: false,
+        launched: false,
+        warned,
+        refused: false,
+    };
 }
 
 /** The group as it is observed. */
 function groupOf(instances: Record<string, Instance>): Group {
-    const all = Object.entries(instances);
+    const listed = Object.values(instances).filter((instance) => instance.listed !== false);
     return {
         name: shop,
         exists: true,
-        members: all.filter(([, { listed }]) => listed !== false).map(([id, instance]) => memberOf(id, instance)),
-        leaders: all
-            .filter(([, { tags }]) => isTrue(tags?.[tagKey]))
-            .map(([id, instance]) => ({ id, state: stateOf(instance), since: instance.tags?.[sinceKey] })),
-        strays: [],
+        desired: listed.length,
+        instances: Object.entries(instances).map(([id, instance]) => observed(id, instance)),
+        orphans: [],
         triggers: [],
+        protecting: [],
+        latestWritten: 0,
+        flapping: false,
+        handingOver: false,
     };
 }
 
 function decisionOn(instances: Record<string, Instance>): Decision {
-    const warned = Object.keys(instances).filter((id) => instances[id].warned);
-    return decide(groupOf(instances), { launched: new Set(), warned: new Set(warned) }, start);
+    return decide(groupOf(instances), start);
 }
 
 /** What a decision comes to, once EC2's states of the candidates are known. */
 function resultOf(decision: Decision, instances: Record<string, Instance>): Result {
-    const demoted = [...decision.demote].sort();
+    const demoted = decision.demote.map(({ id }) => id).sort();
     if (decision.outcome === "kept") {
         return { outcome: "kept", leader: decision.leader.id, demoted };
     }
     if (decision.outcome !== "choose") {
         return { outcome: decision.outcome };
     }
-    const eligible = decision.nominees.filter(({ id, states }) => states.includes(stateOf(instances[id])));
+    const eligible = decision.candidates.filter(({ id, states }) => states.includes(stateOf(instances[id])));
     const first = Math.min(...eligible.map(({ tier }) => tier));
     const leader = eligible.filter(({ tier }) => tier === first).map(({ id }) => id);
     return leader.length > 0 ? { outcome: "elected", leader, demoted } : resultOf(decision.otherwise, instances);

@@ -1,6 +1,6 @@
 // What IAM makes of the policies that the program registers: what they allow, and that they allow nothing else.
 import { expect } from "chai";
-import type { Place } from "../../election/stack/permissions";
+import type { Location } from "../../election/stack/permissions";
 import { allows, type Request, requestsOf, type Statement } from "../simulator/aws/iam";
 import { accountId, runProgram } from "../simulator/stack/program";
 
@@ -11,7 +11,7 @@ const groupTag = "aws:ResourceTag/aws:autoscaling:groupName";
 
 type Policy = Parameters<typeof allows>[0];
 
-const places: Place[] = [
+const places: Location[] = [
     { partition: "aws", region: "us-east-1", accountId },
     { partition: "aws-cn", region: "cn-north-1", accountId },
     { partition: "aws-us-gov", region: "us-gov-west-1", accountId },
@@ -34,7 +34,7 @@ for (const place of places) {
         const call = (action: string, resource = "*"): Request[] => [{ action, resource, context: {} }];
         const tagging =
             (action: "ec2:CreateTags" | "ec2:DeleteTags") =>
-            (groups: (string | undefined)[], keys: string[], elsewhere: Partial<Place> = {}) => {
+            (groups: (string | undefined)[], keys: string[], elsewhere: Partial<Location> = {}) => {
                 const ids = groups.map((_, number) => `i-${number}`);
                 const groupOf = (id: string) => groups[ids.indexOf(id)];
                 return requestsOf(action, ids, keys, groupOf, { ...place, ...elsewhere });

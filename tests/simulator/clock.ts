@@ -94,16 +94,28 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
     const levels = ["error", "warn", "info", "debug"] as const;
     const realConsole = levels.map((level) => console[level]);
     Date.now = () => timeline.now;
+    // In a container that has ended no timer fires.
+    const unlessDead = (act: () => void) => {
+        const by = running.getStore();
+        return () => by?.dead || act();
+    };
     globalThis.setTimeout = ((resolve: () => void, millis: number) =>
-        timeline.at(timeline.now + millis, resolve)) as never;
+        timeline.at(timeline.now + millis, unlessDead(resolve))) as never;
     AbortSignal.timeout = (millis) => {
         const controller = new AbortController();
         const at = timeline.now + millis;
         const { signal } = controller;
         const listen = signal.addEventListener.bind(signal);
-        // Due only if somebody listens: a timeline with less on it is gone through sooner.
+        // Due only if it has a listener: a timeline with less on it is gone through sooner.
+        let isDue = false;
         signal.addEventListener = (...listener: Parameters<typeof listen>) => {
-            timeline.at(at, () => controller.abort());
+            if (!isDue) {
+                timeline.at(
+                    at,
+                    unlessDead(() => controller.abort()),
+                );
+            }
+            isDue = true;
             listen(...listener);
         };
         return signal;

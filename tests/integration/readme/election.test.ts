@@ -48,27 +48,32 @@ describe("election/README.md", function () {
         expect(sinceOf({ since: tags[sinceKey] }, now)).to.be.within(before - 1000, now); // cut to the second
 
         const [heir] = heirs;
-        const member = (id: string) => ({
+        const leader = (id: string, since: string) => ({
             id,
-            group,
-            lifecycleState: "InService",
-            healthStatus: "Healthy",
-            protected: false,
+            listed: { id, group, lifecycleState: "InService", healthStatus: "Healthy", protected: false },
+            state: "running",
+            leads: true,
+            since,
+            vetoed: false,
+            launched: false,
+            warned: false,
+            refused: false,
         });
-        const leaders = [
-            { id: "i-0", state: "running", since: leaderTags[sinceKey] },
-            { id: heir, state: "running", since: tags[sinceKey] },
-        ];
+        const instances = [leader("i-0", leaderTags[sinceKey]), leader(heir, tags[sinceKey])];
         const observed = {
             name: group,
             exists: true,
-            members: ["i-0", heir].map(member),
-            leaders,
-            strays: [],
+            desired: 2,
+            instances,
+            orphans: [],
             triggers: [],
+            protecting: [],
+            latestWritten: 0,
+            flapping: false,
+            handingOver: false,
         };
-        const decision = decide(observed, { launched: new Set(), warned: new Set() }, now);
-        expect(decision).to.deep.include({ outcome: "kept", leader: leaders[1], demote: ["i-0"] });
+        const decision = decide(observed, now);
+        expect(decision).to.deep.include({ outcome: "kept", leader: instances[1], demote: [instances[0]] });
     });
 
     describe("the ways to lose a leader", () => {

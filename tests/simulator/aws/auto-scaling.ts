@@ -35,11 +35,17 @@ export function autoScalingActions(region: Region): Actions {
         "autoscaling:DescribeAutoScalingInstances": ({ InstanceIds: ids = [] }) => {
             limit("InstanceIds", ids.length, 50);
             const listed = [...region.groups.values()].flatMap(({ name, members }) =>
-                members.map(({ id }) => ({ id, name })),
+                members.map((member) => ({ ...member, name })),
             );
             const asked = listed.filter(({ id }) => ids.length === 0 || ids.includes(id));
             return {
-                AutoScalingInstances: asked.map(({ id, name }) => ({ InstanceId: id, AutoScalingGroupName: name })),
+                AutoScalingInstances: asked.map((member) => ({
+                    InstanceId: member.id,
+                    AutoScalingGroupName: member.name,
+                    LifecycleState: member.lifecycleState,
+                    HealthStatus: member.healthStatus.toUpperCase(),
+                    ProtectedFromScaleIn: member.protected,
+                })),
             };
         },
         "autoscaling:SetInstanceProtection": ({ AutoScalingGroupName, InstanceIds: ids, ProtectedFromScaleIn }) => {

@@ -1,4 +1,4 @@
-import type { Place } from "../../../election/stack/permissions";
+import type { Location } from "../../../election/stack/permissions";
 import type { Program } from "../stack/program";
 import type { Call } from "./faults";
 import { groupKey, type Region } from "./region";
@@ -41,7 +41,7 @@ export function requestsOf(
     ids: string[],
     keys: string[],
     groupOf: (id: string) => string | undefined,
-    { partition, region, accountId }: Place,
+    { partition, region, accountId }: Location,
 ): Request[] {
     return ids.map((id) => ({
         action,
@@ -56,7 +56,7 @@ export function rolePolicyOf({ resources }: Program): { Statement: Statement[] }
 }
 
 /** The requests that IAM sees in a call to a region, with the groups that its instances' tags name now. */
-export function requestsIn({ action, input }: Call, region: Region, place: Place): Request[] {
+export function requestsIn({ action, input }: Call, region: Region, place: Location): Request[] {
     if (action === "ec2:CreateTags" || action === "ec2:DeleteTags") {
         const keys = input.Tags?.map(({ Key }: { Key: string }) => Key);
         return requestsOf(action, input.Resources, keys, (id) => region.tags(id)[groupKey], place);
@@ -69,7 +69,7 @@ export function requestsIn({ action, input }: Call, region: Region, place: Place
 }
 
 /** Whether a program's policy allows a call to a region. */
-export function permitsOf(program: Program, region: Region, place: Place): (call: Call) => boolean {
+export function permitsOf(program: Program, region: Region, place: Location): (call: Call) => boolean {
     const policy = rolePolicyOf(program);
     return (call) => requestsIn(call, region, place).every((request) => allows(policy, request));
 }

@@ -1,0 +1,98 @@
+import {
+    type Decision,
+    decide,
+    type Group,
+    type Instance,
+    isEnding,
+    isFit,
+    latestSince,
+    type Settled,
+    sinceOf,
+} from "./decide";
+import { sweepType } from "./events";
+import type { Ranking } from "./rank";
+
+/** A group, and what was decided for it. */
+export interface Decided {
+    group: Group;
+    decision: Decision;
+    /** The group's latest `since`, in milliseconds since 1970. */
+    latest: number;
+}
+
+/** And what is to be written. */
+export interface Planned extends Decided {
+    plan: Plan;
+}
+
+/** What an election wants written for a group, and what it comes to if that can be written. */
+export interface Plan {
+    outcome: "kept" | "elected" | "vacant" | "empty" | "failed";
+    reason: string;
+    /** Id of the leader that stays. */
+    keep?: string;
+    /** Ids that lose the leader tag before another instance gets it. */
+    demote: string[];
+    /** Ids of leaders that EC2 is ending: they lose it no later, and no election waits for them in vain. */
+    retire: string[];
+    /** Ids of which the first that can be tagged gets the leader tag. */
+    promote: string[];
+    /** Id of the demoted leader that gets its tag back if no instance can be promoted. */
+    giveBack?: string;
+    /** Id of a leader that gets a `since`. */
+    adopt?: string;
+    /** What is written as `since`: milliseconds since 1970. */
+    since: number;
+}
+
+/** Decides for a group. `now` is in milliseconds since 1970. */
+export function decideFor(group: Group, now: number): Decided {
+    return { group, decision: decide(group, now), latest: latestSince(group, now) };
+}
+
+/** Says what to write for a group, once its candidates are ranked. `now` is in milliseconds since 1970. */
+export function planFor({ group, decision, latest }: Decided, ranking: Ranking | undefined, now: number): Plan {
+    const since = Math.max(now, latest + 1);
+    if (decision.outcome !== "choose") {
+        return settled(group, decision, since, now);
+    }
+    if (!ranking || "error" in ranking) {
+        const reason = `${ranking?.error.message}; ${decision.reason}`;
+        return { outcome: "failed", reason, demote: [], retire: [], promote: [], since };
+    }
+    if (ranking.ids.length === 0) {
+        return settled(group, decision.otherwise, since, now);
+    }
+    const { otherwise, reason } = decision;
+    return {
+        outcome: "elected",
+        reason,
+        ...demotions(decision.demote),
+        promote: ranking.ids,
+        ...(otherwise.outcome === "kept" ? { giveBack: otherwise.leader.id } : {}),
+        since,
+    };
+}
+
+function settled({ triggers }: Group, decision: Settled, since: number, now: number): Plan {
+    const leader = decision.outcome === "kept" ? decision.leader : undefined;
+    const isSwept = triggers.some(({ type }) => type === sweepType);
+    // The fence works only for a leader with a proper `since`.
+    const lacksSince = leader !== undefined && isFit(leader) && sinceOf(leader, now) === 0;
+    return {
+        outcome: decision.outcome,
+        reason: decision.reason,
+        ...(leader ? { keep: leader.id } : {}),
+        ...demotions(decision.demote),
+        promote: [],
+        ...(lacksSince && isSwept ? { adopt: leader.id } : {}),
+        since,
+    };
+}
+
+function demotions(leaders: Instance[]): Pick<Plan, "demote" | "retire"> {
+    return {
+        demote: leaders.filter((leader) => !isEnding(leader)).map(({ id }) => id),
+        retire: leaders.filter(isEnding).map(({ id }) => id),
+    };
+}

@@ -1,0 +1,32 @@
+/** What the stack and its function agree on. */
+export interface Scope {
+    /** Name of the stack, unique in its account: its metrics carry it. */
+    stack: string;
+    /** Groups whose names start with this belong to the stack. */
+    asgPrefix: string;
+    /** Key of the tag that marks a leader. */
+    tagKey: string;
+    /** Key of a tag of groups: those with the same value elect one leader together. Empty: each group elects its own. */
+    electorateTag: string;
+    /** Seconds between demoting a live leader and promoting its successor. */
+    handoverSeconds: number;
+    /** Whether leaders are protected from scaling in. */
+    protectLeader: boolean;
+    /** Whether elections are decided, logged and measured, but nothing is written. */
+    dryRun: boolean;
+}
+
+/** Key of the tag in which AWS keeps the name of an instance's group. */
+export const groupKey = "aws:autoscaling:groupName";
+
+/** Key of the tag that says since when an instance leads, or led. */
+export const sinceKey = (tagKey: string): string => `${tagKey}:since`;
+
+/** Key of the tag by which an operator or an application vetoes an instance, with the value false. */
+export const eligibleKey = (tagKey: string): string => `${tagKey}:eligible`;
+
+/** Whether a tag's value marks a leader: "true" in any case. */
+export const marksLeader = (value: unknown): boolean => typeof value === "string" && /^true$/i.test(value);
+
+/** Whether a tag's value vetoes an instance: "false" in any case. */
+export const marksVeto = (value: unknown): boolean => typeof value === "string" && /^false$/i.test(value);
