@@ -1,0 +1,177 @@
+// A machine with leader-only: the shells, the few tools that it may use, metadata, a stub of the AWS CLI.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+    accessSync,
+    chmodSync,
+    constants,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    readFileSync,
+    rmSync,
+    statSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import { root } from "../simulator/stack/program";
+import { Metadata } from "./metadata";
+
+export const script = join(root, "election", "instance", "leader-only");
+
+/** Shells that the script has to work under, with the command that starts each. */
+export const shells: Record<string, string[]> = { dash: ["dash"], bash: ["bash"], busybox: ["busybox", "sh"] };
+
+const packages: Record<string, string> = { timeout: "coreutils", setsid: "util-linux", php: "php-cli" };
+/** All that the script may use, and what the commands of these tests are made of. */
+const used = ["curl", "timeout", "sed", "grep", "date", "env", "setsid", "sleep", "sh", "echo", "cat", "true"];
+
+export interface Outcome {
+    status: number | null;
+    signal: string | null;
+    stdout: string;
+    stderr: string;
+    pid: number | undefined;
+    seconds: number;
+}
+
+export interface Options {
+    env?: Record<string, string>;
+    input?: string;
+    from?: Metadata;
+}
+
+export function find(tool: string): string | undefined {
+    return (process.env.PATH ?? "")
+        .split(delimiter)
+        .map((folder) => join(folder, tool))
+        .find((path) => {
+            try {
+                accessSync(path, constants.X_OK);
+                return statSync(path).isFile();
+            } catch {
+                return false;
+            }
+        });
+}
+
+/** Without the tool the tests are pending, but fail where all of them have to run. */
+export function insist(context: Mocha.Context, tool: string): void {
+    if (find(tool)) {
+        return;
+    }
+    const hint = `${tool} is not installed: apt-get install ${packages[tool] ?? tool}`;
+    if (process.env.CI === "true") {
+        throw new Error(hint);
+    }
+    console.log(`    ${hint}`);
+    context.skip();
+}
+
+/** How many times slower than a quiet developer's machine this one is now, at starting processes; at least 1. */
+export async function slowness(): Promise<number> {
+    const started = performance.now();
+    for (let count = 0; count < 10; count++) {
+        await once(spawn("true", { stdio: "ignore" }), "exit");
+    }
+    return Math.max(1, (performance.now() - started) / 40);
+}
+
+export class Machine {
+    readonly directory = mkdtempSync(join(tmpdir(), "leader-only-"));
+    readonly tools = join(this.directory, "tools");
+    private readonly services: Metadata[] = [];
+    private readonly children: ChildProcess[] = [];
+    private stubs: string[] = [];
+    /** What the script asks unless a test says otherwise. */
+    metadata!: Metadata;
+
+    constructor() {
+        mkdirSync(this.tools);
+        for (const tool of used) {
+            symlinkSync(find(tool) ?? tool, join(this.tools, tool));
+        }
+    }
+
+    /** From now on the script is on an instance with these tags, or with none that metadata shows. */
+    launch = async (tags: Record<string, string> | undefined, instead: Metadata["instead"] = {}): Promise<Metadata> => {
+        this.metadata = await this.serve(tags);
+        this.metadata.instead = instead;
+        return this.metadata;
+    };
+
+    /** Another metadata service. */
+    serve = async (tags: Record<string, string> | undefined): Promise<Metadata> => {
+        const service = await Metadata.start(tags);
+        this.services.push(service);
+        return service;
+    };
+
+    /** Ends what a test has started, and forgets its stubs. */
+    tidy(): void {
+        const refused = this.services.flatMap((service) => service.refused);
+        for (const service of this.services.splice(0)) {
+            service.stop();
+        }
+        for (const child of this.children.splice(0)) {
+            child.kill("SIGKILL");
+        }
+        this.stubs = [];
+        expect(refused, "requests that are not IMDSv2").to.deep.equal([]);
+    }
+
+    remove(): void {
+        rmSync(this.directory, { recursive: true, force: true });
+    }
+
+    /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. */
+    installCli = (body: string): (() => string[][]) => {
+        const folder = mkdtempSync(join(this.directory, "cli-"));
+        const calls = join(folder, "calls");
+        writeFileSync(
+            join(folder, "aws"),
+            `#!/bin/sh\n{ for argument; do printf '%s\\0' "$argument"; done; echo; } >>"${calls}"\n${body}\n`,
+        );
+        chmodSync(join(folder, "aws"), 0o755);
+        this.stubs = [folder];
+        return () => {
+            const lines = existsSync(calls) ? readFileSync(calls, "utf8").split("\n").slice(0, -1) : [];
+            return lines.map((line) => line.split("\0").slice(0, -1));
+        };
+    };
+
+    environment = (from = this.metadata) => ({
+        PATH: [...this.stubs, this.tools].join(delimiter),
+        AWS_EC2_METADATA_SERVICE_ENDPOINT: from.endpoint,
+        HOME: this.directory,
+    });
+
+    /** Starts the script under a shell. */
+    start = (shell: string, args: string[], { env, from = this.metadata }: Options = {}): ChildProcess => {
+        const [command, ...first] = shells[shell];
+        const child = spawn(find(command) as string, [...first, script, ...args], {
+            env: { ...this.environment(from), ...env },
+        });
+        this.children.push(child);
+        return child;
+    };
+
+    /** Runs the script to its end. */
+    run = async (shell: string, args: string[], options: Options = {}): Promise<Outcome> => {
+        const started = performance.now();
+        const child = this.start(shell, args, options);
+        child.stdin?.on("error", () => {}); // a job need not read what it is given
+        child.stdin?.end(options.input ?? "");
+        const [stdout, stderr, [status, signal]] = await Promise.all([
+            text(child.stdout as NodeJS.ReadableStream),
+            text(child.stderr as NodeJS.ReadableStream),
+            once(child, "close"),
+        ]);
+        const seconds = (performance.now() - started) / 1000;
+        return { status, signal, stdout, stderr, pid: child.pid, seconds } as Outcome;
+    };
+}
