@@ -59,6 +59,20 @@ export function find(tool: string): string | undefined {
         });
 }
 
+/** Whether everything is tried under every shell, as in `npm run proof`. */
+const everyShell = process.env.EVERY_SHELL === "true";
+
+/** Like `it`, for rows of a table: of three in a row each shell tries another one. */
+export function rowsFor(shell: string): (title: string, body: () => Promise<void>) => void {
+    const names = Object.keys(shells);
+    let count = 0;
+    return (title, body) => {
+        if (count++ % names.length === names.indexOf(shell) || everyShell) {
+            it(title, body);
+        }
+    };
+}
+
 /** Without the tool the tests are pending, but fail where all of them have to run. */
 export function insist(context: Mocha.Context, tool: string): void {
     if (find(tool)) {
@@ -174,4 +188,19 @@ export class Machine {
         const seconds = (performance.now() - started) / 1000;
         return { status, signal, stdout, stderr, pid: child.pid, seconds } as Outcome;
     };
+}
+
+export const job = ["echo", "the job ran"];
+export const saysTrue = "printf 'true\\tNone\\n'"; // an AWS CLI's answer
+export const ran = { status: 0, stdout: "the job ran\n", stderr: "" };
+export const leftAlone = { status: 1, stdout: "", stderr: "" }; // with --strict
+export const leftAloneSilently = { status: 0, stdout: "", stderr: "" };
+
+/** The script says one sentence; before it there may be what others said. */
+export function expectUnknown({ status, stdout, stderr }: Outcome, reason: RegExp, others = /^$/): void {
+    expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });
+    const start = stderr.indexOf("leader-only: ");
+    expect(stderr.slice(start)).to.match(/^leader-only: can't find out whether this instance leads: .+\n$/);
+    expect(stderr.slice(start)).to.match(reason);
+    expect(stderr.slice(0, start)).to.match(others);
 }

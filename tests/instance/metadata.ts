@@ -69,8 +69,7 @@ export class Metadata {
         const path = request.url ?? "";
         this.paths.push(path);
         this.times.push(performance.now());
-        const answer =
-            this.refusal(request, path) ?? this.instead[path] ?? this.instead["*"] ?? this.content(path);
+        const answer = this.refusal(request, path) ?? this.instead[path] ?? this.instead["*"] ?? this.content(path);
         if (answer === "hangs") {
             return;
         }
@@ -89,7 +88,9 @@ export class Metadata {
         const seconds = Number(headers["x-aws-ec2-metadata-token-ttl-seconds"]);
         const shown = headers["x-aws-ec2-metadata-token"];
         const isGood =
-            path === tokenPath ? method === "PUT" && seconds >= 1 && seconds <= 21600 : method === "GET" && shown === this.token;
+            path === tokenPath
+                ? method === "PUT" && seconds >= 1 && seconds <= 21600
+                : method === "GET" && shown === this.token;
         if (isGood) {
             return undefined;
         }

@@ -1,0 +1,296 @@
+// How leader-only finds out whether its instance leads: through instance metadata, or else the AWS CLI.
+import { mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import {
+    expectUnknown,
+    insist,
+    job,
+    leftAlone,
+    leftAloneSilently,
+    Machine,
+    ran,
+    rowsFor,
+    saysTrue,
+    shells,
+} from "./machine";
+import {
+    type Answer,
+    followerTags,
+    groupTag,
+    idPath,
+    instanceId,
+    leaderTagPath,
+    leaderTags,
+    lifecyclePath,
+    region,
+    since,
+    tagsPath,
+    token,
+    tokenPath,
+} from "./metadata";
+
+describe("leader-only asks", function () {
+    this.timeout(60000);
+
+    let machine: Machine;
+    const launch: Machine["launch"] = (...args) => machine.launch(...args);
+    const serve: Machine["serve"] = (...args) => machine.serve(...args);
+    const run: Machine["run"] = (...args) => machine.run(...args);
+    const installCli: Machine["installCli"] = (...args) => machine.installCli(...args);
+
+    before(function () {
+        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
+            insist(this, tool);
+        }
+        machine = new Machine();
+    });
+    beforeEach(() => launch(leaderTags));
+    afterEach(() => machine.tidy());
+    after(() => machine?.remove());
+
+    const saysSince = `printf 'true\\t${since}\\n'`;
+
+    for (const shell of Object.keys(shells)) {
+        describe(`under ${shell}`, () => {
+            const row = rowsFor(shell);
+            describe("with tags in the instance's metadata", () => {
+                it("runs the command on the leader, by one token and one process over one connection", async () => {
+                    expect(await run(shell, job)).to.deep.include(ran);
+                    expect(machine.metadata.paths).to.deep.equal([tokenPath, leaderTagPath, lifecyclePath, idPath]);
+                    expect(machine.metadata.connections).to.equal(2);
+                });
+
+                it("leaves the command alone, silently, on an instance that has other tags", async () => {
+                    await launch(followerTags);
+                    expect(await run(shell, job)).to.deep.include(leftAloneSilently);
+                    expect(machine.metadata.paths).to.deep.equal([
+                        tokenPath,
+                        leaderTagPath,
+                        lifecyclePath,
+                        idPath,
+                        tagsPath,
+                    ]);
+                });
+
+                it("says so with --strict", async () => {
+                    await launch(followerTags);
+                    expect(await run(shell, ["--strict", ...job])).to.deep.include(leftAlone);
+                    expect(await run(shell, ["--strict", ...job], { from: await serve(leaderTags) })).to.deep.include(
+                        ran,
+                        rowsFor,
+                        rowsFor,
+                    );
+                });
+
+                for (const value of ["True", "TRUE", "tRuE"]) {
+                    row(`takes the value ${value} for the leader's`, async () => {
+                        await launch({ ...groupTag, "app:isLeader": value });
+                        expect(await run(shell, ["--strict", ...job])).to.deep.include(ran);
+                    });
+                }
+
+                for (const value of ["false", "", "yes", "1", " true", "true ", "truely", "untrue", "None"]) {
+                    row(`doesn't take the value ${JSON.stringify(value)} for the leader's`, async () => {
+                        await launch({ ...leaderTags, "app:isLeader": value });
+                        expect(await run(shell, ["--strict", ...job])).to.deep.include(leftAlone);
+                    });
+                }
+
+                it("never asks the AWS CLI", async () => {
+                    const calls = installCli(saysTrue);
+                    await launch(followerTags);
+                    expect(await run(shell, ["--strict", ...job])).to.deep.include(leftAlone);
+                    expect(await run(shell, job, { from: await serve(leaderTags) })).to.deep.include(ran);
+                    expect(calls()).to.deep.equal([]);
+                });
+
+                it("goes through no proxy, and minds no curl configuration", async () => {
+                    const proxy = await serve(followerTags);
+                    const home = mkdtempSync(join(machine.directory, "home-"));
+                    writeFileSync(join(home, ".curlrc"), `proxy = ${proxy.endpoint}\ninclude\n`);
+                    const env = { HOME: home, http_proxy: proxy.endpoint, ALL_PROXY: proxy.endpoint, no_proxy: "" };
+                    expect(await run(shell, job, { env })).to.deep.include(ran);
+                    expect(proxy.paths).to.deep.equal([]);
+                });
+
+                it("finds the endpoint with a slash at its end, too", async () => {
+                    const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: `${machine.metadata.endpoint}/` };
+                    expect(await run(shell, job, { env })).to.deep.include(ran);
+                });
+            });
+
+            describe("told another tag", () => {
+                const odd = "0aZ_+=,.@:-";
+                const tags = { ...groupTag, "shop:primary:eu": "true", [odd]: "true", "app:isLeader": "false" };
+                const ways: Record<string, [string[], Record<string, string>]> = {
+                    "with --tag": [["--tag", "shop:primary:eu"], {}],
+                    "with LEADER_TAG": [[], { LEADER_TAG: "shop:primary:eu" }],
+                    "with --tag, which counts more than LEADER_TAG": [
+                        ["--tag", "shop:primary:eu"],
+                        { LEADER_TAG: "app:isLeader" },
+                    ],
+                    "of all the characters that are allowed": [["--tag", odd], {}],
+                };
+                for (const [how, [args, env]] of Object.entries(ways)) {
+                    row(`looks at it, when told ${how}`, async () => {
+                        await launch(tags);
+                        expect(await run(shell, ["--strict", ...args, ...job], { env })).to.deep.include(ran);
+                        expect(await run(shell, ["--strict", ...job])).to.deep.include(leftAlone);
+                    });
+                }
+
+                it("looks at app:isLeader if LEADER_TAG is empty", async () => {
+                    expect(await run(shell, ["--strict", ...job], { env: { LEADER_TAG: "" } })).to.deep.include(ran);
+                });
+            });
+
+            describe("without tags in the instance's metadata", () => {
+                beforeEach(() => launch(undefined));
+
+                const ways: Record<string, Record<string, Answer>> = {
+                    "are not found": {},
+                    // The service has been seen to do this as well.
+                    "are an empty list": { [tagsPath]: { status: 200, body: "" } },
+                };
+                for (const [how, instead] of Object.entries(ways)) {
+                    row(`asks the AWS CLI if they ${how}`, async () => {
+                        machine.metadata.instead = instead;
+                        const calls = installCli(saysSince);
+                        expect(await run(shell, ["--strict", ...job])).to.deep.include(ran);
+                        expect(calls()).to.have.length(1);
+                    });
+                }
+
+                it("asks for the two tags of this instance in its region, and for one line of text", async () => {
+                    const calls = installCli(saysSince);
+                    expect(await run(shell, ["--tag", "a,b=c", ...job])).to.deep.include(ran);
+                    const [[service, command, ...options]] = calls();
+                    expect([service, command]).to.deep.equal(["ec2", "describe-tags"]);
+                    const { "--filters": filters, ...others } = Object.fromEntries(
+                        Array.from({ length: options.length / 2 }, (_, place) =>
+                            options.slice(2 * place, 2 * place + 2),
+                        ),
+                    );
+                    expect(JSON.parse(filters)).to.deep.equal([
+                        { Name: "resource-id", Values: [instanceId] },
+                        { Name: "key", Values: ["a,b=c", "a,b=c:since"] },
+                    ]);
+                    expect(others).to.deep.equal({
+                        "--region": region,
+                        "--query": "[Tags[?Key=='a,b=c'].Value | [0], Tags[?Key=='a,b=c:since'].Value | [0]]",
+                        "--output": "text",
+                    });
+                });
+
+                const followers = { "no tag": "None\\tNone\\n", nothing: "", "another value": `false\\t${since}\\n` };
+                for (const [what, answer] of Object.entries(followers)) {
+                    row(`leaves the command alone if the AWS CLI finds ${what}`, async () => {
+                        const calls = installCli(`printf '${answer}'`);
+                        expect(await run(shell, ["--strict", ...job])).to.deep.include(leftAlone);
+                        expect(await run(shell, job)).to.deep.include(leftAloneSilently);
+                        expect(calls()).to.have.length(2);
+                    });
+                }
+
+                it("takes the value TRUE for the leader's", async () => {
+                    installCli("printf 'TRUE\\tNone\\n'");
+                    expect(await run(shell, ["--strict", ...job])).to.deep.include(ran);
+                });
+
+                it("can't find out if there is no AWS CLI", async () => {
+                    expectUnknown(await run(shell, job), /shows no tags, and the AWS CLI is not installed/);
+                });
+
+                it("can't find out if the AWS CLI fails, whatever it printed, and shows what it complains of", async () => {
+                    installCli(`${saysSince}; echo UnauthorizedOperation >&2; exit 254`);
+                    const outcome = await run(shell, job);
+                    expectUnknown(outcome, /the AWS CLI failed \(exit status 254\)/, /^UnauthorizedOperation\n$/);
+                });
+
+                for (const garbage of ["true\\tNone\\ntrue\\tNone\\n", "<true/>\\tNone\\n", "\\033[1mtrue\\tNone\\n"]) {
+                    row(`can't find out if the AWS CLI prints ${JSON.stringify(garbage)}`, async () => {
+                        installCli(`printf '${garbage}'`);
+                        expectUnknown(await run(shell, job), /more than one answer|no tag's value/);
+                    });
+                }
+
+                const unknown: Record<string, Answer> = {
+                    missing: { status: 404 },
+                    empty: { status: 200, body: "" },
+                    odd: { status: 200, body: 'eu-1" --endpoint-url "http://example.com' },
+                };
+                for (const item of ["instance-id", "placement/region"]) {
+                    for (const [how, answer] of Object.entries(unknown)) {
+                        row(
+                            `can't find out if the metadata's ${item} is ${how}, and doesn't ask the AWS CLI`,
+                            async () => {
+                                const calls = installCli(saysTrue);
+                                machine.metadata.instead = { [`/latest/meta-data/${item}`]: answer };
+                                expectUnknown(await run(shell, job), /nor the instance's id and region/);
+                                expect(calls()).to.deep.equal([]);
+                            },
+                        );
+                    }
+                }
+            });
+
+            describe("when metadata doesn't say clearly", () => {
+                const html = { status: 200, body: "<html>\n<p>true</p>\n</html>" };
+                const tagPath = `${tagsPath}/app:isLeader`;
+                const faults: Record<string, [Record<string, string> | undefined, string, Answer, RegExp]> = {
+                    "the token is refused with 403": [leaderTags, tokenPath, { status: 403 }, /403/],
+                    "the token is refused with 401": [leaderTags, tokenPath, { status: 401 }, /401/],
+                    "there are no tokens": [leaderTags, tokenPath, { status: 404 }, /no proper token/],
+                    "the token is empty": [leaderTags, tokenPath, { status: 200 }, /no proper token/],
+                    "the token is a page": [leaderTags, tokenPath, html, /no proper token/],
+                    "asking for a token fails": [leaderTags, tokenPath, { status: 500, body: token }, /500/],
+                    "the token breaks off": [leaderTags, tokenPath, "breaks", /no answer/],
+                    "the tag is refused with 401": [leaderTags, tagPath, { status: 401 }, /401/],
+                    "the tag is refused with 403": [leaderTags, tagPath, { status: 403 }, /403/],
+                    "asking for the tag fails": [leaderTags, tagPath, { status: 500, body: "true" }, /500/],
+                    "the tag is elsewhere": [
+                        leaderTags,
+                        tagPath,
+                        { status: 302, headers: { location: `${tagsPath}/aws:autoscaling:groupName` } },
+                        /302/,
+                    ],
+                    "the tag breaks off": [leaderTags, tagPath, "breaks", /no answer/],
+                    "the tag is a page": [leaderTags, tagPath, html, /app:isLeader is no tag's value/],
+                    "the tag has several lines": [
+                        leaderTags,
+                        tagPath,
+                        { status: 200, body: "true\ntrue" },
+                        /app:isLeader is no tag's value/,
+                    ],
+                    "asking for the list of tags fails": [followerTags, tagsPath, { status: 503 }, /503/],
+                    "the list of tags breaks off": [followerTags, tagsPath, "breaks", /no answer/],
+                };
+                for (const [what, [tags, path, answer, reason]] of Object.entries(faults)) {
+                    row(`can't find out if ${what}, and runs nothing`, async () => {
+                        const calls = installCli(saysTrue);
+                        await launch(tags, { [path]: answer });
+                        expectUnknown(await run(shell, job), reason);
+                        expectUnknown(await run(shell, ["--strict", ...job]), reason);
+                        expectUnknown(await run(shell, ["--since"]), reason);
+                        const tries =
+                            path === leaderTagPath && typeof answer === "object" && answer.status === 401 ? 2 : 1; // a new token
+                        expect(machine.metadata.paths.filter((asked) => asked === path)).to.have.length(3 * tries);
+                        expect(calls()).to.deep.equal([]);
+                    });
+                }
+
+                it("can't find out if nothing listens there", async () => {
+                    machine.metadata.stop();
+                    expectUnknown(await run(shell, job), /no answer from instance metadata/);
+                });
+
+                it("can't find out if there is no curl", async () => {
+                    const withoutCurl = mkdtempSync(join(machine.directory, "tools-"));
+                    symlinkSync(join(machine.tools, "echo"), join(withoutCurl, "echo"));
+                    expectUnknown(await run(shell, job, { env: { PATH: withoutCurl } }), /curl is not installed/);
+                });
+            });
+        });
+    }
+});
