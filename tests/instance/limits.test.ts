@@ -197,8 +197,8 @@ describe("leader-only runs nothing", function () {
             },
             "the AWS CLI hangs and won't end": {
                 cli: `trap '' TERM; sleep 30; sleep 30; ${saysTrue}`,
-                args: ["--wait", "1"],
-                limit: 1,
+                args: ["--wait", "6"],
+                limit: 6,
                 reason: /the AWS CLI gave no answer/,
                 others: /^(Killed\n)?$/, // dash's own remark
             },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../simulator/stack/program";
 import { Document, filterOf, optionsOf } from "./document";
-import { followerTags, instance, leaderTags, tagKey } from "./fleet";
+import { followerTags, groupKey, instance, leaderTags, tagKey } from "./fleet";
 import { type Outcome, Sandbox } from "./sandbox";
 
 const readme = new Document("election/instance/README.md");
@@ -48,6 +48,27 @@ describe("election/instance/README.md", function () {
         }
     });
 
+    it("--check says so on an instance that doesn't lead", async () => {
+        await sandbox.showMetadata({ ...followerTags, [groupKey]: "awseb-e-shop" }, instance);
+        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
+        const { text } = readme.shellBlock("leader-only --check");
+        const { status, stdout } = await sandbox.run(text);
+        const expected = String(readme.blocks.find(({ text }) => text.includes("metadata shows tags"))?.text);
+        expect(status).to.equal(1);
+        expect(stdout.split("\n").slice(1)).to.deep.equal(
+            expected.replaceAll("i-0123456789abcdef0", instance.id).split("\n").slice(1),
+        );
+    });
+
+    it("a worker runs while this instance leads", async () => {
+        await sandbox.showMetadata(leaderTags, instance);
+        sandbox.standIn("php");
+        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
+        const { text } = readme.shellBlock("leader-only --while --grace 20");
+        expect(await sandbox.run(text.replace("--while", "--while --every 0.1"))).to.deep.include({ status: 0 });
+        expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
+    });
+
     it("the hook that turns metadata tags on does so for this instance", async () => {
         await sandbox.showMetadata(followerTags, instance);
         const { text } = readme.shellBlock('--region "$region" --instance-id "$id"');
@@ -89,6 +110,7 @@ describe("election/instance/README.md", function () {
             encoding: "utf8",
         });
         const rows = [...readme.text.matchAll(/^\| `(--[a-z]+)/gm)].map(([, option]) => option);
-        expect(rows).to.have.members(stdout.match(/^ +--[a-z]+/gm)?.map((option) => option.trim()) ?? []);
+        const usage = stdout.match(/^ .*$/gm)?.join("\n") ?? "";
+        expect(rows).to.have.members([...new Set(usage.match(/(?<![\w-])--[a-z]+/g))]);
     });
 });
