@@ -84,6 +84,12 @@ export class Narrator {
         this.row("", "✗ RULE BROKEN", "red", `${rule}: ${how}`);
     }
 
+    /** A worker has started beside another. */
+    overlap(group: string, starting: string, working: string, byOperator: boolean): void {
+        const why = byOperator ? "an operator changed the tags" : undefined;
+        this.row(group, "! two at work", "yellow", `${starting} starts while ${working} is at work`, why);
+    }
+
     /** Folds what was quiet into one line. */
     endQuiet(): void {
         const { sweeps, others } = this.quiet;

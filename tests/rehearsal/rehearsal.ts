@@ -13,6 +13,7 @@ import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./day";
 import { Narrator } from "./narration";
 import { groupNames, type Stage, setStage } from "./stage";
 import { type Happening, summary } from "./summary";
+import { longestStop, Workers, workerRule } from "./workers";
 
 const settingNames = Object.keys(declarations);
 
@@ -26,6 +27,8 @@ and function, and prints what happens. Needs no AWS account.
 Options:
   --seed N         a day of random events instead of the scripted one; the same day for the same N
   --set KEY=VALUE  a setting of the stack; may be repeated
+  --workers        a worker on each instance, by the rules of leader-only --while (every ${workerRule.every} s, grace ${workerRule.grace} s):
+                   with a handoverSeconds of at least ${longestStop}, two never run at once
   -h, --help       this text
 
 Settings: ${settingNames.join(", ")}
@@ -38,6 +41,8 @@ export interface Options {
     seed?: number;
     /** Settings beside the defaults. */
     settings?: Record<string, string>;
+    /** Whether a worker runs on each instance. */
+    workers?: boolean;
     colour?: boolean;
 }
 
@@ -78,6 +83,12 @@ export function rehearse(
         const referee = new Referee(world, program, expectations(settings));
         referee.onViolation = (violation) => narrator.violation(violation);
 
+        const workers = options.workers ? new Workers(stage, settingsOf(settings).handoverSeconds) : undefined;
+        if (workers) {
+            workers.onOverlap = ({ shifts: [first, second], byOperator }) =>
+                narrator.overlap(first.electorate, second.id, first.id, byOperator);
+        }
+
         const together = scope.electorateTag !== "";
         const moments = seed === undefined ? scriptedDay(together) : randomDay(seed, together);
         const happened = await play(stage, moments, referee, narrator);
@@ -87,8 +98,9 @@ export function rehearse(
         if (referee.mostOfARule >= enoughViolations) {
             write("The day ends here: a rule was broken too often.");
         }
-        write("", ...summary(stage, happened, lookout, referee, narrator));
-        return { text: lines.join(""), violations: referee.violations, status: referee.violations.length > 0 ? 1 : 0 };
+        const violations = [...referee.violations, ...(workers?.violations ?? [])];
+        write("", ...summary(stage, { happened, lookout, violations, compared: referee.compared, workers }, narrator));
+        return { text: lines.join(""), violations, status: violations.length > 0 ? 1 : 0 };
     });
 }
 
@@ -144,11 +156,12 @@ function settingsOf(settings: Options["settings"]) {
 }
 
 /** What the reader has to know before the day begins. */
-export function prologue({ seed, settings = {} }: Options): string {
+export function prologue({ seed, settings = {}, workers }: Options): string {
     const scope = scopeOf(settings);
     const groups = groupNames(scope);
     const conditions = [
         ...(seed === undefined ? [] : [`--seed ${seed}`]),
+        ...(workers ? ["--workers"] : []),
         ...Object.entries(settings).map(([key, value]) => `--set ${key}=${value}`),
     ];
     const together = [
@@ -202,6 +215,7 @@ export function readOptions(args: string[]): Options | "help" {
     const values = readCommandLine(args, {
         help: { type: "boolean", short: "h" },
         seed: { type: "string" },
+        workers: { type: "boolean" },
         set: { type: "string", multiple: true, default: [] as string[] },
     });
     if (values.help) {
@@ -221,6 +235,7 @@ export function readOptions(args: string[]): Options | "help" {
     return {
         seed: values.seed === undefined ? undefined : Number(values.seed),
         settings: Object.fromEntries(settings),
+        workers: values.workers,
         colour: process.stdout.isTTY && !process.env.NO_COLOR,
     };
 }

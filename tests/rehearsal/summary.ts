@@ -1,11 +1,11 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
 
 import type { Violation } from "../histories/checkers/checker";
-import type { Referee } from "../histories/checkers/checkers";
 import type { Lookout } from "../histories/checkers/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
+import type { Workers } from "./workers";
 
 /** Something that happened to an electorate, in milliseconds since 1970. */
 export interface Happening {
@@ -16,12 +16,20 @@ export interface Happening {
 
 const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
 
+/** What watched the day, and what it found. */
+interface Outcome {
+    happened: Happening[];
+    lookout: Lookout;
+    violations: Violation[];
+    /** How many sweeps were compared with the decision table. */
+    compared: number;
+    workers?: Workers;
+}
+
 /** The lines that end a rehearsal: numbers, and every rule that was broken, and when. */
 export function summary(
     { region, stack }: Stage,
-    happened: Happening[],
-    lookout: Lookout,
-    referee: Referee,
+    { happened, lookout, violations, compared, workers }: Outcome,
     narrator: Narrator,
 ): string[] {
     const { totals, contests } = lookout;
@@ -35,9 +43,10 @@ export function summary(
         ],
         ["", `${duration(totals.nobodyFit)} with none fit: booting, or ending`],
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
+        ...(workers ? [["workers", work(workers)]] : []),
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
         ["events", `${heard} received, ${ignored} that match no rule, ${lost} lost`],
-        ["at rest", `${count(referee.compared, "time")}, each group compared with the decision table`],
+        ["at rest", `${count(compared, "time")}, each group compared with the decision table`],
     ];
     return [
         narrator.paint("bold", "Summary"),
@@ -45,8 +54,19 @@ export function summary(
             wrap(words, 20).map((part, index) => `  ${(index ? "" : what).padEnd(16)}  ${part}`),
         ),
         "",
-        ...judgement(referee.violations, narrator),
+        ...judgement(violations, narrator),
     ];
+}
+
+function work(workers: Workers): string {
+    const { shifts, overlaps } = workers;
+    const byOperator = overlaps.filter((overlap) => overlap.byOperator).length;
+    const excuse = byOperator > 0 ? `, ${byOperator} of them after an operator's own change of tags` : "";
+    const atOnce =
+        overlaps.length === 0
+            ? "never two at once"
+            : `two at once ${count(overlaps.length, "time")}, ${duration(workers.overlapMillis())} in all${excuse}`;
+    return `${count(shifts.length, "start")}, ${atOnce}`;
 }
 
 function elections(invocations: Invocation[]): string {
