@@ -257,14 +257,19 @@ const updateScript = `
 export const dayLength = 24 * 60 * 60;
 const dawn = 6 * 60 * 60;
 
+/** When in the day it is a time of the form HH:MM:SS. */
+export function secondsSinceDawn(time: string): number {
+    const [h, m, s] = time.split(":").map(Number);
+    return ((h * 60 + m) * 60 + s - dawn + dayLength) % dayLength;
+}
+
 /** The day that was written by hand; with an update where the groups of an environment elect together. */
 export function scriptedDay(together = false): Moment[] {
     const lines = `${script}${together ? updateScript : ""}`.match(/.+/g) ?? [];
     return lines
         .map((line) => {
-            const [, h, m, s, group, what] = line.match(/^(\d\d):(\d\d):(\d\d) (\w+) (.+)$/) as string[];
-            const at = (Number(h) * 60 + Number(m)) * 60 + Number(s);
-            return { at: (at - dawn + dayLength) % dayLength, group: group as Moment["group"], what };
+            const [, time, group, what] = line.match(/^(\S+) (\w+) (.+)$/) as string[];
+            return { at: secondsSinceDawn(time), group: group as Moment["group"], what };
         })
         .sort((a, b) => a.at - b.at);
 }

@@ -1,25 +1,9 @@
 // The rehearsal: what it shows, what it refuses, and that it fails when the program breaks a rule.
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { text as textOf } from "node:stream/consumers";
 import { expect } from "chai";
-import { type Program, root, runProgram } from "../simulator/stack/program";
+import { type Program, runProgram } from "../simulator/stack/program";
+import { start } from "./command";
 import { deedsOf, randomDay } from "./day";
 import { prologue, readOptions, rehearse } from "./rehearsal";
-
-const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const [command, ...script] = scripts.start.split(" ");
-
-/** Runs `npm start` with arguments. */
-async function start(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-    expect(command).to.equal("node");
-    const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI)_/.test(key)));
-    const child = spawn(process.execPath, [...script, ...args], { cwd: root, env: { ...env, HOME: "/nonexistent" } });
-    const closed = new Promise<number>((resolve) => child.on("close", resolve));
-    const [out, err, status] = await Promise.all([textOf(child.stdout), textOf(child.stderr), closed]);
-    return { status, out, err };
-}
 
 /** The lines about something that happens, up to the next thing that happens. */
 function linesAbout(out: string, what: string): string {

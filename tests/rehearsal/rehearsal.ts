@@ -1,4 +1,7 @@
 // `npm start`: a day in the life of two groups, played on this machine and printed while it is played.
+
+import { accessSync, constants, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readSettings } from "../../election/stack/settings";
 import type { Violation } from "../histories/checkers/checker";
@@ -9,8 +12,10 @@ import { readCommandLine, UsageError } from "../simulator/command-line";
 import type { Franchise } from "../simulator/electorates";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
-import { dayLength, deedsOf, type Moment, randomDay, scriptedDay } from "./day";
+import { dayLength, deedsOf, type Moment, randomDay, scriptedDay, secondsSinceDawn } from "./day";
 import { Narrator } from "./narration";
+import { draw } from "./picture";
+import { Recorder } from "./recorder";
 import { groupNames, type Stage, setStage } from "./stage";
 import { type Happening, summary } from "./summary";
 import { longestStop, Workers, workerRule } from "./workers";
@@ -29,6 +34,9 @@ Options:
   --set KEY=VALUE  a setting of the stack; may be repeated
   --workers        a worker on each instance, by the rules of leader-only --while (every ${workerRule.every} s, grace ${workerRule.grace} s):
                    with a handoverSeconds of at least ${longestStop}, two never run at once
+  --picture FILE   draws the day as SVG: a lane for each instance, with when it existed, was fit, led and worked
+  --from HH:MM:SS  with --picture: draws only the day from then on, and the groups in which anything changes
+  --to HH:MM:SS    with --picture: draws only the day until then
   -h, --help       this text
 
 Settings: ${settingNames.join(", ")}
@@ -43,12 +51,16 @@ export interface Options {
     settings?: Record<string, string>;
     /** Whether a worker runs on each instance. */
     workers?: boolean;
+    /** What to draw, in seconds since the day began. */
+    picture?: { file: string; from: number; to: number };
     colour?: boolean;
 }
 
 export interface Rehearsal {
     text: string;
     violations: Violation[];
+    /** The picture that was asked for, as SVG. */
+    svg?: string;
     /** For the process to exit with. */
     status: 0 | 1;
 }
@@ -80,6 +92,8 @@ export function rehearse(
         const lookout = new Lookout(region, stage.electorates);
         const narrator = new Narrator(stage, lookout, colour, write);
         stack.onInvocation.push((invocation) => narrator.invocation(invocation));
+        const recorder = options.picture && new Recorder(stage);
+        const dawn = stage.timeline.now;
         const referee = new Referee(world, program, expectations(settings));
         referee.onViolation = (violation) => narrator.violation(violation);
 
@@ -100,7 +114,19 @@ export function rehearse(
         }
         const violations = [...referee.violations, ...(workers?.violations ?? [])];
         write("", ...summary(stage, { happened, lookout, violations, compared: referee.compared, workers }, narrator));
-        return { text: lines.join(""), violations, status: violations.length > 0 ? 1 : 0 };
+        const { picture } = options;
+        const svg =
+            picture &&
+            recorder &&
+            (await draw({
+                from: dawn + picture.from * 1000,
+                to: dawn + picture.to * 1000,
+                recorder,
+                happened,
+                shifts: workers?.shifts ?? [],
+                plain: (text) => narrator.plain(text),
+            }));
+        return { text: lines.join(""), violations, svg, status: violations.length > 0 ? 1 : 0 };
     });
 }
 
@@ -124,7 +150,7 @@ async function play(stage: Stage, moments: Moment[], referee: Referee, narrator:
         }
         const words = deeds[what](stage, groups[group]);
         if (words) {
-            happened.push({ at: timeline.now, electorate: electorates.nameOf(groups[group]), what });
+            happened.push({ at: timeline.now, electorate: electorates.nameOf(groups[group]), what, words });
             narrator.happening(groups[group], what, words);
         }
     }
@@ -195,7 +221,10 @@ async function main(args: string[]): Promise<number> {
         const write = process.stdout.write.bind(process.stdout);
         write(prologue(options));
         const program = await runProgram({ config: options.settings });
-        const { status } = await rehearse(program, options, write);
+        const { status, svg } = await rehearse(program, options, write);
+        if (options.picture && svg) {
+            writeFileSync(options.picture.file, svg);
+        }
         return status;
     } catch (error) {
         if (!(error instanceof UsageError) && !pulumi.RunError.isInstance(error)) {
@@ -216,6 +245,9 @@ export function readOptions(args: string[]): Options | "help" {
         help: { type: "boolean", short: "h" },
         seed: { type: "string" },
         workers: { type: "boolean" },
+        picture: { type: "string" },
+        from: { type: "string" },
+        to: { type: "string" },
         set: { type: "string", multiple: true, default: [] as string[] },
     });
     if (values.help) {
@@ -236,8 +268,51 @@ export function readOptions(args: string[]): Options | "help" {
         seed: values.seed === undefined ? undefined : Number(values.seed),
         settings: Object.fromEntries(settings),
         workers: values.workers,
+        picture: readPicture(values),
         colour: process.stdout.isTTY && !process.env.NO_COLOR,
     };
+}
+
+function readPicture({
+    picture: file,
+    from,
+    to,
+}: {
+    picture?: string;
+    from?: string;
+    to?: string;
+}): Options["picture"] {
+    if (file === undefined) {
+        if (from !== undefined || to !== undefined) {
+            throw new UsageError("--from and --to need --picture. See --help.");
+        }
+        return undefined;
+    }
+    try {
+        accessSync(dirname(file), constants.W_OK);
+    } catch {
+        throw new UsageError(
+            `--picture is ${JSON.stringify(file)}, but there is no such folder to write to. See --help.`,
+        );
+    }
+    const part = { file, from: readTime("from", from) ?? 0, to: readTime("to", to) || dayLength };
+    if (part.from >= part.to) {
+        throw new UsageError(`--from must be before --to; the day begins and ends at 06:00:00. See --help.`);
+    }
+    return part;
+}
+
+/** Seconds since the day began; undefined if the option is not there. */
+function readTime(option: string, text?: string): number | undefined {
+    if (text === undefined) {
+        return undefined;
+    }
+    if (!/^([01]\d|2[0-3])(:[0-5]\d){2}$/.test(text)) {
+        throw new UsageError(
+            `--${option} is ${JSON.stringify(text)}, but it must be a time like 10:02:00. See --help.`,
+        );
+    }
+    return secondsSinceDawn(text);
 }
 
 function readSetting(text: string): [string, string] {

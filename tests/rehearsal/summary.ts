@@ -12,6 +12,8 @@ export interface Happening {
     at: number;
     electorate: string;
     what: string;
+    /** What happened, instances by their ids. */
+    words: string;
 }
 
 const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
@@ -61,7 +63,8 @@ export function summary(
 function work(workers: Workers): string {
     const { shifts, overlaps } = workers;
     const byOperator = overlaps.filter((overlap) => overlap.byOperator).length;
-    const excuse = byOperator > 0 ? `, ${byOperator} of them after an operator's own change of tags` : "";
+    const some = byOperator === overlaps.length ? "all" : `${byOperator} of them`;
+    const excuse = byOperator > 0 ? `, ${some} after an operator's own change of tags` : "";
     const atOnce =
         overlaps.length === 0
             ? "never two at once"
