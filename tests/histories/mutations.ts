@@ -5,43 +5,89 @@ export type Mutation = [sound: string, faulty: string];
 
 export const mutations: Record<string, Mutation> = {
     "promote before demote": [
-        "const demoting = steps.filter(({ done }) => !done.error);",
-        `const demoting = steps.filter(({ done }) => !done.error);
-        const early = demoting.filter(({ plan }) => plan.promote.length > 0);
-        const chosen = early.map(({ plan }) => ({ id: plan.promote[0], since: plan.since }));
-        await promoteAll(aws, scope, chosen, within(millisLeft));`,
+        "const [demotions, strippings] = await Promise.all([",
+        `const early = demoting.filter(({ plan }) => plan.promote.length > 0).map(({ plan }) => ({
+            id: plan.promote[0],
+            tags: { [tagKey]: "true", [tagKey + ":since"]: new Date(plan.since).toISOString() },
+        }));
+        await (0, tags_1.giveTags)(aws, early, aws.signal);
+        const [demotions, strippings] = await Promise.all([`,
     ],
     "retain a leader that EC2 calls stopped": [
-        'if (leader.state !== "running") {',
-        'if (!["running", "stopping", "stopped"].includes(leader.state)) {',
+        'if (state !== "running") {',
+        'if (!["running", "stopping", "stopped"].includes(state)) {',
     ],
-    "choose without EC2's state": ["return states.includes(found.get(id));", "return true;"],
-    "forget what this container wrote": ["if (contradicted || now > until) {", "if (true) {"],
+    "choose without EC2's state": [
+        'return status instanceof Error || states.includes(status?.state ?? "");',
+        "return true;",
+    ],
+    "forget what this container wrote": ["if (isContradicted || now > until) {", "if (true) {"],
     "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
     "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
-    "since from the clock alone": ["since: Math.max(now, latest + 1)", "since: now"],
-    "an error in one group ends the batch": [
-        "done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);",
-        `done.error = plan.demote.map((id) => demoted.get(id)).find((error) => error);
-        if (done.error) { throw done.error; }`,
+    "since from the clock alone": ["const since = Math.max(now, latest + 1);", "const since = now;"],
+    "an error in one group ends the batch": ["result.error ??= error;", "result.error ??= error; throw error;"],
+    "strip on an old Detach": [
+        "const isInNone = homes.has(id) && homes.get(id) === undefined;",
+        "const isInNone = true;",
     ],
-    "strip on an old Detach": ["findStrays(aws, mentioned),", "({ strays: mentioned, moved: [] }),"],
     "write when nothing changed": [
-        "return { ...decision, promote: [] };",
-        "return { ...decision, promote: decision.leader ? [decision.leader.id] : [] };",
+        "promote: [],\n        ...(lacksSince",
+        "promote: leader ? [leader.id] : [],\n        ...(lacksSince",
     ],
-    "no brake": ["brakes)(memory, group)", "brakes)(memory, group) && false"],
-    "no pause between leaders": ["sleep(millisToWait)", "sleep(0)"],
-    "pause though nobody alive was demoted": [
-        "plan.promote.length > 0 && (plan.demote.length > 0 || plan.follows)",
-        "plan.promote.length > 0",
+    "no brake": ["flapping: isFlapping(", "flapping: false && isFlapping("],
+    "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
+    "pause though no live leader was demoted": [
+        "(plan.demote.length > 0 || (pauseMillis > 0 && (plan.retire.length > 0 || group.handingOver)))",
+        "true",
     ],
-    "forget who has just left": ["hasLost)(memory, group,", "hasLost)(memory, group, now +"],
+    "forget a leader that has just left": [
+        "isHandingOver(memory, corrected, now - pauseMillis)",
+        "isHandingOver(memory, corrected, now)",
+    ],
     "each group of an electorate for itself": ["electorate === undefined ? group :", "true ? group :"],
-    "read the leaders of the group that an event names only": ["...(scope.electorateTag ? [] :", "...(false ? [] :"],
-    "leave protected who is demoted": ["written.demoted.includes(id) ? [{ id, group: name, on: false }]", "false ? []"],
-    "take protection from whoever doesn't lead": [
-        "written.demoted.includes(id) ? [{ id, group: name, on: false }]",
-        "isProtected && id !== leader ? [{ id, group: name, on: false }]",
+    "read the leaders of the group that an event names only": ["scope.electorateTag ? [] : [", "false ? [] : ["],
+    "leave a demoted leader protected": [
+        "return leads && listed.protected && !protectedBefore.has(id) ?",
+        "return false ?",
+    ],
+    "take protection from members that don't lead": [
+        "return leads && listed.protected && !protectedBefore.has(id) ?",
+        "return id !== leader && listed.protected ?",
+    ],
+    "stop paging at an empty page": [
+        "all.push(page);",
+        "if (Object.values(page).some((value) => Array.isArray(value) && value.length === 0)) { break; } all.push(page);",
+    ],
+    "never rank the eleventh member": [
+        "candidates.length > perGroup && isEmpty(rankings.get(group))",
+        "candidates.length < 0",
+    ],
+    "more than 1,000 resources in a tag call": [
+        "(0, aws_1.chunks)(ids, 1000).map(writeSome)",
+        "(ids.length > 0 ? [ids] : []).map(writeSome)",
+    ],
+    "promote without a time limit": [
+        "const signal = (0, aws_1.within)(millisLeft - exports.millisToReport);",
+        "const signal = new AbortController().signal;",
+    ],
+    "count an aborted demotion as done": [
+        "if (!error) {\n            result.demoted.push(id);",
+        'if (!error || error.name === "AbortError") {\n            result.demoted.push(id);',
+    ],
+    "leave a group's newer tags unseen": [
+        "for (const group of groups) {\n                view.groups.set(group.name, group);",
+        "for (const group of groups.filter(({ name }) => !view.groups.has(name))) {\n                view.groups.set(group.name, group);",
+    ],
+    "take a remembered leader for running": [
+        'state: corrected.state ?? (arriving ? "pending" : "running"),',
+        'state: "running",',
+    ],
+    "count memory from the writing's beginning": [
+        "const until = ended + writeMillis;",
+        "const until = began + writeMillis;",
+    ],
+    "ignore a later since in a read": [
+        "(0, decide_1.sinceOf)(instance, now) > (0, decide_1.sinceOf)(write, now)",
+        "false",
     ],
 };
