@@ -29,6 +29,7 @@ const allParts: Record<string, Part> = {
     coverage: { command: ["npm", "run", "coverage"] },
     "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
     "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda.proof.ts") },
+    "other releases of Node.js": { command: mocha("tests/integration/stack.proof.ts") },
     [`histories, SEED=${seed}`]: { command: histories, env: { HISTORIES: "3600", SEED: seed } },
 };
 

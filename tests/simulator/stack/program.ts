@@ -129,8 +129,8 @@ export async function runProgram(
     };
 }
 
-// What the provider would know of a resource once it is there.
-function computed(type: string, name: string, partition: string, region: string): object {
+/** What the provider knows of a resource once it is there. */
+export function computed(type: string, name: string, partition: string, region: string): object {
     const [, service, kind] = type.match(/^aws:(\w+)\/\w+:(\w+)$/) ?? [];
     const physical = kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`;
     const arn = (prefix: string) => `arn:${partition}:${prefix}${physical}`;

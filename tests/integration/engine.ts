@@ -1,0 +1,237 @@
+// Pulumi's engine, as far as a program meets it: the CLI's language host runs the program in a process of its own, with its
+// settings as text in the environment, and this engine answers its gRPC calls as an update, or a preview, of an empty stack does.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { accountId, computed, configuration, project, root } from "../simulator/stack/program";
+
+/** A resource as the engine is asked to register it. */
+export interface Registration {
+    /** Type and name of the resource and its parents, as the engine names it. */
+    urn: string;
+    type: string;
+    name: string;
+    // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own inputs
+    inputs: any;
+    /** Names that the resource had in earlier versions. */
+    aliases: number;
+}
+
+/** What came of a run. */
+export interface Run {
+    /** Exit status of the program: 0 if it ended well. */
+    status: number | null;
+    registrations: Registration[];
+    outputs: Record<string, unknown>;
+    /** What the program reported as errors, and wrote to stderr. */
+    errors: string;
+}
+
+const pulumi = createRequire(require.resolve("@pulumi/pulumi/package.json"));
+const grpc: typeof import("@grpc/grpc-js") = pulumi("@grpc/grpc-js");
+const struct = pulumi("google-protobuf/google/protobuf/struct_pb.js");
+const empty = pulumi("google-protobuf/google/protobuf/empty_pb.js");
+const monitorMessages = pulumi("./proto/resource_pb.js");
+const providerMessages = pulumi("./proto/provider_pb.js");
+const engineMessages = pulumi("./proto/engine_pb.js");
+const { ResourceMonitorService } = pulumi("./proto/resource_grpc_pb.js");
+const { EngineService } = pulumi("./proto/engine_grpc_pb.js");
+
+// Without what is undefined, which a Struct can't hold.
+const structOf = (value: object) => struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)));
+const errorSeverity = engineMessages.LogSeverity.ERROR;
+const region = "us-east-1";
+
+/** Everything that a setting can add to a stack. */
+export const everything = {
+    asgPrefix: "awseb-",
+    electorateTag: "environment",
+    handoverSeconds: "5",
+    protectLeader: "true",
+    dashboard: "true",
+    alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:alarms",
+};
+
+/**
+ * Runs the program as `pulumi up`, or `pulumi preview`, of a new stack does.
+ *
+ * @param options.config settings as the CLI reads them from the stack's file: text, by key, with or without a namespace
+ * @param options.folder where the program is
+ * @param options.node the Node.js that runs it
+ */
+export async function runAsCli(
+    options: {
+        stack?: string;
+        project?: string;
+        config?: Record<string, string>;
+        preview?: boolean;
+        folder?: string;
+        node?: string;
+    } = {},
+): Promise<Run> {
+    const { stack = "dev", project: name = project, preview = false, folder = root, node = process.execPath } = options;
+    const run: Run = { status: null, registrations: [], outputs: {}, errors: "" };
+    const server = serve(run, { stack, project: name, preview });
+    const port = await new Promise<number>((resolve, reject) => {
+        server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+            error ? reject(error) : resolve(bound),
+        );
+    });
+    const address = `127.0.0.1:${port}`;
+    const host = join(folder, "node_modules", "@pulumi", "pulumi", "cmd", "run");
+    const config = Object.fromEntries(
+        Object.entries(configuration(options.config)).map(([key, value]) => [
+            key.startsWith(`${project}:`) ? `${name}:${key.slice(project.length + 1)}` : key,
+            value,
+        ]),
+    );
+    const flags = [
+        `--monitor=${address}`,
+        `--engine=${address}`,
+        "--organization=organization",
+        `--project=${name}`,
+        `--stack=${stack}`,
+        `--root-directory=${folder}`,
+        `--pwd=${folder}`,
+        "--parallel=16",
+        ...(preview ? ["--dry-run"] : []),
+    ];
+    const ambient = Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI|TS_NODE|COVERAGE)/.test(key));
+    const child = spawn(node, [host, ...flags, "."], {
+        cwd: folder,
+        env: {
+            ...Object.fromEntries(ambient),
+            AWS_REGION: region,
+            PULUMI_NODEJS_TYPESCRIPT: "true",
+            PULUMI_CONFIG: JSON.stringify(config),
+            PULUMI_CONFIG_SECRET_KEYS: "[]",
+        },
+        stdio: ["ignore", "ignore", "pipe"],
+    });
+    const limit = setTimeout(() => child.kill("SIGKILL"), 60_000);
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, "close")]);
+    clearTimeout(limit);
+    server.forceShutdown();
+    run.status = status;
+    run.errors += stderr;
+    return run;
+}
+
+/** A copy of what `pulumi up` reads, in a new folder whose name has a space; `remove` ends it. */
+export function copyOfProgram(): { folder: string; remove(): void } {
+    const parent = mkdtempSync(join(tmpdir(), "program-"));
+    const folder = join(parent, "leader election");
+    for (const part of ["index.ts", "election", "Pulumi.yaml", "package.json", "tsconfig.json"]) {
+        cpSync(join(root, part), join(folder, part), { recursive: true });
+    }
+    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+    return { folder, remove: () => rmSync(parent, { recursive: true, force: true }) };
+}
+
+/** The text of the function's only file, as it is registered. */
+export function functionTextOf({ registrations }: Run): string {
+    const lambda = registrations.find(({ type }) => type === "aws:lambda/function:Function");
+    return lambda?.inputs.code.assets["__index.js"].text;
+}
+
+export const urnsIn = ({ registrations }: Run): string[] => registrations.map(({ urn }) => urn);
+
+/**
+ * Names that the program gives itself: those that an account can have once, and the stack's own metrics.
+ * Anything else gets a name with a random part from Pulumi.
+ */
+export function namesIn({ registrations }: Run): string[] {
+    const named = registrations.filter(
+        ({ type }) => type.startsWith("aws:") && !/:(RolePolicy|EventTarget)$/.test(type),
+    );
+    return named.flatMap(({ type, inputs }) =>
+        [inputs.name, inputs.dashboardName, inputs.dimensions?.Stack]
+            .filter((name) => name !== undefined)
+            .map((name) => `${type} ${name}`),
+    );
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: messages have no types apart from Pulumi's own
+type Handle = (request: any) => unknown;
+
+function serve(
+    run: Run,
+    { stack, project: name, preview }: { stack: string; project: string; preview: boolean },
+): Server {
+    const answer = (handle: Handle) => (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>) => {
+        try {
+            done(null, handle(call.request));
+        } catch (error) {
+            done(error as Error);
+        }
+    };
+    const urnOf = (type: string, resource: string, parent: string): string => {
+        const parentType = parent && !parent.includes("pulumi:pulumi:Stack") ? `${parent.split("::")[2]}$` : "";
+        return `urn:pulumi:${stack}::${name}::${parentType}${type}::${resource}`;
+    };
+    let rootUrn = "";
+    const server = new grpc.Server();
+    server.addService(ResourceMonitorService, {
+        supportsFeature: answer((request) => {
+            const response = new monitorMessages.SupportsFeatureResponse();
+            response.setHassupport(["secrets", "resourceReferences", "outputValues"].includes(request.getId()));
+            return response;
+        }),
+        invoke: answer((request) => {
+            const answers: Record<string, object> = {
+                "aws:index/getPartition:getPartition": { partition: "aws", id: "aws" },
+                "aws:index/getCallerIdentity:getCallerIdentity": { accountId, id: accountId },
+                "aws:index/getRegion:getRegion": { region, id: region },
+            };
+            if (!(request.getTok() in answers)) {
+                throw new Error(`the program asks for ${request.getTok()}, which has no answer here`);
+            }
+            const response = new providerMessages.InvokeResponse();
+            response.setReturn(structOf(answers[request.getTok()]));
+            return response;
+        }),
+        registerResource: answer((request) => {
+            const [type, resource] = [request.getType(), request.getName()];
+            const inputs = request.getObject()?.toJavaScript() ?? {};
+            const urn = urnOf(type, resource, request.getParent());
+            run.registrations.push({ urn, type, name: resource, inputs, aliases: request.getAliasesList().length });
+            const response = new monitorMessages.RegisterResourceResponse();
+            response.setUrn(urn);
+            const isCustom = request.getCustom();
+            response.setId(isCustom && !preview ? `${resource}-id` : "");
+            const state = isCustom && !preview ? { ...inputs, ...computed(type, resource, "aws", region) } : inputs;
+            response.setObject(structOf(state));
+            return response;
+        }),
+        registerResourceOutputs: answer((request) => {
+            if (request.getUrn() === rootUrn) {
+                run.outputs = request.getOutputs()?.toJavaScript() ?? {};
+            }
+            return new empty.Empty();
+        }),
+        signalAndWaitForShutdown: answer(() => new empty.Empty()),
+    });
+    server.addService(EngineService, {
+        log: answer((request) => {
+            if (request.getSeverity() === errorSeverity) {
+                run.errors += `${request.getMessage()}\n`;
+            }
+            return new empty.Empty();
+        }),
+        getRootResource: answer(() => {
+            const response = new engineMessages.GetRootResourceResponse();
+            response.setUrn(rootUrn);
+            return response;
+        }),
+        setRootResource: answer((request) => {
+            rootUrn = request.getUrn();
+            return new engineMessages.SetRootResourceResponse();
+        }),
+    });
+    return server;
+}
