@@ -5,8 +5,15 @@ import { createHandler } from "./election";
 import { eventPatterns } from "./election/events";
 import { listLeaders } from "./election/stack/leaders-command";
 import { alarms, dashboardBody, queries } from "./election/stack/monitoring";
-import { electionStatements } from "./election/stack/permissions";
+import {
+    electionStatements,
+    logStatement,
+    queuePolicy,
+    queueStatement,
+    trustPolicy,
+} from "./election/stack/permissions";
 import { readSettings } from "./election/stack/settings";
+import { defaultLogGroup, movedLogGroup } from "./election/stack/upgrade";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
@@ -37,37 +44,15 @@ const queue = new aws.sqs.Queue("events", {
     contentBasedDeduplication: true,
     visibilityTimeoutSeconds,
     messageRetentionSeconds: 5 * 60, // events are hints: the sweep looks anyway
+    sqsManagedSseEnabled: true,
     tags,
 });
 
-// The function's log.
-const logGroup = new aws.cloudwatch.LogGroup("election", { retentionInDays: settings.logRetentionDays, tags });
-
-// The function's rights: look at everything, tag the groups' instances with the leader's tags, read its queue, log.
+// The function's role. What it may do is said below, once the log group is there.
 const role = new aws.iam.Role("election", {
-    assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" }),
+    assumeRolePolicy: pulumi.jsonStringify(location.apply(trustPolicy)),
+    permissionsBoundary: settings.permissionsBoundaryArn || undefined,
     tags,
-});
-const rolePolicy = new aws.iam.RolePolicy("election", {
-    role: role.id,
-    policy: pulumi.jsonStringify({
-        Version: "2012-10-17",
-        Statement: pulumi.all([location, queue.arn, logGroup.arn]).apply(([there, queueArn, logGroupArn]) => [
-            ...electionStatements(scope, there),
-            {
-                Sid: "ReadQueue",
-                Effect: "Allow",
-                Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-                Resource: queueArn,
-            },
-            {
-                Sid: "Log",
-                Effect: "Allow",
-                Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-                Resource: `${logGroupArn}:*`,
-            },
-        ]),
-    }),
 });
 
 // The election.
@@ -78,17 +63,41 @@ const election = new aws.lambda.CallbackFunction("election", {
     architectures: ["arm64"],
     memorySize: 1769, // one vCPU: parsing a large region's answers takes seconds of it
     timeout: functionTimeoutSeconds,
-    loggingConfig: { logFormat: "JSON", logGroup: logGroup.name, applicationLogLevel: "INFO" },
+    loggingConfig: { logFormat: "JSON", logGroup: pulumi.output(movedLogGroup()), applicationLogLevel: "INFO" },
     codePathOptions: {
         // The Lambda runtime brings the SDK.
         extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
     },
     tags,
 });
+
+// Its log, by the name that Lambda expects. It is there before the first invocation: the function may not make one.
+const logGroup = new aws.cloudwatch.LogGroup("election", {
+    name: election.name.apply(defaultLogGroup),
+    retentionInDays: settings.logRetentionDays,
+    tags,
+});
+
+// The function's rights: look at everything, tag the groups' instances with the leader's tags, read its queue, log.
+const rolePolicy = new aws.iam.RolePolicy("election", {
+    role: role.id,
+    policy: pulumi.jsonStringify({
+        Version: "2012-10-17",
+        Statement: pulumi
+            .all([location, queue.arn, logGroup.arn])
+            .apply(([there, queueArn, logGroupArn]) => [
+                ...electionStatements(scope, there),
+                queueStatement(queueArn),
+                logStatement(logGroupArn),
+            ]),
+    }),
+});
+
+// From here on events reach the function.
 new aws.lambda.EventSourceMapping(
     "events",
     { eventSourceArn: queue.arn, functionName: election.arn, batchSize: 10, tags },
-    { dependsOn: rolePolicy }, // the mapping polls with the function's role
+    { dependsOn: rolePolicy }, // the mapping polls with the function's role, and the log group is there by then
 );
 
 // What reaches the queue: events by a rule for each source, and the sweep for what no event reported.
@@ -113,33 +122,23 @@ function rule(name: string, when: { eventPattern: string } | { scheduleExpressio
     return eventRule;
 }
 
-// Only these rules may send to the queue.
+// Only these rules may send to the queue, whatever other policies allow.
 new aws.sqs.QueuePolicy("events", {
     queueUrl: queue.url,
-    policy: pulumi.jsonStringify({
-        Version: "2012-10-17",
-        Statement: [
-            {
-                Effect: "Allow",
-                Principal: { Service: "events.amazonaws.com" },
-                Action: "sqs:SendMessage",
-                Resource: queue.arn,
-                Condition: { ArnEquals: { "aws:SourceArn": rules.map(({ arn }) => arn) } },
-            },
-        ],
-    }),
+    policy: pulumi.jsonStringify(
+        pulumi
+            .all([queue.arn, ...rules.map(({ arn }) => arn)])
+            .apply(([arn, ...ruleArns]) => queuePolicy(arn, ruleArns)),
+    ),
 });
 
-// Alarms: a group has no leader, the function fails, no sweep is done.
-const alarmActions = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
-for (const [name, alarm] of Object.entries(
-    alarms(scope, { sweepMinutes, retrySeconds: visibilityTimeoutSeconds }, election.name),
-)) {
-    new aws.cloudwatch.MetricAlarm(name, { ...alarm, alarmActions, okActions: alarmActions, tags });
-}
-
-// Saved queries and the dashboard, which people find by name. A dashboard's name has no dots.
+// Alarms, saved queries and the dashboard. People find the last two by name, and a dashboard's name has no dots.
 const title = `${project}-${stack}`.replaceAll(".", "_");
+const topics = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
+const watched = { functionName: election.name, queueName: queue.name };
+for (const [name, alarm] of Object.entries(alarms(scope, { title, sweepMinutes, topics }, watched))) {
+    new aws.cloudwatch.MetricAlarm(name, { ...alarm, tags });
+}
 for (const [name, queryString] of Object.entries(queries)) {
     new aws.cloudwatch.QueryDefinition(name, { name: `${title}/${name}`, logGroupNames: [logGroup.name], queryString });
 }
@@ -154,5 +153,7 @@ if (settings.dashboard) {
 export const version: string = require("./package.json").version;
 export const functionName = election.name;
 export const logGroupName = logGroup.name;
+// For policies that keep other principals from writing the leader's tags.
+export const roleArn = role.arn;
 // A command for a shell that has the AWS CLI: it lists the leaders.
 export const leadersCommand = location.apply(({ region }) => listLeaders(scope, region));

@@ -5,59 +5,87 @@ import type { Scope } from "../scope";
 
 // What an operator watches: plain data for the program to declare.
 
+type Alarms = Record<string, aws.cloudwatch.MetricAlarmArgs>;
+
+/** Alarms that a stack has without a topic, too: their state shows in the console. */
+const alwaysThere = ["no-leader", "function-failing", "no-sweep"];
+
+/** Minutes until CloudWatch has the metrics of a minute, and has looked at them. */
+const gatherMinutes = 2;
+
 /**
- * Alarms, by name, for whoever keeps the stack running.
+ * Alarms by name. An alarm never goes off for want of data: a new stack has none yet, and CloudWatch may be late.
  *
- * @param retrySeconds after which a batch that failed comes back
+ * @param title begins the names of the stack's saved queries
+ * @param topics ARNs of the topics that receive changes of state; without any there are only some of the alarms
+ * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  */
 export function alarms(
     { stack, electorateTag }: Pick<Scope, "stack" | "electorateTag">,
-    { sweepMinutes, retrySeconds }: { sweepMinutes: number; retrySeconds: number },
-    functionName: Input<string>,
-): Record<string, aws.cloudwatch.MetricAlarmArgs> {
-    const retryMinutes = Math.ceil(retrySeconds / 60);
-    const unit = retryMinutes === 1 ? "minutes" : `times ${retryMinutes} minutes`;
-    const leaderless = electorateTag
-        ? `if it leaves out a group, and all with the same ${electorateTag}, these have no leader`
-        : "a group that it leaves out has no leader";
+    { title, sweepMinutes, topics }: { title: string; sweepMinutes: number; topics: string[] },
+    { functionName, queueName }: { functionName: Input<string>; queueName: Input<string> },
+): Alarms {
+    const rare = sweepMinutes >= 5; // then a state that two sweeps find has lasted long enough
+    const inARow = rare ? 2 : 3;
+    const without = rare ? 3 : 5;
     const period = 60 * sweepMinutes;
-    const dimensions = { Stack: stack };
-    const sweeps = `sweeps (one every ${sweepMinutes} min)`;
-    // The minimum: of two sweeps that fall into one period, a good one ends the row.
-    const least = (metricName: string) => ({
-        namespace: metricNamespace,
-        metricName,
-        dimensions,
-        period,
-        stat: "Minimum",
+    const each = sweepMinutes === 1 ? "one each minute" : `one every ${sweepMinutes} minutes`;
+    const after = (sweeps: number) =>
+        `It goes off ${(sweeps - 1) * sweepMinutes} to ${sweeps * sweepMinutes + gatherMinutes} minutes after the cause.`;
+    const named = electorateTag ? `each group, or all groups with one value of ${electorateTag},` : "each group";
+    const ofSweep = (id: string, metricName: string, stat: string) => ({
+        id,
+        metric: { namespace: metricNamespace, metricName, dimensions: { Stack: stack }, period, stat },
     });
-    return {
+    const ofQueue = { namespace: "AWS/SQS", dimensions: { QueueName: queueName } };
+    const all: Alarms = {
         "no-leader": {
             alarmDescription:
-                `Stack ${stack}: in each of the last 3 ${sweeps} some group had instances but no leader, or its ` +
-                "election failed. First run the command in the stack's output leadersCommand: " +
-                `${leaderless}. See in EC2 Auto Scaling why none of its instances is InService and Healthy. ` +
-                'If every group has a leader, look for the outcome "failed" in the log group.',
+                `Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group that wants instances but has no ` +
+                `leader, or could not finish an election. ${after(inARow)} First run the saved query ` +
+                `${title}/vacant-groups: it shows ${named} with the reason. If it shows none, look for the outcome ` +
+                '"failed" in the log group (the stack\'s output logGroupName). Meanwhile the leaders of all other groups ' +
+                "stay, and a vacant group gets a leader as soon as one of its instances is in service.",
             metricQueries: [
-                { id: "vacant", metric: least("VacantGroups") },
-                { id: "failed", metric: least("FailedElections") },
+                // The minimum: if two sweeps fall into one period, a good one counts.
+                ofSweep("vacant", "VacantGroups", "Minimum"),
+                ofSweep("failed", "FailedElections", "Minimum"),
                 { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
             ],
             comparisonOperator: "GreaterThanOrEqualToThreshold",
             threshold: 1,
-            evaluationPeriods: 3,
-            treatMissingData: "ignore", // without a sweep nobody knows better
+            evaluationPeriods: inARow,
+            treatMissingData: "ignore", // without a sweep nothing new is known
+        },
+        "two-leaders": {
+            alarmDescription:
+                `Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group with more than one leader. ` +
+                `${after(inARow)} First run the command in the stack's output leadersCommand: it shows the group and its ` +
+                "leaders. Then look for what else writes the leader tag there: a second stack with the same prefix and " +
+                "tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and " +
+                "work may run twice in between.",
+            namespace: metricNamespace,
+            metricName: "ContestedGroups",
+            dimensions: { Stack: stack },
+            statistic: "Minimum",
+            period,
+            comparisonOperator: "GreaterThanOrEqualToThreshold",
+            threshold: 1,
+            evaluationPeriods: inARow,
+            treatMissingData: "ignore",
         },
         "function-failing": {
             alarmDescription:
-                `Stack ${stack}: the election's function failed in 3 of 5 ${unit}, so trying again didn't help, and ` +
-                "leaders that go are not replaced. First read the latest errors in the log group (the stack's output " +
-                "logGroupName): a permission taken away, AWS throttling or an outage, or a time-out.",
+                `Stack ${stack}: the function crashed or ran out of time in 3 of 5 minutes. It goes off 3 to ` +
+                `${5 + gatherMinutes} minutes after the first failure. First read the latest errors in the log group ` +
+                "(the stack's output logGroupName), and the function's last line before each. Meanwhile each batch of " +
+                "events is tried again every few seconds for 5 minutes, leaders stay as they are, and a leader that is " +
+                "lost is not replaced.",
             namespace: "AWS/Lambda",
             metricName: "Errors",
             dimensions: { FunctionName: functionName },
             statistic: "Sum",
-            period: 60 * retryMinutes,
+            period: 60,
             comparisonOperator: "GreaterThanOrEqualToThreshold",
             threshold: 1,
             evaluationPeriods: 5,
@@ -66,20 +94,64 @@ export function alarms(
         },
         "no-sweep": {
             alarmDescription:
-                `Stack ${stack}: none of the last 5 ${sweeps} was done, so that groups go unwatched. First see whether ` +
-                "the rule of the sweep and the event source mapping of the function (the stack's output functionName) " +
-                "are enabled, then whether the function is throttled or fails.",
-            namespace: metricNamespace,
-            metricName: "Groups",
-            dimensions,
-            statistic: "SampleCount",
-            period,
+                `Stack ${stack}: no sweep (${each}) has ended for ${without} times its period. ${after(without)} First ` +
+                "see whether the rule named sweep and the event source mapping of the function (the stack's output " +
+                "functionName) are enabled, then whether the function is throttled or fails. Meanwhile leaders stay as " +
+                "they are. Events may still cause elections, but what no event reports is not found.",
+            metricQueries: [
+                ofSweep("sweeps", "VacantGroups", "SampleCount"),
+                // The queue's own metric is there as soon as the queue is in use: a stack that is new, or gone, is not without sweeps.
+                {
+                    id: "queue",
+                    metric: { ...ofQueue, metricName: "ApproximateNumberOfMessagesVisible", period, stat: "Maximum" },
+                },
+                { id: "count", expression: "FILL(sweeps, 0) + 0 * queue", label: "Sweeps", returnData: true },
+            ],
             comparisonOperator: "LessThanThreshold",
             threshold: 1,
+            evaluationPeriods: without,
+            treatMissingData: "ignore",
+        },
+        backlog: {
+            alarmDescription:
+                `Stack ${stack}: in 3 of 5 minutes the oldest event had waited in the queue for more than a minute. It ` +
+                `goes off 3 to ${5 + gatherMinutes} minutes after an event began to wait. First see in Lambda whether the event source ` +
+                "mapping of the function (the stack's output functionName) is enabled and the function is not throttled, " +
+                "then in EventBridge whether a flood of events matches the rules. Meanwhile elections come late, events " +
+                "older than 5 minutes are dropped, and the sweep finds what they were about once the queue is read again.",
+            ...ofQueue,
+            metricName: "ApproximateAgeOfOldestMessage",
+            statistic: "Maximum",
+            period: 60,
+            comparisonOperator: "GreaterThanThreshold",
+            threshold: 60,
             evaluationPeriods: 5,
-            treatMissingData: "breaching",
+            datapointsToAlarm: 3,
+            treatMissingData: "notBreaching", // an empty queue reports no age
+        },
+        flapping: {
+            alarmDescription:
+                `Stack ${stack}: in 3 of 6 periods of 5 minutes a group's leader changed too often, or the tag was taken ` +
+                `off a leader that was fit. It goes off 10 to ${15 + gatherMinutes} minutes after the first time. First ` +
+                `run the saved query ${title}/leader-history: it shows the group, its leaders and the reasons. Then look in ` +
+                "CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after each " +
+                "change, and a group with 3 changes within a minute waits for the next sweep.",
+            namespace: metricNamespace,
+            metricName: "FlappingGroups",
+            dimensions: { Stack: stack },
+            statistic: "Sum",
+            period: 300,
+            comparisonOperator: "GreaterThanOrEqualToThreshold",
+            threshold: 1,
+            evaluationPeriods: 6,
+            datapointsToAlarm: 3,
+            treatMissingData: "notBreaching", // sent only when there is one
         },
     };
+    const there = Object.entries(all).filter(([name]) => topics.length > 0 || alwaysThere.includes(name));
+    return Object.fromEntries(
+        there.map(([name, alarm]) => [name, { ...alarm, alarmActions: topics, okActions: topics }]),
+    );
 }
 
 // The function's log line is a report, which Lambda's JSON format puts under "message". Logs Insights numbers a list's items.

@@ -68,3 +68,67 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
         },
     ];
 }
+
+/** Lets the function read its queue, by its mapping. */
+export function queueStatement(queueArn: string) {
+    return {
+        Sid: "ReadQueue",
+        Effect: "Allow",
+        Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        Resource: queueArn,
+    };
+}
+
+/** Lets the function log to its group, but make none. */
+export function logStatement(logGroupArn: string) {
+    return {
+        Sid: "Log",
+        Effect: "Allow",
+        Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+        Resource: `${logGroupArn}:*`,
+    };
+}
+
+/** Lets Lambda take the role, for functions of this account only. */
+export function trustPolicy({ accountId }: Pick<Location, "accountId">) {
+    return {
+        Version: "2012-10-17",
+        Statement: [
+            {
+                Effect: "Allow",
+                Principal: { Service: "lambda.amazonaws.com" },
+                Action: "sts:AssumeRole",
+                Condition: { StringEquals: { "aws:SourceAccount": accountId } },
+            },
+        ],
+    };
+}
+
+/**
+ * Lets the rules send to the queue, and denies it to all other principals, whatever their own policies allow.
+ *
+ * A request without a source is denied, too: a negated operator holds where its key is absent.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+ */
+export function queuePolicy(queueArn: string, ruleArns: string[]) {
+    const sending = { Action: "sqs:SendMessage", Resource: queueArn };
+    return {
+        Version: "2012-10-17",
+        Statement: [
+            {
+                Sid: "RulesSend",
+                Effect: "Allow",
+                Principal: { Service: "events.amazonaws.com" },
+                ...sending,
+                Condition: { ArnEquals: { "aws:SourceArn": ruleArns } },
+            },
+            {
+                Sid: "OthersDoNot",
+                Effect: "Deny",
+                Principal: "*",
+                ...sending,
+                Condition: { ArnNotEquals: { "aws:SourceArn": ruleArns } },
+            },
+        ],
+    };
+}

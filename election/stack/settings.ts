@@ -22,6 +22,8 @@ export interface Settings {
     alarmTopicArn: string;
     /** Whether there is a dashboard. */
     dashboard: boolean;
+    /** ARN of the IAM policy that is the permissions boundary of the function's role; empty: it has none. */
+    permissionsBoundaryArn: string;
 }
 
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -84,6 +86,11 @@ export function readSettings(config: Record<string, string | undefined>, project
             "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
         ),
         dashboard: flag("dashboard"),
+        permissionsBoundaryArn: matching(
+            "permissionsBoundaryArn",
+            /^$|^arn:aws(-[a-z]+)*:iam::(\d{12}|aws):policy\/([!-~]{1,512}\/)?[\w+=,.@-]{1,128}$/,
+            "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
+        ),
     };
     refuseUnknown(config, project, Object.keys(settings));
     refuseElsewhere(settings.alarmTopicArn, region);

@@ -1,4 +1,4 @@
-// When the alarms go off and stop, and what the saved queries and the dashboard ask for.
+// What the alarms say, and what the saved queries and the dashboard ask for.
 import { expect } from "chai";
 import type { Report } from "../../election/report";
 import { alarms, dashboardBody, queries } from "../../election/stack/monitoring";
@@ -7,206 +7,62 @@ import { project } from "../simulator/stack/program";
 const stack = `${project}/dev`;
 const namespace = "AsgLeaderElection";
 
-/** What a metric was told at a time, in seconds. */
-type Samples = Record<string, [at: number, value: number][]>;
-type State = "OK" | "ALARM" | "INSUFFICIENT_DATA";
-
-/** The alarm's inputs that CloudWatch reads, as plain data. */
-interface Alarm {
-    alarmDescription: string;
-    metricName?: string;
-    statistic?: string;
-    period?: number;
-    metricQueries?: {
-        id: string;
-        expression?: string;
-        metric?: { metricName: string; stat: string; period: number };
-    }[];
-    comparisonOperator: string;
-    threshold: number;
-    evaluationPeriods: number;
-    datapointsToAlarm?: number;
-    treatMissingData: string;
-}
-
 const electorateTag = "elasticbeanstalk:environment-name";
+const topic = "arn:aws:sns:us-east-1:123456789012:on-call";
+const names = { functionName: "election-1234567", queueName: "events-1234567.fifo" };
 
-function alarmOf(name: string, options: { sweepMinutes?: number; retrySeconds?: number; electorateTag?: string } = {}) {
-    const { sweepMinutes = 1, retrySeconds = 60, electorateTag = "" } = options;
-    return alarms({ stack, electorateTag }, { sweepMinutes, retrySeconds }, "election-1234567")[
-        name
-    ] as unknown as Alarm;
+function alarmsOf({ sweepMinutes = 1, electorateTag = "", topics = [topic] } = {}) {
+    return alarms({ stack, electorateTag }, { title: "asg-leader-election-dev", sweepMinutes, topics }, names);
 }
-
-const names = Object.keys(alarms({ stack, electorateTag: "" }, { sweepMinutes: 1, retrySeconds: 60 }, "f"));
-
-const statistics: Record<string, (values: number[]) => number> = {
-    Minimum: (values) => Math.min(...values),
-    Sum: (values) => values.reduce((sum, value) => sum + value, 0),
-    SampleCount: (values) => values.length,
-};
-
-function periodOf({ period, metricQueries }: Alarm): number {
-    return period ?? metricQueries?.[0].metric?.period ?? Number.NaN;
-}
-
-/** What the alarm sees of the period that ends at a time: undefined if there is no data. */
-function datapoint(alarm: Alarm, samples: Samples, end: number): number | undefined {
-    const statistic = (metric: string, name: string) => {
-        const inside = samples[metric].filter(([at]) => at >= end - periodOf(alarm) && at < end);
-        return inside.length > 0 ? statistics[name](inside.map(([, value]) => value)) : undefined;
-    };
-    if (!alarm.metricQueries) {
-        return statistic(alarm.metricName as string, alarm.statistic as string);
-    }
-    const metrics = alarm.metricQueries.filter(({ metric }) => metric);
-    const expression = alarm.metricQueries.find((query) => query.expression)?.expression;
-    expect(expression).to.equal(metrics.map(({ id }) => id).join(" + "));
-    const values = metrics.map(({ metric }) => metric && statistic(metric.metricName, metric.stat));
-    return values.some((value) => value === undefined) ? undefined : statistics.Sum(values as number[]);
-}
-
-/**
- * Evaluates an alarm at the end of each period, as CloudWatch does: it takes two periods more than it evaluates, the latest real data
- * points among them, and fills what then still lacks.
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
- */
-function history(alarm: Alarm, samples: Samples, periods: number): State[] {
-    const states: State[] = ["INSUFFICIENT_DATA"];
-    const period = periodOf(alarm);
-    const { evaluationPeriods: wanted, datapointsToAlarm = wanted, treatMissingData, threshold } = alarm;
-    const breaches = (value: number) =>
-        alarm.comparisonOperator === "LessThanThreshold" ? value < threshold : value >= threshold;
-    for (let latest = 1; latest <= periods; latest++) {
-        const real = Array.from({ length: wanted + 2 }, (_, back) => (latest - back) * period)
-            .map((end) => datapoint(alarm, samples, end))
-            .filter((value) => value !== undefined)
-            .slice(0, wanted);
-        const missing = wanted - real.length;
-        const bad = real.filter(breaches).length + (treatMissingData === "breaching" ? missing : 0);
-        const unknown = treatMissingData === "ignore" && missing > 0 && real.every(breaches);
-        const state = bad >= datapointsToAlarm ? "ALARM" : unknown ? states[states.length - 1] : "OK";
-        states.push(state);
-    }
-    return states.slice(1);
-}
-
-/** Sweeps at the middle of each period: "." finds all well, "v" a vacant group, "f" a failed election, "-" doesn't take place. */
-function sweeps(text: string, period = 60): Samples {
-    return at([...text].flatMap((found, place) => (found === "-" ? [] : [[(place + 0.5) * period, found]])));
-}
-
-function at(found: (number | string)[][]): Samples {
-    const metric = (mark: string) =>
-        found.map(([time, sweep]): [number, number] => [Number(time), sweep === mark ? 1 : 0]);
-    return { Groups: metric("."), VacantGroups: metric("v"), FailedElections: metric("f"), Errors: metric("e") };
-}
-
-const short = (states: State[]) => states.map((state) => state[0]).join("");
 
 describe("An alarm", () => {
-    // I: insufficient data, O: OK, A: alarm; one letter for each period.
-    const cases: [alarm: string, rule: string, sweeps: string, states: string][] = [
-        ["no-leader", "stays quiet while all groups have leaders", "......", "OOOOOO"],
-        ["no-leader", "stays quiet when one or two sweeps find a vacant group", "..vv.v.", "OOOOOOO"],
-        ["no-leader", "goes off at the third sweep in a row, and stops at the first good one", "..vvv..", "OOOOAOO"],
-        ["no-leader", "counts failed elections like vacant groups", "..vfv.", "OOOOAO"],
-        ["no-leader", "goes off in a new stack that finds no leader", "vvv", "IIA"],
-        ["no-leader", "counts on over a sweep that didn't take place", ".vv-v.", "OOOOAO"],
-        ["no-leader", "doesn't call the end of the sweeps a recovery", "vvv---------", "IIAAAAAAAAAA"],
-        ["no-sweep", "stays quiet while sweeps take place, whatever they find", "..vvfv..", "OOOOOOOO"],
-        ["no-sweep", "stays quiet when four sweeps stay away", "..----..", "OOOOOOOO"],
-        ["no-sweep", "goes off when sweeps stay away, and stops when they come back", ".--------..", "OOOOOOOAAOO"],
-        ["no-sweep", "goes off in a stack that never sweeps", "-----", "AAAAA"],
-        ["function-failing", "stays quiet while the function works", "......", "OOOOOO"],
-        ["function-failing", "stays quiet when the second try works", "..e.e...", "OOOOOOOO"],
-        ["function-failing", "goes off when the second try fails too, and stops later", "..eee.....", "OOOOAAAOOO"],
-        ["function-failing", "goes off though a failed batch comes back a bit late", "..ee-e....", "OOOOOAAAOO"],
-        [
-            "function-failing",
-            "doesn't call the time between rare sweeps a recovery",
-            "eeeee--------.",
-            "IIAAAAAAAAAAAO",
-        ],
-    ];
-    for (const [name, rule, found, states] of cases) {
-        it(`${name} ${rule}`, () => {
-            const alarm = alarmOf(name);
-            expect(short(history(alarm, sweeps(found), found.length))).to.equal(states);
-        });
-    }
-
-    it("no-leader takes two sweeps in one period for good if one of them is", () => {
-        const shaken = at([
-            [30, "v"],
-            [90, "v"],
-            [121, "."],
-            [179, "v"],
-            [210, "v"],
-        ]);
-        expect(short(history(alarmOf("no-leader"), shaken, 4))).to.equal("IIOO");
-    });
-
-    it("no-leader takes two sweeps in one period for bad if both are, and the empty period beside it for nothing", () => {
-        const shaken = at([
-            [1, "v"],
-            [59, "v"],
-            [125, "v"],
-            [185, "v"],
-        ]);
-        expect(short(history(alarmOf("no-leader"), shaken, 4))).to.equal("IIIA");
-    });
-
-    for (const minutes of [5, 60]) {
-        it(`knows that sweeps come every ${minutes} minutes`, () => {
-            const bad = sweeps("..vvv.", 60 * minutes);
-            expect(short(history(alarmOf("no-leader", { sweepMinutes: minutes }), bad, 6))).to.equal("OOOOAO");
-            expect(short(history(alarmOf("no-sweep", { sweepMinutes: minutes }), bad, 6))).to.equal("OOOOOO");
-            const none = sweeps(".-------", 60 * minutes);
-            expect(short(history(alarmOf("no-sweep", { sweepMinutes: minutes }), none, 8))).to.equal("OOOOOOOA");
-        });
-    }
-
-    for (const [seconds, period] of [
-        [60, 60],
-        [66, 120],
-        [120, 120],
-        [240, 240],
-    ]) {
-        it(`function-failing goes off when a batch fails that comes back after ${seconds} s each time, and not at two failures`, () => {
-            const alarm = alarmOf("function-failing", { retrySeconds: seconds });
-            expect(periodOf(alarm)).to.equal(period);
-            const failures = (count: number): Samples =>
-                at(Array.from({ length: count }, (_, n) => [n * seconds + 1, "e"]));
-            expect(history(alarm, failures(60), 20).at(-1)).to.equal("ALARM");
-            expect(history(alarm, failures(2), 20)).to.not.include("ALARM");
-        });
-    }
-
-    it("no-leader looks at a whole electorate where groups elect together", () => {
-        expect(alarmOf("no-leader").alarmDescription).to.include(": a group that it leaves out has no leader.");
-        const { alarmDescription } = alarmOf("no-leader", { electorateTag });
-        expect(alarmDescription).to.include(
-            `: if it leaves out a group, and all with the same ${electorateTag}, these have`,
-        );
-    });
-
-    it("spans no more than a day, which is all that CloudWatch evaluates", () => {
-        for (const name of names) {
-            const alarm = alarmOf(name, { sweepMinutes: 60, retrySeconds: 240 });
-            expect(periodOf(alarm) * alarm.evaluationPeriods, name).to.be.at.most(24 * 60 * 60);
+    it("reports to the topic when it goes off and when it recovers", () => {
+        for (const [name, { alarmActions, okActions }] of Object.entries(alarmsOf())) {
+            expect([alarmActions, okActions], name).to.deep.equal([[topic], [topic]]);
         }
     });
 
-    for (const [name, options] of names.flatMap((name) => [[name, {}] as const, [name, { electorateTag }] as const])) {
-        const where = "electorateTag" in options ? " where groups elect together" : "";
-        it(`${name} says which stack it is about, what it means and what to do first, in at most 1,024 characters${where}`, () => {
-            const { alarmDescription } = alarmOf(name, options);
-            expect(alarmDescription).to.match(new RegExp(`^Stack ${stack}: .{30,}\\. First .{30,}\\.$`));
-            expect(alarmDescription).to.match(/the stack's output (leadersCommand|logGroupName|functionName)/);
-            expect(alarmDescription.length).to.be.at.most(1024);
-        });
+    it("is there without a topic if it costs no more than before, and reports to none", () => {
+        const found = alarmsOf({ topics: [] });
+        expect(Object.keys(found)).to.deep.equal(["no-leader", "function-failing", "no-sweep"]);
+        expect(Object.values(found).flatMap(({ alarmActions, okActions }) => [alarmActions, okActions])).to.deep.equal(
+            Array(6).fill([]),
+        );
+    });
+
+    it("spans no more than a day, which is all that CloudWatch evaluates for short periods", () => {
+        for (const sweepMinutes of [1, 5, 59, 60]) {
+            for (const [name, { period, metricQueries, evaluationPeriods }] of Object.entries(
+                alarmsOf({ sweepMinutes }),
+            )) {
+                const queries = (metricQueries ?? []) as { metric?: { period: number } }[];
+                const longest = Math.max(Number(period ?? 0), ...queries.map(({ metric }) => metric?.period ?? 0));
+                expect(longest * Number(evaluationPeriods), name).to.be.within(60, 24 * 60 * 60);
+                expect(longest % 60, name).to.equal(0);
+            }
+        }
+    });
+
+    for (const name of Object.keys(alarmsOf())) {
+        for (const options of [{}, { electorateTag }, { sweepMinutes: 60 }]) {
+            it(`${name} says what it means, when it goes off, what to do first, and what stays all right: ${JSON.stringify(options)}`, () => {
+                const { alarmDescription } = alarmsOf(options)[name];
+                expect(alarmDescription).to.match(
+                    new RegExp(
+                        `^Stack ${stack}: .{30,}\\. It goes off \\d+ to \\d+ minutes after .{5,}\\. ` +
+                            "First .{30,}\\. Meanwhile .{30,}\\.$",
+                    ),
+                );
+                expect(String(alarmDescription).length).to.be.at.most(1024);
+            });
+        }
     }
+
+    it("no-leader names what a line of the log is about where groups elect together", () => {
+        expect(alarmsOf({ electorateTag })["no-leader"].alarmDescription).to.include(
+            `each group, or all groups with one value of ${electorateTag},`,
+        );
+    });
 });
 
 /** The field of a log line that Logs Insights knows by a name: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html */

@@ -1,15 +1,13 @@
 // What IAM makes of the policies that the program registers: what they allow, and that they allow nothing else.
 import { expect } from "chai";
 import type { Location } from "../../election/stack/permissions";
-import { allows, type Request, requestsOf, type Statement } from "../simulator/aws/iam";
+import { allows, type Policy, type Request, requestsOf, type Statement } from "../simulator/aws/iam";
 import { accountId, runProgram } from "../simulator/stack/program";
 
 const tagKey = "app:isLeader";
 const sinceKey = "app:isLeader:since";
 const ours = [tagKey, sinceKey];
 const groupTag = "aws:ResourceTag/aws:autoscaling:groupName";
-
-type Policy = Parameters<typeof allows>[0];
 
 const places: Location[] = [
     { partition: "aws", region: "us-east-1", accountId },
@@ -20,11 +18,13 @@ for (const place of places) {
     describe(`In the partition ${place.partition}`, () => {
         let role: Policy;
         let queue: Policy;
+        let trust: Policy;
         before(async () => {
             const { partition, region } = place;
             const { resources } = await runProgram({ config: { asgPrefix: "awseb-", tagKey }, partition, region });
-            const policyOf = (wanted: string) =>
-                JSON.parse(resources.find(({ type }) => type === wanted)?.inputs.policy);
+            const inputsOf = (wanted: string) => resources.find(({ type }) => type === wanted)?.inputs;
+            const policyOf = (wanted: string) => JSON.parse(inputsOf(wanted)?.policy);
+            trust = JSON.parse(inputsOf("aws:iam/role:Role")?.assumeRolePolicy);
             role = policyOf("aws:iam/rolePolicy:RolePolicy");
             queue = policyOf("aws:sqs/queuePolicy:QueuePolicy");
         });
@@ -46,7 +46,7 @@ for (const place of places) {
 
         const logStream = (group: string) => arn("logs", `log-group:${group}:log-stream:2026/11/23/[1]abc`);
         const ourQueue = arn("sqs", "events-1234567.fifo");
-        const ourLogs = logStream("election-1234567");
+        const ourLogs = logStream("/aws/lambda/election-1234567");
 
         describe("the function may", () => {
             const cases: Record<string, Request[]> = {
@@ -70,7 +70,9 @@ for (const place of places) {
             };
             for (const [what, requests] of Object.entries(cases)) {
                 it(what, () => {
-                    expect(requests.map((request) => allows(role, request))).to.not.include(false).and.to.not.be.empty;
+                    // The queue has a policy, too, and its denials count for the role as well.
+                    const allowed = requests.map((request) => allows([role, queue], request));
+                    expect(allowed).to.not.include(false).and.to.not.be.empty;
                 });
             }
             it("do nothing else", () => {
@@ -118,7 +120,7 @@ for (const place of places) {
                 "log to a foreign log group": call("logs:PutLogEvents", logStream("other")),
                 "log to a log group whose name begins like its own": call(
                     "logs:PutLogEvents",
-                    logStream("election-12345678"),
+                    logStream("/aws/lambda/election-12345678"),
                 ),
                 "make a log group": call("logs:CreateLogGroup", ourLogs),
             };
@@ -163,6 +165,51 @@ for (const place of places) {
                     expect(allows(queue, request)).to.equal(false);
                 });
             }
+
+            // Policies of the account's other roles count beside the queue's, so it must deny what they allow.
+            const administrator = { Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
+            const denied: Record<string, Request> = {
+                "an administrator": send({}, { context: {} }),
+                "a role that may send to every queue": send({}, { context: { "aws:PrincipalServiceName": undefined } }),
+                "a rule with a role of its own": send({ source: ruleArn("other") }),
+                "another service for a resource of its own": send({
+                    source: arn("sns", "topic"),
+                    service: "sns.amazonaws.com",
+                }),
+            };
+            for (const [what, request] of Object.entries(denied)) {
+                it(`not ${what}, though its own policy allows everything`, () => {
+                    expect(allows(administrator, request)).to.equal(true);
+                    expect(allows([administrator, queue], request)).to.equal(false);
+                });
+            }
+            it("and an administrator may still read it, empty it and change its policy", () => {
+                for (const action of ["sqs:ReceiveMessage", "sqs:PurgeQueue", "sqs:SetQueueAttributes"]) {
+                    expect(allows([administrator, queue], send({}, { action, context: {} })), action).to.equal(true);
+                }
+            });
+        });
+
+        describe("the role may be taken", () => {
+            const take = (service: string, account?: string): Request => ({
+                action: "sts:AssumeRole",
+                resource: "*",
+                context: { "aws:PrincipalServiceName": service, "aws:SourceAccount": account },
+            });
+            const withResource = () => ({
+                ...trust,
+                Statement: trust.Statement.map((statement) => ({ ...statement, Resource: "*" })),
+            });
+            it("by Lambda for a function of this account", () => {
+                expect(allows(withResource(), take("lambda.amazonaws.com", accountId))).to.equal(true);
+            });
+            it("not by Lambda for another account, or for none", () => {
+                expect(allows(withResource(), take("lambda.amazonaws.com", "999999999999"))).to.equal(false);
+                expect(allows(withResource(), take("lambda.amazonaws.com"))).to.equal(false);
+            });
+            it("not by another service", () => {
+                expect(allows(withResource(), take("ec2.amazonaws.com", accountId))).to.equal(false);
+            });
         });
     });
 }
@@ -248,6 +295,23 @@ describe("As IAM reads a policy, it", () => {
         });
     }
 
+    it("refuses what one of its statements denies, whatever another allows", () => {
+        const statement = (Effect: string, Condition = {}): Statement => ({
+            Effect,
+            Principal: "*",
+            Action: "s:Do",
+            Resource: "*",
+            Condition,
+        });
+        const unless = { ArnNotEquals: { "aws:SourceArn": ["arn:aws:e:r:1:rule/a", "arn:aws:e:r:1:rule/b"] } };
+        const policies = [{ Statement: [statement("Deny", unless)] }, { Statement: [statement("Allow")] }];
+        const request = (context: Request["context"]) => ({ action: "s:Do", resource: thing, context });
+        expect(allows(policies, request(source("arn:aws:e:r:1:rule/b").context))).to.equal(true);
+        expect(allows(policies, request(source("arn:aws:e:r:1:rule/c").context))).to.equal(false);
+        expect(allows(policies, request({}))).to.equal(false);
+        expect(allows(policies[0], request(source("arn:aws:e:r:1:rule/b").context))).to.equal(false);
+    });
+
     it("allows what one of its statements allows, and nothing without any", () => {
         const statement = (Action: string): Statement => ({ Effect: "Allow", Action, Resource: "*" });
         const request = { action: "s:Do", resource: thing, context: {} };
@@ -256,14 +320,14 @@ describe("As IAM reads a policy, it", () => {
     });
 
     const unknown: Record<string, object> = {
-        Deny: { Effect: "Deny" },
+        "not an Allow or a Deny": { Effect: "Audit" },
         NotAction: { NotAction: "s:Other" },
         NotResource: { NotResource: "*" },
         NotPrincipal: { NotPrincipal: { Service: "events.amazonaws.com" } },
-        principals: { Principal: "*" },
+        principals: { Principal: "123456789012" },
         AWS: { Principal: { AWS: "*" } },
-        "an Allow with Action": { Action: undefined },
-        StringEquals: { Condition: { StringEquals: { key: "value" } } },
+        "a Deny with Action": { Action: undefined },
+        StringNotEquals: { Condition: { StringNotEquals: { key: "value" } } },
         StringLikeIfExists: { Condition: { StringLikeIfExists: { key: "value" } } },
         "ForAnyValue:StringLike": { Condition: { "ForAnyValue:StringLike": { key: "value" } } },
         variables: { Resource: "arn:aws:s:r:1:thing/$" + "{aws:username}" },

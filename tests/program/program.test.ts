@@ -1,7 +1,7 @@
 // What the program registers, under Pulumi's mocks, and which events its rules take.
 import { deflateRawSync } from "node:zlib";
 import { expect } from "chai";
-import { dashboardBody } from "../../election/stack/monitoring";
+import { alarms, dashboardBody } from "../../election/stack/monitoring";
 import { type BusEvent, samples } from "../simulator/aws/events";
 import { matches } from "../simulator/aws/patterns";
 import { type Program, project, type Resource, runProgram } from "../simulator/stack/program";
@@ -17,7 +17,6 @@ const run = (options: Parameters<typeof runProgram>[0] = {}) =>
 const arn = (service: string, name: string) => `arn:aws:${service}:${place.region}:123456789012:${name}`;
 const queueArn = arn("sqs", "events-1234567.fifo");
 const functionArn = arn("lambda", "function:election-1234567");
-const ruleArn = (rule: string) => arn("events", `rule/${rule}-1234567`);
 
 const role = "aws:iam/role:Role::election";
 const rolePolicy = "aws:iam/rolePolicy:RolePolicy::election";
@@ -30,7 +29,14 @@ const rule = (name: string) => `aws:cloudwatch/eventRule:EventRule::${name}`;
 const target = (name: string) => `aws:cloudwatch/eventTarget:EventTarget::${name}`;
 const rules = ["scaling", "departures", "tags", "sweep"];
 const alarm = (name: string) => `aws:cloudwatch/metricAlarm:MetricAlarm::${name}`;
-const alarmNames = ["no-leader", "function-failing", "no-sweep"];
+/** What the alarms see, by what must be there before. */
+const sights: Record<string, string[]> = { "function-failing": [lambda], "no-sweep": [queue], backlog: [queue] };
+const alarmsWith = (...topics: string[]) =>
+    alarms(
+        { stack: `${project}/dev`, electorateTag: "" },
+        { title: `${project}-dev`, sweepMinutes: 1, topics },
+        { functionName: "election-1234567", queueName: "events-1234567.fifo" },
+    );
 const query = (name: string) => `aws:cloudwatch/queryDefinition:QueryDefinition::${name}`;
 const queryNames = ["leader-history", "changes-by-cause"];
 const dashboard = "aws:cloudwatch/dashboard:Dashboard::election";
@@ -66,9 +72,14 @@ describe("The program", () => {
     const resources: [what: string, id: string, inputs: object, after: string[]][] = [
         ["a role", role, {}, []],
         ["an inline policy of the role", rolePolicy, { role: "election-id" }, [queue, logGroup, role]],
-        ["a log group that keeps lines as long as is set", logGroup, { retentionInDays: 7 }, []],
         [
-            "a function that logs in JSON to the log group",
+            "a log group by the function's name that keeps lines as long as is set",
+            logGroup,
+            { name: "/aws/lambda/election-1234567", retentionInDays: 7 },
+            [lambda],
+        ],
+        [
+            "a function that logs in JSON to the log group of its name",
             lambda,
             {
                 handler: "__index.handler",
@@ -77,9 +88,9 @@ describe("The program", () => {
                 architectures: ["arm64"],
                 memorySize: 256,
                 timeout: 10,
-                loggingConfig: { logFormat: "JSON", logGroup: "election-1234567", applicationLogLevel: "INFO" },
+                loggingConfig: { logFormat: "JSON", applicationLogLevel: "INFO" },
             },
-            [logGroup, role],
+            [role],
         ],
         [
             "a FIFO queue that forgets after five minutes",
@@ -89,6 +100,7 @@ describe("The program", () => {
                 contentBasedDeduplication: true,
                 visibilityTimeoutSeconds: 60,
                 messageRetentionSeconds: 300,
+                sqsManagedSseEnabled: true,
             },
             [],
         ],
@@ -99,7 +111,7 @@ describe("The program", () => {
             [queue, ...rules.map(rule)],
         ],
         [
-            "a mapping from queue to function, not before the role may read the queue",
+            "a mapping from queue to function, not before the role may read the queue and the log group is there",
             mapping,
             { eventSourceArn: queueArn, functionName: functionArn, batchSize: 10 },
             [rolePolicy, queue, lambda],
@@ -114,83 +126,18 @@ describe("The program", () => {
             { rule: `${name}-1234567`, arn: queueArn, sqsTarget: { messageGroupId: "election" } },
             [queue, rule(name)],
         ]),
-        [
-            "an alarm for three sweeps in a row that found a group vacant or failing",
-            alarm("no-leader"),
-            {
-                metricQueries: [
-                    {
-                        id: "vacant",
-                        metric: {
-                            namespace: "AsgLeaderElection",
-                            metricName: "VacantGroups",
-                            dimensions: { Stack: `${project}/dev` },
-                            period: 60,
-                            stat: "Minimum",
-                        },
-                    },
-                    {
-                        id: "failed",
-                        metric: {
-                            namespace: "AsgLeaderElection",
-                            metricName: "FailedElections",
-                            dimensions: { Stack: `${project}/dev` },
-                            period: 60,
-                            stat: "Minimum",
-                        },
-                    },
-                    { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
-                ],
-                comparisonOperator: "GreaterThanOrEqualToThreshold",
-                threshold: 1,
-                evaluationPeriods: 3,
-                treatMissingData: "ignore",
-                alarmActions: [],
-                okActions: [],
-            },
-            [],
-        ],
-        [
-            "an alarm for a function that fails again and again",
-            alarm("function-failing"),
-            {
-                namespace: "AWS/Lambda",
-                metricName: "Errors",
-                dimensions: { FunctionName: "election-1234567" },
-                period: 60,
-                statistic: "Sum",
-                comparisonOperator: "GreaterThanOrEqualToThreshold",
-                threshold: 1,
-                evaluationPeriods: 5,
-                datapointsToAlarm: 3,
-                treatMissingData: "ignore",
-                alarmActions: [],
-                okActions: [],
-            },
-            [lambda],
-        ],
-        [
-            "an alarm for sweeps that stay away",
-            alarm("no-sweep"),
-            {
-                namespace: "AsgLeaderElection",
-                metricName: "Groups",
-                dimensions: { Stack: `${project}/dev` },
-                period: 60,
-                statistic: "SampleCount",
-                comparisonOperator: "LessThanThreshold",
-                threshold: 1,
-                evaluationPeriods: 5,
-                treatMissingData: "breaching",
-                alarmActions: [],
-                okActions: [],
-            },
-            [],
-        ],
+        ...Object.entries(alarmsWith()).map(
+            ([name, { alarmDescription, ...inputs }]): [string, string, object, string[]] => [
+                `the alarm ${name}`,
+                alarm(name),
+                inputs,
+                sights[name] ?? [],
+            ],
+        ),
         ...queryNames.map((name): [string, string, object, string[]] => [
             `a saved query of the log group: ${name}`,
             query(name),
-            { name: `${project}-dev/${name}`, logGroupNames: ["election-1234567"] },
+            { name: `${project}-dev/${name}`, logGroupNames: ["/aws/lambda/election-1234567"] },
             [logGroup],
         ]),
     ];
@@ -204,30 +151,24 @@ describe("The program", () => {
         expect(program.resources.map(idOf)).to.have.members(resources.map(([, id]) => id));
     });
 
-    it("lets only Lambda take the role", () => {
-        const { Statement } = resource(role).inputs.assumeRolePolicy;
-        expect(Statement).to.have.length(1);
-        const { Sid, ...statement } = Statement[0];
-        expect(statement).to.deep.equal({
-            Effect: "Allow",
-            Principal: { Service: "lambda.amazonaws.com" },
-            Action: "sts:AssumeRole",
-        });
+    it("moves an older stack's function to the log group of its name, once", async () => {
+        const logGroupAfter = async (lastOutputs?: Record<string, string>) => {
+            const { resources } = await run({ lastOutputs });
+            return resources.find((one) => idOf(one) === lambda)?.inputs.loggingConfig.logGroup;
+        };
+        const functionName = "election-0123456";
+        // Without this the provider keeps the function's log group, which is deleted.
+        const older = { functionName, logGroupName: "election-6543210" };
+        expect(await logGroupAfter(older)).to.equal("/aws/lambda/election-0123456");
+        expect(await logGroupAfter({ functionName, logGroupName: `/aws/lambda/${functionName}` })).to.equal(undefined);
+        expect(await logGroupAfter()).to.equal(undefined);
     });
 
-    it("lets only its own rules send to the queue", () => {
-        expect(JSON.parse(resource(queuePolicy).inputs.policy)).to.deep.equal({
-            Version: "2012-10-17",
-            Statement: [
-                {
-                    Effect: "Allow",
-                    Principal: { Service: "events.amazonaws.com" },
-                    Action: "sqs:SendMessage",
-                    Resource: queueArn,
-                    Condition: { ArnEquals: { "aws:SourceArn": rules.map(ruleArn) } },
-                },
-            ],
-        });
+    it("gives the role a permissions boundary if one is set", async () => {
+        const permissionsBoundaryArn = "arn:aws:iam::123456789012:policy/boundary";
+        const { resources } = await run({ config: { permissionsBoundaryArn } });
+        const { inputs } = resources.find((one) => idOf(one) === role) as Resource;
+        expect(inputs.permissionsBoundary).to.equal(permissionsBoundaryArn);
     });
 
     it("hides a batch for six function timeouts, as AWS advises", () => {
@@ -241,22 +182,25 @@ describe("The program", () => {
         expect(deflateRawSync(program.functionText).length + headers).to.be.at.most(40 * 1024);
     });
 
-    it("registers a dashboard beside all that if it is wanted, and nothing more with every option on", () => {
-        const ids = [...resources.map(([, id]) => id), dashboard];
-        expect(full.resources.map(idOf)).to.have.members(ids);
+    it("registers a dashboard and more alarms beside all that if they are wanted, and nothing more with every option on", () => {
+        const more = Object.keys(alarmsWith(alarmTopicArn)).map(alarm);
+        const ids = new Set([...resources.map(([, id]) => id), ...more, dashboard]);
+        expect(full.resources.map(idOf)).to.have.members([...ids]);
         const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
         expect(inputs.dashboardName).to.equal(`${project}-dev`);
         expect(inputs.dashboardBody).to.equal(
-            JSON.stringify(dashboardBody(`${project}/dev`, place.region, "election-1234567", "election-1234567")),
+            JSON.stringify(
+                dashboardBody(`${project}/dev`, place.region, "election-1234567", "/aws/lambda/election-1234567"),
+            ),
         );
         expect(dependencies).to.have.members([lambda, logGroup]);
     });
 
-    it("notifies the topic of every alarm and of its recovery, and changes nothing else", () => {
-        for (const id of alarmNames.map(alarm)) {
-            const { inputs } = full.resources.find((one) => idOf(one) === id) as Resource;
-            const actions = { alarmActions: [alarmTopicArn], okActions: [alarmTopicArn] };
-            expect(inputs, id).to.deep.equal({ ...resource(id).inputs, ...actions });
+    it("reports every alarm and its recovery to the topic", () => {
+        for (const [name, expected] of Object.entries(alarmsWith(alarmTopicArn))) {
+            const { inputs } = full.resources.find((one) => idOf(one) === alarm(name)) as Resource;
+            const { tags, ...found } = inputs;
+            expect(found, name).to.deep.equal(expected);
         }
     });
 
@@ -267,6 +211,7 @@ describe("The program", () => {
         expect(names).to.have.deep.members([
             ...queryNames.map((name) => ["aws:cloudwatch/queryDefinition:QueryDefinition", `${project}-dev/${name}`]),
             ["aws:cloudwatch/dashboard:Dashboard", `${project}-dev`],
+            ["aws:cloudwatch/logGroup:LogGroup", "/aws/lambda/election-1234567"],
         ]);
     });
 
@@ -276,6 +221,7 @@ describe("The program", () => {
         expect(named).to.have.members([
             ...queryNames.map((name) => `${project}-eu_prod_1-b/${name}`),
             `${project}-eu_prod_1-b`,
+            "/aws/lambda/election-1234567",
         ]);
     });
 
@@ -303,9 +249,13 @@ describe("The program", () => {
         expect(new Set(stacks)).to.deep.equal(new Set(["prod"]));
     });
 
-    it("puts out its version, the function's name, the log group's, and how to list the leaders", () => {
+    it("puts out its version, names of the function, the log group and the role, and how to list the leaders", () => {
         const { leadersCommand, version, ...names } = program.outputs;
-        expect(names).to.deep.equal({ functionName: "election-1234567", logGroupName: "election-1234567" });
+        expect(names).to.deep.equal({
+            functionName: "election-1234567",
+            logGroupName: "/aws/lambda/election-1234567",
+            roleArn: "arn:aws:iam::123456789012:role/election-1234567",
+        });
         expect(version).to.match(/^\d+\.\d+\.\d+$/);
         expect(leadersCommand).to.match(/^aws ec2 describe-instances --region eu-central-1 --filters /);
     });
@@ -342,11 +292,9 @@ describe("The program", () => {
 
         it(`watches sweeps in periods of ${minutes} min then`, async () => {
             const { resources } = await run({ config: { sweepMinutes: minutes } });
-            const inputsOf = (name: string) => resources.find((one) => idOf(one) === alarm(name))?.inputs;
-            const [vacant, failed] = inputsOf("no-leader").metricQueries;
-            const periods = [vacant.metric.period, failed.metric.period, inputsOf("no-sweep").period];
-            expect(periods).to.deep.equal(Array(3).fill(60 * Number(minutes)));
-            expect(inputsOf("no-leader").alarmDescription).to.contain(`one every ${minutes} min`);
+            const [vacant, failed] =
+                resources.find((one) => idOf(one) === alarm("no-leader"))?.inputs.metricQueries ?? [];
+            expect([vacant.metric.period, failed.metric.period]).to.deep.equal(Array(2).fill(60 * Number(minutes)));
         });
     }
 

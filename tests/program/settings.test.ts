@@ -111,6 +111,31 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
         ],
     },
     dashboard: { allowed: "true or false", ...flags },
+    permissionsBoundaryArn: {
+        allowed: "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
+        good: [
+            "",
+            "arn:aws:iam::123456789012:policy/boundary",
+            "arn:aws-cn:iam::123456789012:policy/company/limits/Boundary_1+=,.@-",
+            "arn:aws:iam::aws:policy/PowerUserAccess",
+            `arn:aws-us-gov:iam::000000000000:policy/${"x".repeat(128)}`,
+        ],
+        bad: [
+            " ",
+            "boundary",
+            "arn:aws:iam::123456789012:role/boundary",
+            "arn:aws:iam::123456789012:policy/",
+            "arn:aws:iam::123456789012:policy",
+            "arn:aws:iam::12345678901:policy/boundary",
+            "arn:aws:iam:us-east-1:123456789012:policy/boundary",
+            "arn:aws:iam:::policy/boundary",
+            `arn:aws:iam::123456789012:policy/${"x".repeat(129)}`,
+            "arn:aws:iam::123456789012:policy/bound ary",
+            "arn:aws:iam::123456789012:policy/*",
+            "arn:aws:iam::123456789012:policy/boundary\n",
+            "arn:azure:iam::123456789012:policy/boundary",
+        ],
+    },
 };
 
 const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
@@ -133,12 +158,14 @@ function effects({ resources, functionText }: Program) {
             alarmActions ? [alarmActions, okActions] : [],
         ),
         dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
+        boundary: inputsOf("aws:iam/role:Role", "election").permissionsBoundary ?? "",
         packaged: functionText.match(/\{stack: .*, asgPrefix: .*\}/)?.[0],
     };
 }
 
 function expected(values: Record<string, Declaration["default"]>) {
-    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...electing } = values;
+    const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...rest } = values;
+    const { permissionsBoundaryArn, ...electing } = rest;
     return {
         listenedPrefix: [{ prefix: asgPrefix }],
         listenedTags: [tagKey],
@@ -146,8 +173,9 @@ function expected(values: Record<string, Declaration["default"]>) {
         allowedTags: [tagKey, `${tagKey}:since`],
         schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
         retention: Number(logRetentionDays),
-        notified: Array(2 * 3).fill(alarmTopicArn === "" ? [] : [alarmTopicArn]),
+        notified: alarmTopicArn === "" ? Array(2 * 3).fill([]) : Array(2 * 6).fill([alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
+        boundary: permissionsBoundaryArn,
         packaged: `{${Object.entries({ stack: `${project}/dev`, asgPrefix, tagKey, ...electing })
             .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
             .join(", ")}}`,
@@ -183,6 +211,7 @@ describe("The settings", () => {
         protectLeader: true,
         alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
         dashboard: true,
+        permissionsBoundaryArn: "arn:aws:iam::123456789012:policy/shop",
     };
     const odd = {
         asgPrefix: literal,
@@ -194,6 +223,7 @@ describe("The settings", () => {
         protectLeader: false,
         alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
         dashboard: false,
+        permissionsBoundaryArn: "arn:aws-us-gov:iam::123456789012:policy/a/b/_+=,.@-",
     };
     for (const [how, values, region] of [
         ["at their defaults", defaults, "us-east-1"],

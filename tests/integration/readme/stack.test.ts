@@ -11,6 +11,7 @@ import { followerTags, group, groupKey, leaderTags, sinceKey, tagKey } from "./f
 import { Sandbox } from "./sandbox";
 
 const readme = new Document("election/stack/README.md");
+const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
 
 // What Pulumi's AWS provider calls for each type of resource, traced while it made, read, changed and deleted one. AWS asks
 // for the tagging actions and for iam:PassRole as well, which a stand-in for AWS can't show.
@@ -22,7 +23,7 @@ const callsFor: Record<string, string> = {
     "aws:cloudwatch/queryDefinition:QueryDefinition":
         "logs: PutQueryDefinition DescribeQueryDefinitions DeleteQueryDefinition",
     "aws:iam/role:Role":
-        "iam: CreateRole GetRole UpdateAssumeRolePolicy ListRolePolicies ListAttachedRolePolicies ListInstanceProfilesForRole TagRole DeleteRole",
+        "iam: CreateRole GetRole UpdateAssumeRolePolicy ListRolePolicies ListAttachedRolePolicies ListInstanceProfilesForRole TagRole PutRolePermissionsBoundary DeleteRolePermissionsBoundary DeleteRole",
     "aws:iam/rolePolicy:RolePolicy": "iam: PutRolePolicy GetRolePolicy DeleteRolePolicy",
     "aws:lambda/function:Function":
         "lambda: CreateFunction GetFunction UpdateFunctionCode UpdateFunctionConfiguration ListVersionsByFunction GetFunctionCodeSigningConfig TagResource DeleteFunction; iam: PassRole",
@@ -58,7 +59,7 @@ describe("election/stack/README.md", function () {
     before(async () => {
         program = await runProgram();
         withAll = await runProgram({
-            config: { electorateTag: "environment", protectLeader: "true", dashboard: "true" },
+            config: { electorateTag: "environment", protectLeader: "true", dashboard: "true", alarmTopicArn },
         });
     });
 
@@ -181,7 +182,7 @@ describe("election/stack/README.md", function () {
                 gigabytes * (0.5 + 0.03),
                 4 * 0.3,
                 (changeHours / hours) * 0.3,
-                4 * 0.1,
+                5 * 0.1,
                 ((10 * 10 * count) / 1000) * 0.01,
             ];
         });
@@ -204,7 +205,7 @@ describe("election/stack/README.md", function () {
                 ...(metricName ? [metricName] : []),
                 ...metricQueries.filter(({ metric }: { metric?: object }) => metric),
             ]);
-            expect(watched).to.have.length(4);
+            expect(watched).to.have.length(5);
         });
     });
 

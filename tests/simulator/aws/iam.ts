@@ -9,10 +9,15 @@ type Texts = string | string[];
 export interface Statement {
     Sid?: string;
     Effect: string;
-    Principal?: Record<string, Texts>;
+    Principal?: Record<string, Texts> | "*";
     Action: Texts;
     Resource: Texts;
     Condition?: Record<string, Record<string, Texts>>;
+}
+
+export interface Policy {
+    Version?: string;
+    Statement: Statement[];
 }
 
 export interface Request {
@@ -24,15 +29,19 @@ export interface Request {
 }
 
 /**
- * Whether IAM would allow a request by this policy alone: one of a role that makes the request, or one of the resource.
+ * Whether IAM would allow a request by these policies alone: those of the role that makes the request and of the resource,
+ * in one account. A statement that denies beats all that allow.
  *
  * @throws if the policy holds anything that is not known here, whatever the request
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
  */
-export function allows(policy: { Version?: string; Statement: Statement[] }, request: Request): boolean {
-    refuseUnknown("elements", policy, ["Version", "Statement"]);
+export function allows(policy: Policy | Policy[], request: Request): boolean {
     // Nothing here stops at the first answer: what isn't known is to be found with every request.
-    return policy.Statement.map((statement) => applies(statement, request)).some((allowed) => allowed);
+    const effects = [policy].flat().flatMap((one) => {
+        refuseUnknown("elements", one, ["Version", "Statement"]);
+        return one.Statement.map((statement) => (applies(statement, request) ? statement.Effect : "none"));
+    });
+    return effects.includes("Allow") && !effects.includes("Deny");
 }
 
 /** The requests that IAM sees when tags are written: one for each instance. */
@@ -51,7 +60,7 @@ export function requestsOf(
 }
 
 /** The policy of the function's role, as a program registers it. */
-export function rolePolicyOf({ resources }: Program): { Statement: Statement[] } {
+export function rolePolicyOf({ resources }: Program): Policy {
     return JSON.parse(resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy);
 }
 
@@ -79,8 +88,8 @@ const uuid = "00000000-0000-0000-0000-000000000000";
 function applies(statement: Statement, { action, resource, context }: Request): boolean {
     refuseUnknown("elements", statement, ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]);
     const { Effect, Principal, Action, Resource, Condition = {} } = statement;
-    if (Effect !== "Allow" || Action === undefined || Resource === undefined) {
-        throw new Error(`neither known here nor an Allow with Action and Resource: ${JSON.stringify(statement)}`);
+    if (!["Allow", "Deny"].includes(Effect) || Action === undefined || Resource === undefined) {
+        throw new Error(`not an Allow or a Deny with Action and Resource: ${JSON.stringify(statement)}`);
     }
     if (JSON.stringify(statement).includes("${")) {
         throw new Error(`variables are not known here: ${JSON.stringify(statement)}`);
@@ -98,8 +107,11 @@ function applies(statement: Statement, { action, resource, context }: Request): 
 }
 
 function matchesPrincipal(principal: Statement["Principal"], callers: string[]): boolean {
-    if (principal === undefined) {
-        return true; // whoever has the policy
+    if (principal === undefined || principal === "*") {
+        return true; // the role that has the policy, or any
+    }
+    if (typeof principal !== "object") {
+        throw new Error(`principals not known here: ${principal}`);
     }
     refuseUnknown("principals", principal, ["Service"]);
     return [principal.Service].flat().some((service) => callers.includes(service));
@@ -112,6 +124,10 @@ function holds(operator: string, wanted: string[], values: string[]): boolean {
             return single(operator, values).some((value) => wanted.some((pattern) => wildcard(pattern).test(value)));
         case "ArnEquals":
             return single(operator, values).some((value) => wanted.some((pattern) => matchesArn(pattern, value)));
+        case "ArnNotEquals": // holds without the key, too, like every negated operator
+            return !holds("ArnEquals", wanted, values);
+        case "StringEquals":
+            return single(operator, values).some((value) => wanted.includes(value));
         case "ForAllValues:StringEquals":
             return values.every((value) => wanted.includes(value));
         case "Null":

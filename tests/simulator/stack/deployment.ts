@@ -40,8 +40,13 @@ export class Deployment {
     fate: (event: BusEvent) => number[] = () => [millisToQueue];
     /** Whether its schedules fire. */
     sweeping = false;
+    /** Whether its rules may send to the queue. */
+    sending = true;
+    /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
+    refused = 0;
 
     private readonly wiring: Wiring;
+    private polls = true;
     private readonly queue: Message[] = [];
     private readonly sent = new Map<string, number>();
     private onTheWay = 0;
@@ -79,6 +84,21 @@ export class Deployment {
     /** Fires the sweep's schedule now, whatever becomes of other events. */
     sweep(): void {
         this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
+    }
+
+    /** Enables or disables the event source mapping: whether the queue is read. */
+    set polling(polls: boolean) {
+        this.polls = polls;
+        this.receive();
+    }
+
+    /** The messages in the queue, and those that a batch under way holds. */
+    get messages(): { visible: number; oldestAt?: number } {
+        const all = [...this.received, ...this.unexpired()];
+        return {
+            visible: this.unexpired().length,
+            oldestAt: all.length > 0 ? Math.min(...all.map((one) => one.sentAt)) : undefined,
+        };
     }
 
     /** Lets time pass until no event is on its way, in the queue or in the function. */
@@ -120,6 +140,10 @@ export class Deployment {
     }
 
     private deliver(body: string, delays: number[]): void {
+        if (!this.sending) {
+            this.refused++;
+            return;
+        }
         for (const delay of delays) {
             this.onTheWay++;
             this.timeline.at(this.timeline.now + delay, () => {
@@ -143,10 +167,9 @@ export class Deployment {
     private receive(): void {
         const { batchSize, queue } = this.wiring;
         const { now } = this.timeline;
-        const oldest = now - queue.messageRetentionSeconds * 1000;
-        this.queue.splice(0, this.queue.length, ...this.queue.filter(({ sentAt }) => sentAt > oldest));
+        this.queue.splice(0, this.queue.length, ...this.unexpired());
         const next = this.queue[0];
-        if (this.received.length > 0 || !next) {
+        if (!this.polls || this.received.length > 0 || !next) {
             return;
         }
         if (next.visibleAt > now) {
@@ -155,6 +178,11 @@ export class Deployment {
         }
         this.received = this.queue.splice(0, batchSize);
         void this.process(this.received, now + queue.visibilityTimeoutSeconds * 1000);
+    }
+
+    private unexpired(): Message[] {
+        const oldest = this.timeline.now - this.wiring.queue.messageRetentionSeconds * 1000;
+        return this.queue.filter(({ sentAt }) => sentAt > oldest);
     }
 
     private async process(batch: Message[], visibleAt: number): Promise<void> {

@@ -73,6 +73,7 @@ export function configuration(overrides: Record<string, string | null> = {}): Re
  *
  * @param options.config settings beside the defaults
  * @param options.region the stack's region, us-east-1 if not given
+ * @param options.lastOutputs the stack's outputs as its last update left them; without them it has had none
  * @param options.registered gets every resource at once, for when the program throws
  * @throws what the program throws
  */
@@ -82,23 +83,28 @@ export async function runProgram(
         stack?: string;
         partition?: string;
         region?: string;
+        lastOutputs?: Record<string, string>;
         registered?: Resource[];
     } = {},
 ): Promise<Program> {
-    const { stack = "dev", partition = "aws", region = "us-east-1", registered = [] } = options;
+    const { stack = "dev", partition = "aws", region = "us-east-1", lastOutputs = {}, registered = [] } = options;
     const config = configuration({ "aws:region": region, ...options.config });
     pulumi.runtime.setAllConfig(config);
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs }) => {
                 registered.push({ type, name, inputs, dependencies: [], parent: "", aliases: [] });
-                return { id: `${name}-id`, state: { ...inputs, ...computed(type, name, partition, region) } };
+                return {
+                    id: `${name}-id`,
+                    state: { ...inputs, ...computed(type, name, inputs.name, partition, region) },
+                };
             },
             call: ({ token, inputs }) => {
                 const answers: Record<string, object> = {
                     "aws:index/getPartition:getPartition": { partition },
                     "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
                     "aws:index/getRegion:getRegion": { region },
+                    "pulumi:pulumi:readStackOutputs": { outputs: lastOutputs },
                 };
                 if (!(token in answers)) {
                     throw new Error(`the program asks for ${token}, which has no answer here`);
@@ -109,6 +115,7 @@ export async function runProgram(
         project,
         stack,
         false,
+        "organization",
     );
     recordOptions(registered);
 
@@ -129,10 +136,16 @@ export async function runProgram(
     };
 }
 
-/** What the provider knows of a resource once it is there. */
-export function computed(type: string, name: string, partition: string, region: string): object {
+/** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
+export function computed(
+    type: string,
+    name: string,
+    given: string | undefined,
+    partition: string,
+    region: string,
+): object {
     const [, service, kind] = type.match(/^aws:(\w+)\/\w+:(\w+)$/) ?? [];
-    const physical = kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`;
+    const physical = given ?? (kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`);
     const arn = (prefix: string) => `arn:${partition}:${prefix}${physical}`;
     const local = `${region}:${accountId}:`;
     const arns: Record<string, string> = {

@@ -1,0 +1,256 @@
+// Which alarm goes off in which outage, how many minutes after its cause, and that the others stay quiet: with the packaged
+// function, the alarms as they are registered, and CloudWatch's rules for them.
+import { expect } from "chai";
+import { awsError } from "../simulator/aws/faults";
+import { type Alarm, changesOf } from "../simulator/monitoring/alarms";
+import type { Metrics } from "../simulator/monitoring/metrics";
+import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
+import { leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
+const names: Names = { functionName: "election-1234567", queueName: "events-1234567.fifo" };
+const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
+
+/** The alarms that a program registers, by name. */
+function alarmsOf({ resources }: Program): Record<string, Alarm> {
+    const found = resources.filter(({ type }) => type === "aws:cloudwatch/metricAlarm:MetricAlarm");
+    return Object.fromEntries(found.map(({ name, inputs }) => [name, inputs as Alarm]));
+}
+
+/**
+ * Minutes from a time until each alarm first goes off; alarms that never do are not among them.
+ * Once for each of the two ways in which AWS may fill a metric that has no data at all.
+ */
+function goingOff(
+    program: Program,
+    metrics: Metrics,
+    { from, since, to }: { from: number; since: number; to: number },
+) {
+    return [true, false].map((fillsEmpty) =>
+        Object.fromEntries(
+            Object.entries(alarmsOf(program)).flatMap(([name, alarm]) => {
+                const changes = changesOf(alarm, metrics, from, to, { fillsEmpty });
+                const first = changes.find(({ state }) => state === "ALARM");
+                return first ? [[name, Math.ceil((first.at - since) / minute)]] : [];
+            }),
+        ),
+    );
+}
+
+/** Does something again and again, from now on. */
+function every({ timeline }: World, millis: number, act: () => void): void {
+    act();
+    timeline.at(timeline.now + millis, () => every({ timeline } as World, millis, act));
+}
+
+const refuse = (world: World, ...actions: string[]) => {
+    const error = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
+    world.region.fault = ({ action }) => (actions.includes(action) ? { error } : undefined);
+};
+
+const unfit = (world: World) => {
+    for (const id of world.fleet.members(shop)) {
+        world.region.setMember(id, { lifecycleState: "Standby" });
+        world.region.setTags(id, { [tagKey]: undefined });
+    }
+};
+
+const tagAnother = (world: World) => {
+    const other = world.fleet.members(shop).find((id) => !leadersOf(world, shop).includes(id));
+    if (other) {
+        world.region.setTags(other, { [tagKey]: "true" });
+    }
+};
+
+/** What happens, and which alarms it must set off. */
+const outages: Record<string, { happens: (world: World) => void; alarms: string[] }> = {
+    "no instance of a group can lead": { happens: unfit, alarms: ["no-leader"] },
+    "tags can't be written, and a leader ends": {
+        happens: (world) => {
+            refuse(world, "ec2:CreateTags", "ec2:DeleteTags");
+            world.fleet.crash(leadersOf(world, shop)[0]);
+        },
+        alarms: ["no-leader"],
+    },
+    "a second leader can't be demoted": {
+        happens: (world) => {
+            refuse(world, "ec2:DeleteTags");
+            tagAnother(world);
+        },
+        alarms: ["two-leaders", "no-leader"],
+    },
+    "a second leader is tagged again and again, and no event reports it": {
+        happens: (world) => {
+            world.stack.fate = () => [];
+            every(world, 20 * second, () => tagAnother(world));
+        },
+        alarms: ["two-leaders"],
+    },
+    "the function runs out of time": {
+        happens: ({ region }) => {
+            region.fault = ({ action }) => (action.includes("Describe") ? { dies: true } : undefined);
+        },
+        alarms: ["function-failing", "backlog", "no-sweep"],
+    },
+    "the sweep's rule is disabled": {
+        happens: ({ stack }) => {
+            stack.sweeping = false;
+        },
+        alarms: ["no-sweep"],
+    },
+    "the event source mapping is disabled": {
+        happens: ({ stack }) => {
+            stack.polling = false;
+        },
+        alarms: ["backlog", "no-sweep"],
+    },
+    "the queue's policy is gone": {
+        happens: ({ stack }) => {
+            stack.sending = false;
+        },
+        alarms: ["no-sweep"],
+    },
+};
+
+/** Times that no alarm may go off in. */
+const quietTimes: Record<string, { minutes: number; happens: (world: World) => void }> = {
+    "nothing happens": { minutes: 60, happens: () => {} },
+    "both groups are scaled in to zero, and out again in the morning": {
+        minutes: 120,
+        happens: (world) => {
+            world.fleet.scale(shop, 0);
+            world.fleet.scale(blog, 0, { hook: true });
+            world.timeline.at(world.timeline.now + 90 * minute, () => {
+                world.fleet.scale(shop, 3);
+                world.fleet.scale(blog, 2, { hook: true });
+            });
+        },
+    },
+    "all instances of a group crash": {
+        minutes: 60,
+        happens: ({ fleet }) => {
+            for (const id of fleet.members(shop)) {
+                fleet.crash(id);
+            }
+        },
+    },
+    "a deployment replaces instance after instance": {
+        minutes: 60,
+        happens: (world) => {
+            world.fleet.members(shop).forEach((id, position) => {
+                world.timeline.at(world.timeline.now + position * 90 * second, () => world.fleet.terminate(id));
+            });
+        },
+    },
+    "the event about a leader that ended never comes": {
+        minutes: 60,
+        happens: (world) => {
+            const [leader] = leadersOf(world, shop);
+            world.stack.fate = () => [];
+            world.fleet.crash(leader);
+        },
+    },
+    "sweeps come up to 25 seconds early or late, and one in four comes twice": {
+        minutes: 90,
+        happens: ({ stack, timeline }) => {
+            stack.sweeping = false;
+            for (let at = 1; at <= 110; at++) {
+                const jitter = ((at * 7919) % 51) - 25;
+                const sweep = () => stack.sweep();
+                timeline.at(timeline.now + at * minute + jitter * second, sweep);
+                if (at % 4 === 0) {
+                    timeline.at(timeline.now + at * minute + (jitter + 3) * second, sweep);
+                }
+            }
+        },
+    },
+    "two sweeps in a row stay away": {
+        minutes: 60,
+        happens: ({ stack, timeline }) => {
+            stack.sweeping = false;
+            timeline.at(timeline.now + 2 * minute, () => {
+                stack.sweeping = true;
+            });
+        },
+    },
+};
+
+const delays: Record<string, Delays> = {
+    "seen soon": { own: 5 * second, aws: 60 * second },
+    "seen two minutes late": { own: 2 * minute, aws: 30 * second },
+    "of AWS seen three minutes late": { own: 30 * second, aws: 3 * minute },
+};
+
+/** Plays a time in a stack with two groups that have been led for a while. */
+function play(
+    program: Program,
+    happens: (world: World) => void,
+    { before, minutes, delay }: { before: number; minutes: number; delay?: Delays },
+): Promise<Record<string, number>[]> {
+    return inWorld(program, async (world) => {
+        const { timeline, stack, fleet } = world;
+        const metrics = record(world, names, delay);
+        fleet.addGroup(shop, 3);
+        fleet.addGroup(blog, 2);
+        const from = timeline.now;
+        stack.sweeping = true;
+        await timeline.pass(before);
+        const since = timeline.now;
+        happens(world);
+        await timeline.pass(minutes * minute);
+        return goingOff(program, metrics, { from, since, to: timeline.now });
+    });
+}
+
+for (const sweepMinutes of [1, 60]) {
+    describe(`With a sweep every ${sweepMinutes} min`, () => {
+        let program: Program;
+        before(async () => {
+            program = await programWith({ alarmTopicArn, sweepMinutes: String(sweepMinutes) });
+        });
+        const period = sweepMinutes * minute;
+
+        for (const [what, { happens, alarms }] of Object.entries(outages)) {
+            for (const [when, before] of [
+                ["just after", 3 * period + 10 * second],
+                ["just before", 4 * period - 10 * second],
+            ] as const) {
+                it(`${what}, ${when} a sweep: ${alarms.join(" and ")}, as soon as described, and no other`, async () => {
+                    const minutes = 4 * sweepMinutes + 30;
+                    const found = await play(program, happens, { before, minutes });
+                    for (const each of found) {
+                        expect(Object.keys(each)).to.have.members(alarms);
+                    }
+                    for (const [name, after] of found.flatMap((each) => Object.entries(each))) {
+                        const described = alarmsOf(program)[name] as { alarmDescription?: string };
+                        // These two count from the first event that fails or waits, and the next sweep is one.
+                        const wait = ["function-failing", "backlog"].includes(name) ? sweepMinutes : 0;
+                        const [, least, most] = (
+                            described.alarmDescription?.match(/(\d+) to (\d+) minutes after/) ?? []
+                        ).map(Number);
+                        expect(after, name).to.be.within(least, most + wait);
+                    }
+                });
+            }
+        }
+        if (sweepMinutes === 1) {
+            for (const [what, { happens, minutes }] of Object.entries(quietTimes)) {
+                for (const [seen, delay] of Object.entries(delays)) {
+                    it(`no alarm goes off while ${what}, with metrics ${seen}`, async () => {
+                        expect(
+                            await play(program, happens, { before: 3 * minute, minutes: minutes + 10, delay }),
+                        ).to.deep.equal([{}, {}]);
+                    });
+                }
+            }
+        }
+        for (const [seen, delay] of Object.entries(delays)) {
+            it(`no alarm goes off at the first deployment, with metrics ${seen}`, async () => {
+                const minutes = 3 * sweepMinutes + 10;
+                expect(await play(program, () => {}, { before: 0, minutes, delay })).to.deep.equal([{}, {}]);
+            });
+        }
+    });
+}
