@@ -4,7 +4,6 @@ import { expect } from "chai";
 import { type BusEvent, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
 import { roundTripsIn, writesIn } from "../simulator/changes";
-import {} from "../simulator/clock";
 import { atFive, programWith, receive, shop, sinceKey, tagKey } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";

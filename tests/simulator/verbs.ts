@@ -37,6 +37,8 @@ export const verbs = {
     terminate: ({ fleet }: Scene, { id, hook }: OfInstance & { hook: boolean }) => fleet.terminate(id, { hook }),
     retire: ({ fleet }: Scene, { id }: OfInstance) => fleet.retire(id),
     crash: ({ fleet }: Scene, { id }: OfInstance) => fleet.crash(id),
+    /** It is shutting down for a while, and works on. */
+    endSlowly: ({ fleet }: Scene, { id, millis }: OfInstance & { millis: number }) => fleet.crash(id, millis),
     stop: ({ fleet }: Scene, { id }: OfInstance) => fleet.stop(id),
     start: ({ fleet }: Scene, { id }: OfInstance) => fleet.start(id),
     becomeUnhealthy: ({ fleet }: Scene, { id }: OfInstance) => fleet.becomeUnhealthy(id),
@@ -50,6 +52,8 @@ export const verbs = {
         fleet.detach(id);
         timeline.at(timeline.now + millis, () => fleet.attach(id, group));
     },
+    toWarmPool: ({ fleet }: Scene, { id, running }: OfInstance & { running: boolean }) => fleet.toWarmPool(id, running),
+    fromWarmPool: ({ fleet }: Scene, { id }: OfInstance) => fleet.fromWarmPool(id),
     warn: ({ fleet }: Scene, { id }: OfInstance) => fleet.warn(id),
     /** The instance's protection from scaling in is set or removed. */
     protect: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) => {
@@ -68,6 +72,13 @@ export const verbs = {
     /** The instance gets the leader tag, as an operator sets it or a copy brings it. */
     tag: (scene: Scene, { id, value, since }: OfInstance & { value: string; since: Since }) =>
         scene.region.setTags(id, { [scene.scope.tagKey]: value, ...sinceTag(scene, id, since) }),
+    /** The operator vetoes the instance, or takes the veto back. */
+    veto: ({ region, scope: { tagKey } }: Scene, { id, on }: OfInstance & { on: boolean }) =>
+        region.setTags(id, { [`${tagKey}:eligible`]: on ? "False" : undefined }),
+    /** EC2 schedules the instance's retirement, or does no more. */
+    schedule: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) => {
+        region.instance(id).scheduled = on ? ["The instance is running on degraded hardware"] : [];
+    },
     /** The time since which a leader leads is changed. */
     date: (scene: Scene, { id, since }: OfInstance & { since: Since }) =>
         scene.region.setTags(id, sinceTag(scene, id, since)),

@@ -1,6 +1,6 @@
 // Auto Scaling's part of the region: what it answers about groups, and what it refuses.
 import { type Actions, awsError, limit } from "./faults";
-import type { Region } from "./region";
+import type { Member, Region } from "./region";
 
 /** Lifecycle states in which Auto Scaling lets scale-in protection be set. */
 const protectable = ["InService", "EnteringStandby", "Standby"];
@@ -15,6 +15,7 @@ export function autoScalingActions(region: Region): Actions {
             NextToken,
         }) => {
             limit("MaxRecords", MaxRecords, 100);
+            limit("AutoScalingGroupNames", names.length, MaxRecords);
             const groups = [...region.groups.values()].filter(
                 ({ name, tags }) => (names.length === 0 || names.includes(name)) && passesTagFilters(tags, Filters),
             );
@@ -34,9 +35,10 @@ export function autoScalingActions(region: Region): Actions {
         },
         "autoscaling:DescribeAutoScalingInstances": ({ InstanceIds: ids = [] }) => {
             limit("InstanceIds", ids.length, 50);
-            const listed = [...region.groups.values()].flatMap(({ name, members }) =>
-                members.map((member) => ({ ...member, name })),
-            );
+            const listed = [...region.groups.values()].flatMap(({ name, members, warm }) => [
+                ...members.map((member) => ({ ...member, name })),
+                ...(region.listsWarm ? warm.map((id) => ({ ...warmMember(region, id), name })) : []),
+            ]);
             const asked = listed.filter(({ id }) => ids.length === 0 || ids.includes(id));
             return {
                 AutoScalingInstances: asked.map((member) => ({
@@ -69,11 +71,22 @@ export function autoScalingActions(region: Region): Actions {
     };
 }
 
+const warmMember = (region: Region, id: string): Member => ({
+    id,
+    lifecycleState: region.state(id) === "running" ? "Warmed:Running" : "Warmed:Stopped",
+    healthStatus: "Healthy",
+    protected: false,
+});
+
+/** Most values of a tag filter: a limit that the field reports, and no API page. */
+const mostTagValues = 5;
+
 function passesTagFilters(tags: Record<string, string>, filters: { Name: string; Values: string[] }[] = []): boolean {
     return filters.every(({ Name, Values }) => {
         if (!Name.startsWith("tag:")) {
             throw awsError("ValidationError", `The filter '${Name}' is not known here`);
         }
+        limit(`number of values specified for the ${Name} filter type`, Values.length, mostTagValues);
         return Values.includes(tags[Name.slice(4)]);
     });
 }

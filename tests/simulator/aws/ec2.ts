@@ -63,6 +63,7 @@ export function ec2Actions(region: Region): Actions {
         "ec2:CreateTags": ({ Resources, Tags }) => {
             limit("Resources", Resources.length, 1000);
             requireKnown(Resources);
+            requireRoom(region, Resources, Tags);
             for (const id of Resources) {
                 region.setTags(id, Object.fromEntries(Tags.map(({ Key, Value }: Tag) => [Key, Value])));
             }
@@ -80,6 +81,16 @@ export function ec2Actions(region: Region): Actions {
             return {};
         },
     };
+}
+
+/** An instance has 50 tags at most; AWS's own don't count. */
+function requireRoom(region: Region, ids: string[], tags: Tag[]): void {
+    for (const id of ids) {
+        const keys = new Set([...Object.keys(region.tags(id)), ...tags.map(({ Key }) => Key)]);
+        if ([...keys].filter((key) => !key.startsWith("aws:")).length > 50) {
+            throw awsError("TagLimitExceeded", "The maximum number of Tags has been reached.");
+        }
+    }
 }
 
 /** What EC2 shows, with its lag, of the instances that pass every filter. */

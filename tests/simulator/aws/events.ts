@@ -33,8 +33,8 @@ function like(sample: string, at: number, resources: string[], detail: object): 
 const arnOf = (id: string) => `arn:aws:ec2:us-east-1:123456789012:instance/${id}`;
 
 /** An event of Auto Scaling about an instance of a group, like one of the samples. */
-export function scalingEvent(sample: string, at: number, group: string, id: string): BusEvent {
-    return like(sample, at, id ? [arnOf(id)] : [], { AutoScalingGroupName: group, EC2InstanceId: id });
+export function scalingEvent(sample: string, at: number, group: string, id: string, more: object = {}): BusEvent {
+    return like(sample, at, id ? [arnOf(id)] : [], { AutoScalingGroupName: group, EC2InstanceId: id, ...more });
 }
 
 export function stateEvent(at: number, id: string, state: string): BusEvent {

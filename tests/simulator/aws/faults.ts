@@ -21,6 +21,10 @@ export interface Fault {
     partly?: number;
     /** The caller's container ends: it gets no answer, and does nothing more. */
     dies?: boolean;
+    /** The answer never comes whole, whether it stalls or trickles: only an abort signal ends the call. */
+    stalls?: boolean;
+    /** The answer comes this many milliseconds late. */
+    late?: number;
     /** Makes another answer of the one that the caller would get. */
     answer?: (answer: object) => object;
 }

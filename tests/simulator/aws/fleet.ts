@@ -27,10 +27,10 @@ export const usualPace: Pace = {
     spotWarning: 120_000,
 };
 
+const toWarmPool = { Origin: "AutoScalingGroup", Destination: "WarmPool" };
+
 /** What Auto Scaling and EC2 do to the groups of a region, over time and with their events. */
 export class Fleet {
-    private readonly desired = new Map<string, number>();
-
     constructor(
         readonly region: Region,
         private readonly timeline: Timeline,
@@ -39,14 +39,13 @@ export class Fleet {
 
     /** A group whose members are in service already; their ids. */
     addGroup(name: string, size: number, tags: Record<string, string> = {}): string[] {
-        this.region.addGroup(name, tags);
-        this.desired.set(name, size);
+        this.region.addGroup(name, tags).desired = size;
         return Array.from({ length: size }, () => this.region.addInstance(name));
     }
 
-    /** How many members a group wants. */
+    /** How many members a group wants: its desired capacity. */
     size(group: string): number {
-        return this.desired.get(group) ?? 0;
+        return this.region.groups.get(group)?.desired ?? 0;
     }
 
     members(group: string): string[] {
@@ -60,7 +59,7 @@ export class Fleet {
      * @returns ids of the members that are terminated
      */
     scale(group: string, size: number, how: { hook?: boolean; first?: string } = {}): string[] {
-        this.desired.set(group, size);
+        this.resize(group, size);
         const leaving = this.active(group)
             .filter(({ protected: isProtected }) => !isProtected)
             .sort((a, b) => Number(b.id === how.first) - Number(a.id === how.first))
@@ -143,10 +142,48 @@ export class Fleet {
         this.terminate(id);
     }
 
-    /** The instance ends behind its group's back, which notices later. */
-    crash(id: string): void {
-        this.end(id);
+    /**
+     * The instance ends behind its group's back, which notices later.
+     *
+     * @param shutdown milliseconds in which it is shutting down, and its work may go on; as long as usual if not given
+     */
+    crash(id: string, shutdown = this.pace.shutdown): void {
+        this.end(id, shutdown);
         this.later(this.pace.healthCheck, () => this.terminate(id));
+    }
+
+    /** A member goes to its group's warm pool, which gets smaller by one: running, or to be stopped. */
+    toWarmPool(id: string, keepsRunning: boolean): void {
+        const found = this.region.memberOf(id);
+        if (found?.member.lifecycleState !== "InService") {
+            return;
+        }
+        const { name, warm } = found.group;
+        this.lower(name);
+        this.region.unlist(id);
+        warm.push(id);
+        this.region.emit(scalingEvent("terminate-successful", this.timeline.now, name, id, toWarmPool));
+        if (!keepsRunning) {
+            this.changeState(id, "stopping");
+            this.later(this.pace.shutdown, () => this.state(id) === "stopping" && this.changeState(id, "stopped"));
+        }
+    }
+
+    /** An instance of the warm pool comes into its group, which gets larger by one. */
+    fromWarmPool(id: string): void {
+        const group = [...this.region.groups.values()].find(({ warm }) => warm.includes(id));
+        if (!group || !["running", "stopped"].includes(this.state(id))) {
+            return;
+        }
+        group.warm = group.warm.filter((other) => other !== id);
+        this.resize(group.name, this.size(group.name) + 1);
+        this.region.enlist(id, group.name, "Pending");
+        const isStopped = this.state(id) === "stopped";
+        if (isStopped) {
+            this.changeState(id, "pending");
+            this.later(this.pace.boot, () => this.state(id) === "pending" && this.changeState(id, "running"));
+        }
+        this.later((isStopped ? this.pace.boot : 0) + this.pace.intoService, () => this.intoService(id, "Pending"));
     }
 
     /** Somebody stops the instance; its group notices later, and terminates it. */
@@ -199,7 +236,7 @@ export class Fleet {
     exitStandby(id: string): void {
         const group = this.groupOf(id);
         if (group && this.move(id, "Standby", "Pending")) {
-            this.desired.set(group, (this.desired.get(group) ?? 0) + 1);
+            this.resize(group, this.size(group) + 1);
             this.later(1000, () => this.intoService(id, "Pending"));
         }
     }
@@ -219,7 +256,7 @@ export class Fleet {
         if (this.groupOf(id) || this.state(id) !== "running") {
             return;
         }
-        this.desired.set(group, (this.desired.get(group) ?? 0) + 1);
+        this.resize(group, this.size(group) + 1);
         this.region.enlist(id, group, "Pending");
         this.later(1000, () => this.intoService(id, "Pending"));
     }
@@ -253,12 +290,19 @@ export class Fleet {
         );
     }
 
+    private resize(group: string, size: number): void {
+        const found = this.region.groups.get(group);
+        if (found) {
+            found.desired = size;
+        }
+    }
+
     private lower(group: string): void {
-        this.desired.set(group, Math.max(0, (this.desired.get(group) ?? 0) - 1));
+        this.resize(group, Math.max(0, this.size(group) - 1));
     }
 
     private replenish(group: string, how: { hook?: boolean } = {}): void {
-        const missing = (this.desired.get(group) ?? 0) - this.active(group).length;
+        const missing = this.size(group) - this.active(group).length;
         for (let launched = 0; launched < missing; launched++) {
             this.launch(group, how);
         }
@@ -280,10 +324,13 @@ export class Fleet {
         return is;
     }
 
-    private end(id: string): void {
+    private end(id: string, shutdown = this.pace.shutdown): void {
         if (!["shutting-down", "terminated"].includes(this.state(id))) {
+            for (const group of this.region.groups.values()) {
+                group.warm = group.warm.filter((other) => other !== id);
+            }
             this.changeState(id, "shutting-down");
-            this.later(this.pace.shutdown, () => this.changeState(id, "terminated"));
+            this.later(shutdown, () => this.changeState(id, "terminated"));
         }
     }
 

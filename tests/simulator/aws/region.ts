@@ -46,6 +46,8 @@ export interface Group {
     /** Whether it protects all new instances from scaling in. */
     protectsNew?: boolean;
     members: Member[];
+    /** Ids of the instances in its warm pool, which it does not list. */
+    warm: string[];
 }
 
 /**
@@ -76,6 +78,12 @@ export class Region {
     gate?: (call: Call) => Promise<void>;
     /** EC2 answers in pages of this size at most, Auto Scaling too. */
     pageSize = 1000;
+    /** Whether an empty page with a token comes before each page, as AWS may send one. */
+    emptyPages = false;
+    /** Whether tag events leave out the tags that begin with `aws:`. */
+    bareTagEvents = false;
+    /** Whether Auto Scaling names the group of an instance in a warm pool. */
+    listsWarm = true;
 
     private ids = 0;
     private readonly actions: Actions = {
@@ -96,7 +104,7 @@ export class Region {
     // What happens in the region, without an event unless it says so.
 
     addGroup(name: string, tags: Record<string, string> = {}): Group {
-        const group: Group = { name, tags, members: [] };
+        const group: Group = { name, tags, members: [], warm: [] };
         this.groups.set(name, group);
         return group;
     }
@@ -124,7 +132,7 @@ export class Region {
                 id,
                 lifecycleState,
                 healthStatus,
-                protected: false,
+                protected: this.groups.get(group)?.protectsNew === true,
             });
         }
         this.changed(id);
@@ -201,7 +209,8 @@ export class Region {
         );
         this.instance(id).versions.push({ ...before, at: this.timeline.now, tags });
         this.changed(id);
-        this.emit(tagEvent(this.timeline.now, id, changed, tags));
+        const shown = Object.entries(tags).filter(([key]) => !this.bareTagEvents || !key.startsWith("aws:"));
+        this.emit(tagEvent(this.timeline.now, id, changed, Object.fromEntries(shown)));
     }
 
     emit(event: BusEvent): void {
@@ -264,8 +273,11 @@ export class Region {
             return never(); // aborted before it took effect
         }
         const result = this.effect(call, fault);
+        if (fault.stalls) {
+            return never();
+        }
         if (!this.gate) {
-            await this.timeline.after(this.latency - this.latency / 2);
+            await this.timeline.after(this.latency - this.latency / 2 + (fault.late ?? 0));
         }
         call.end = this.timeline.now;
         if (by && fault.dies) {
@@ -314,8 +326,11 @@ export class Region {
     }
 
     /** One page of an answer: at most `size` items from the token on. */
-    page(key: string, all: object[], size: number, token = "0"): object {
-        const start = Number(token);
+    page(key: string, all: object[], size: number, token = ""): object {
+        const [start, isNext] = [Number.parseInt(token || "0", 10), token.endsWith("+")];
+        if (this.emptyPages && !isNext) {
+            return { [key]: [], NextToken: `${start}+` };
+        }
         const end = start + Math.min(size, this.pageSize);
         return { [key]: all.slice(start, end), ...(end < all.length ? { NextToken: String(end) } : {}) };
     }

@@ -44,6 +44,8 @@ export class Deployment {
     sending = true;
     /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
     refused = 0;
+    /** Milliseconds of each invocation that pass before the handler begins. */
+    startMillis = 0;
 
     private readonly wiring: Wiring;
     private polls = true;
@@ -223,11 +225,15 @@ export class Deployment {
             }
             throw new Error(`the function did not end within ${timeoutMillis} ms`);
         });
-        const work = running.run(container, () =>
-            container.handler(batchOf(...batch.events), {
+        const { startMillis } = this;
+        const work = running.run(container, async () => {
+            if (startMillis > 0) {
+                await this.timeline.after(startMillis);
+            }
+            return container.handler(batchOf(...batch.events), {
                 getRemainingTimeInMillis: () => deadline - this.timeline.now,
-            }),
-        );
+            });
+        });
         return Promise.race([work, timeout]).finally(() => {
             over = true;
             timeout.catch(() => {});
