@@ -35,7 +35,7 @@ describe("election/README.md", function () {
     });
 
     it("the instance that is tagged so takes the lead", async () => {
-        const { text } = readme.shellBlock("create-tags");
+        const { text } = readme.shellBlock("Key=app:isLeader:since");
         const before = Date.now();
         await sandbox.run(text);
         const [call] = sandbox.takeCalls();
@@ -76,6 +76,26 @@ describe("election/README.md", function () {
         expect(decision).to.deep.include({ outcome: "kept", leader: instances[1], demote: [instances[0]] });
     });
 
+    it("the instance that is vetoed so hands over, and leads again only without the veto", async () => {
+        await sandbox.run(readme.shellBlock("app:isLeader:eligible").text);
+        const [call] = sandbox.takeCalls();
+        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "create-tags"]);
+        const [, key, value] = optionsOf(call)["--tags"][0].match(/^Key=(.*),Value=(.*)$/) ?? [];
+        await inWorld(program, async ({ region, fleet, stack }) => {
+            const [leader, other] = fleet.addGroup(group, 2);
+            region.setTags(leader, { [tagKey]: "true", [sinceKey]: leaderTags[sinceKey] });
+            region.setTags(leader, { [key]: value });
+            await stack.settle();
+            expect(region.leaders(group, tagKey)).to.deep.equal([other]);
+            fleet.crash(other);
+            await stack.settle();
+            expect(region.leaders(group, tagKey)).to.deep.equal([]);
+            region.setTags(leader, { [key]: undefined });
+            await stack.settle();
+            expect(region.leaders(group, tagKey)).to.deep.equal([leader]);
+        });
+    });
+
     describe("the ways to lose a leader", () => {
         const losses: Record<string, (world: World, leader: string, others: string[]) => void> = {
             "is scaled in, terminated or replaced, or crashes": ({ fleet }, leader) => fleet.crash(leader),
@@ -85,6 +105,12 @@ describe("election/README.md", function () {
             "is detached from its group": ({ fleet }, leader) => fleet.detach(leader),
             "loses its tag, or gets another value": ({ region }, leader) =>
                 region.setTags(leader, { [tagKey]: "false" }),
+            "is vetoed": ({ region }, leader) => region.setTags(leader, { [`${tagKey}:eligible`]: "false" }),
+            "moves into another group with the prefix": ({ fleet }, leader) => {
+                fleet.addGroup("awseb-blog", 2);
+                fleet.detach(leader);
+                fleet.attach(leader, "awseb-blog");
+            },
             "has its tag copied to another instance": ({ region }, _, [copy]) =>
                 region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" }),
             "becomes unhealthy, or goes to Standby": ({ fleet }, leader) => fleet.enterStandby(leader),
@@ -122,7 +148,7 @@ describe("election/README.md", function () {
     });
 });
 
-/** How long it takes from a leader's loss until somebody leads alone, with sweeps, and what EC2 calls that instance then. */
+/** How long it takes from a leader's loss until one instance leads alone, with sweeps, and what EC2 calls that instance then. */
 function untilRest(
     program: Program,
     lose: (world: World, leader: string, others: string[]) => void,

@@ -140,7 +140,8 @@ describe("election/stack/README.md", function () {
         });
 
         it("the fields of a report are those that the function logs", async () => {
-            const { reports } = await whatIsSaid(withAll);
+            const onTrial = await runProgram({ config: { dryRun: "true" } });
+            const reports = [...(await whatIsSaid(withAll)).reports, ...(await whatIsSaid(onTrial)).reports];
             const fields = readme.namedTable("report").flatMap(([cell]) => codeIn(cell));
             expect([...new Set(reports.flatMap((report) => Object.keys(report)))]).to.have.members(fields);
             const rows = readme.namedTable("report").find(([cell]) => cell === "`outcome`") ?? [];
@@ -289,8 +290,28 @@ function whatIsSaid(program: Program) {
         fleet.addGroup("awseb-none", 0);
         stack.sweep();
         await timeline.pass(5000);
-        fleet.crash(region.leaders(group, tagKey)[0]);
+        const crashLeader = () =>
+            region
+                .leaders(group, tagKey)
+                .slice(0, 1)
+                .map((id) => fleet.crash(id));
+        crashLeader();
         await timeline.pass(5000);
+
+        // A loss that no event reports, a leader that changes too often, and a read that is refused.
+        stack.fate = () => [];
+        crashLeader();
+        stack.sweep();
+        await timeline.pass(60_000);
+        stack.fate = () => [300];
+        for (let times = 0; times < 5; times++) {
+            region.setTags(region.leaders(group, tagKey)[0] ?? fleet.members(group)[0], { [tagKey]: "false" });
+            await timeline.pass(5000);
+        }
+        region.fault = ({ action }) =>
+            action === "autoscaling:DescribeAutoScalingGroups" ? { error: awsError("AccessDenied", "no") } : undefined;
+        stack.sweep();
+        await timeline.pass(30_000);
 
         const entries = lines.filter(({ level }) => level !== "stdout").map(({ entry }) => entry);
         const reports = entries.filter((entry) => entry.group !== undefined) as Record<string, unknown>[];
