@@ -56,20 +56,24 @@ const role = new aws.iam.Role("election", {
 });
 
 // The election.
-const election = new aws.lambda.CallbackFunction("election", {
-    callbackFactory: () => createHandler(scope),
-    role,
-    runtime: "nodejs24.x",
-    architectures: ["arm64"],
-    memorySize: 1769, // one vCPU: parsing a large region's answers takes seconds of it
-    timeout: functionTimeoutSeconds,
-    loggingConfig: { logFormat: "JSON", logGroup: pulumi.output(movedLogGroup()), applicationLogLevel: "INFO" },
-    codePathOptions: {
-        // The Lambda runtime brings the SDK.
-        extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
+const election = new aws.lambda.CallbackFunction(
+    "election",
+    {
+        callbackFactory: () => createHandler(scope),
+        role,
+        runtime: "nodejs24.x",
+        architectures: ["arm64"],
+        memorySize: 1769, // one vCPU: parsing a large region's answers takes seconds of it
+        timeout: functionTimeoutSeconds,
+        loggingConfig: { logFormat: "JSON", logGroup: pulumi.output(movedLogGroup()), applicationLogLevel: "INFO" },
+        codePathOptions: {
+            // The Lambda runtime brings the SDK.
+            extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
+        },
+        tags,
     },
-    tags,
-});
+    { dependsOn: queue }, // Lambda refuses a time-out that is longer than the queue's visibility timeout
+);
 
 // Its log, by the name that Lambda expects. It is there before the first invocation: the function may not make one.
 const logGroup = new aws.cloudwatch.LogGroup("election", {

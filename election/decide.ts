@@ -76,6 +76,12 @@ export interface Choice {
 
 export type Decision = Settled | Choice;
 
+/** A group, and what was decided for it. */
+export interface Decided {
+    group: Group;
+    decision: Decision;
+}
+
 /**
  * Decides for one group. Pure: `now` is in milliseconds since 1970.
  *

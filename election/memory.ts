@@ -104,8 +104,9 @@ function learnState({ states }: Memory, id: string, state: string, until: number
     }
 }
 
-/** Corrects an observation by what this container knows better than EC2's reads. */
-export function recall(memory: Memory, round: Round, pauseMillis: number, now: number): Round {
+/** Corrects an observation by what this container knows better than EC2's reads. `now` is in milliseconds since 1970. */
+export function recall(memory: Memory, round: Round, { handoverSeconds }: Scope, now: number): Round {
+    const pauseMillis = handoverSeconds * 1000;
     const isKnown = (orphan: Instance) => {
         const write = memory.writes.get(orphan.id);
         return write?.leads === false && sinceOf(orphan, now) <= sinceOf(write, now);
@@ -161,18 +162,20 @@ function recallState(memory: Memory, { id, state }: Instance, now: number): { st
     return isTruer ? { state: known } : { state };
 }
 
-/**
- * Remembers what was written in a round.
- *
- * @param orphans those of the round, of which `stripped` says what became of them
- * @param times when the writing began and ended
- */
+/** Remembers what was written in a round, and where the sweep goes on. Times are when the writing began and ended. */
 export function remember(
     memory: Memory,
-    written: Written[],
-    { orphans, stripped }: { orphans: Instance[]; stripped: Result },
+    { dryRun }: Scope,
+    { written, stripped, orphans, unread, rest }: Round & { written: Written[]; stripped: Result },
     { began, ended }: { began: number; ended: number },
 ): void {
+    if (rest) {
+        // After another failure than a lack of time a sweep does better to begin anew.
+        memory.sweepFrom = unread.every(({ error }) => error.name === "AbortError") ? rest.nextToken : undefined;
+    }
+    if (dryRun) {
+        return;
+    }
     const until = ended + writeMillis;
     forgetUncertain(memory, stripped, ended);
     for (const { id, since } of orphans.filter((orphan) => stripped.demoted.includes(orphan.id))) {

@@ -23,7 +23,7 @@ export interface Round {
     orphans: Instance[];
     /** What could not be read, and the groups whose election has failed for that. */
     unread: Unread[];
-    /** What a sweep has not looked at yet; missing after its last round. */
+    /** What a sweep has not looked at yet; missing without a sweep. */
     rest?: Rest;
 }
 

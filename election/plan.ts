@@ -1,27 +1,9 @@
-import {
-    type Decision,
-    decide,
-    type Group,
-    type Instance,
-    isEnding,
-    isFit,
-    latestSince,
-    type Settled,
-    sinceOf,
-} from "./decide";
+import { type Group, type Instance, isEnding, isFit, latestSince, type Settled, sinceOf } from "./decide";
 import { sweepType } from "./events";
-import type { Ranking } from "./rank";
+import type { Ranked } from "./rank";
 
-/** A group, and what was decided for it. */
-export interface Decided {
-    group: Group;
-    decision: Decision;
-    /** The group's latest `since`, in milliseconds since 1970. */
-    latest: number;
-}
-
-/** And what is to be written. */
-export interface Planned extends Decided {
+/** An election whose candidates are ranked, and what is to be written for it. */
+export interface Planned extends Ranked {
     plan: Plan;
 }
 
@@ -45,14 +27,9 @@ export interface Plan {
     since: number;
 }
 
-/** Decides for a group. `now` is in milliseconds since 1970. */
-export function decideFor(group: Group, now: number): Decided {
-    return { group, decision: decide(group, now), latest: latestSince(group, now) };
-}
-
 /** Says what to write for a group, once its candidates are ranked. `now` is in milliseconds since 1970. */
-export function planFor({ group, decision, latest }: Decided, ranking: Ranking | undefined, now: number): Plan {
-    const since = Math.max(now, latest + 1);
+export function planFor({ group, decision, ranking }: Ranked, now: number): Plan {
+    const since = Math.max(now, latestSince(group, now) + 1);
     if (decision.outcome !== "choose") {
         return settled(group, decision, since, now);
     }

@@ -32,7 +32,7 @@ export interface Result {
 }
 
 // One attempt at its time-out, and some more.
-const millisToPromote = 2500;
+export const millisToPromote = 2500;
 const millisToDemote = 1500;
 /** What an invocation keeps for its report. */
 export const millisToReport = 500;

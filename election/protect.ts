@@ -2,6 +2,7 @@ import { type Aws, chunks, withContext, within } from "./aws";
 import { sweepType } from "./events";
 import { warn } from "./log";
 import { millisToReport, type Written } from "./promote";
+import type { Scope } from "./scope";
 
 // Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
 const protectableStates = ["InService", "EnteringStandby", "Standby"];
@@ -28,10 +29,14 @@ interface Change {
  */
 export async function protect(
     aws: Aws,
+    { protectLeader, dryRun }: Scope,
     elections: Written[],
     protectedBefore: Set<string>,
     millisLeft: number,
 ): Promise<number> {
+    if (!protectLeader || dryRun) {
+        return 0;
+    }
     const changes = elections.flatMap((election) => changesIn(election, protectedBefore));
     const abortSignal = within(Math.min(timeoutMillis, millisLeft - millisToReport));
     const failures = await Promise.all(

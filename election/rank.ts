@@ -1,17 +1,14 @@
 import { type Aws, within } from "./aws";
-import type { Candidate } from "./decide";
+import { type Candidate, type Decided, latestSince } from "./decide";
 import { readLoad, readStatuses, type Status } from "./describe";
-
-/** A group in need of a leader, and the instances that may be chosen. */
-export interface Vacancy {
-    group: string;
-    candidates: Candidate[];
-    /** Electors that see the same choose the same: the group's latest `since`, and the tag key. */
-    tieBreak: string;
-}
 
 /** Ids of the candidates that will do, the best first; or why they can't be ranked. */
 export type Ranking = { ids: string[] } | { error: Error };
+
+/** A decision, with the ranking of its candidates if one of them is to be promoted. */
+export interface Ranked extends Decided {
+    ranking?: Ranking;
+}
 
 /** Gives a number for a text, always the same. */
 export type Chance = (text: string) => number;
@@ -26,14 +23,34 @@ const loadMillis = 1500;
  * Orders the candidates that EC2 has in a state that will do: by tier, status checks, launch, load, chance.
  * Chance decides which 10 of a group are ranked; if none of them will do, 10 of the others that will.
  *
+ * @param tagKey electors for different tags choose differently
  * @param now milliseconds since 1970
- * @returns a ranking for each vacancy, by group; empty if no candidate will do
  */
-export async function rank(aws: Aws, vacancies: Vacancy[], now: number, chance: Chance): Promise<Map<string, Ranking>> {
-    const all = vacancies.map(({ group, candidates, tieBreak }) => ({
-        group,
-        candidates: shuffled(candidates, tieBreak, chance),
-    }));
+export async function rank(
+    aws: Aws,
+    elections: Decided[],
+    tagKey: string,
+    now: number,
+    chance: Chance,
+): Promise<Ranked[]> {
+    const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
+        // Electors that see the same choose the same.
+        const draw = ({ id }: Candidate) => chance(`${id} ${latestSince(group, now)} ${tagKey}`);
+        return decision.outcome === "choose"
+            ? [{ group: group.name, candidates: shuffled(decision.candidates, draw) }]
+            : [];
+    });
+    const rankings = await rankAll(aws, vacancies, now);
+    return elections.map((election) => ({ ...election, ranking: rankings.get(election.group.name) }));
+}
+
+/** A group in need of a leader, and the instances that may be chosen, in the order that chance has put them. */
+interface Vacancy {
+    group: string;
+    candidates: Candidate[];
+}
+
+async function rankAll(aws: Aws, all: Vacancy[], now: number): Promise<Map<string, Ranking>> {
     const first = firstOf(all);
     const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), loadOf(aws, first, now)]);
     const rankings = new Map(first.map(({ group, candidates }) => [group, order(candidates, statuses, load)]));
@@ -54,24 +71,21 @@ export async function rank(aws: Aws, vacancies: Vacancy[], now: number, chance: 
     return rankings;
 }
 
-type Shuffled = Pick<Vacancy, "group" | "candidates">;
-
-const firstOf = (vacancies: Shuffled[]): Shuffled[] =>
+const firstOf = (vacancies: Vacancy[]): Vacancy[] =>
     vacancies.map(({ group, candidates }) => ({ group, candidates: candidates.slice(0, perGroup) }));
 
-const idsOf = (vacancies: Shuffled[]): string[] =>
-    vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
+const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
 
 const isEmpty = (ranking?: Ranking): boolean => ranking !== undefined && "ids" in ranking && ranking.ids.length === 0;
 
-function shuffled(candidates: Candidate[], tieBreak: string, chance: Chance): Candidate[] {
+function shuffled(candidates: Candidate[], draw: (candidate: Candidate) => number): Candidate[] {
     return candidates
-        .map((candidate) => ({ candidate, draw: chance(`${candidate.id} ${tieBreak}`) }))
+        .map((candidate) => ({ candidate, draw: draw(candidate) }))
         .sort((a, b) => a.candidate.tier - b.candidate.tier || a.draw - b.draw)
         .map(({ candidate }) => candidate);
 }
 
-function loadOf(aws: Aws, vacancies: Shuffled[], now: number): Promise<Map<string, number>> {
+function loadOf(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> {
     return readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal: within(loadMillis) });
 }
 

@@ -1,8 +1,8 @@
 import { type Instance, isEnding, isReady } from "./decide";
-import { sweepType } from "./events";
-import { firstIds } from "./log";
+import { type Batch, sweepType } from "./events";
+import { firstIds, warn } from "./log";
 import type { Round } from "./observe";
-import { millisToReport, type Result, type Written } from "./promote";
+import type { Result, Written } from "./promote";
 import type { Scope } from "./scope";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
@@ -34,15 +34,13 @@ export interface Report {
     dryRun?: true;
 }
 
-/** What an invocation came to. */
-export interface Outcome {
-    elections: Written[];
-    unread: Round["unread"];
-    stripped: Result[];
+/** A round, and what it came to. */
+export interface Finished extends Round {
+    written: Written[];
+    /** What was written for orphans. */
+    stripped: Result;
     /** How many leaders are not protected from scaling in as they should be. */
     unprotected: number;
-    /** What is left to the next sweep, if a sweep ran out of time. */
-    left?: Round["rest"];
 }
 
 /** Where CloudWatch keeps the stack's metrics. */
@@ -50,14 +48,14 @@ export const metricNamespace = "AsgLeaderElection";
 
 const mostEvents = 10;
 
-/**
- * Reports everything that an invocation did: log lines, and metrics of the stack.
- *
- * @param isSweep whether it looked at every group
- * @param now milliseconds since 1970
- */
-export function publish(scope: Scope, outcome: Outcome, isSweep: boolean, now: number): Report[] {
-    const { elections, unread, stripped, unprotected, left } = outcome;
+/** Reports everything that an invocation did: log lines, and metrics of the stack. `now` is in milliseconds since 1970. */
+export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: number): Report[] {
+    for (const sentence of batch.ignored) {
+        warn("ignored", sentence);
+    }
+    const elections = rounds.flatMap(({ written }) => written);
+    const unread = rounds.flatMap((round) => round.unread);
+    const left = rounds.at(-1)?.rest;
     const done = elections.map((election) => ({ election, report: reportOf(election, scope) }));
     const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
     for (const { election, report } of done) {
@@ -71,21 +69,21 @@ export function publish(scope: Scope, outcome: Outcome, isSweep: boolean, now: n
     for (const { error } of unread.filter(({ groups }) => groups.length === 0)) {
         console.error({ outcome: "failed", reason: error.message });
     }
-    for (const result of stripped) {
-        logOrphans(result);
+    for (const { stripped } of rounds) {
+        logOrphans(stripped);
     }
     if (left && (left.names.length > 0 || left.hasPages)) {
         const more = left.hasPages ? ["and those on further pages"] : [];
         console.warn({ message: "left to the next sweep", about: [...left.names.slice(0, 20), ...more] });
     }
     measureRarely(scope.stack, now, {
-        FailedProtections: unprotected,
+        FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
         FailedReads: unread.length + failedRankings(elections),
         FlappingGroups: elections.filter(({ group, decision }) => group.flapping && decision.outcome !== "kept").length,
         SweptLosses: elections.filter(isSweptLoss).length,
     });
     const swept = done.filter(({ election: { group } }) => group.exists && isSwept(group.triggers));
-    if (isSweep && (swept.length > 0 || unread.length === 0)) {
+    if (batch.sweep && (swept.length > 0 || unread.length === 0)) {
         measureSweep(
             scope.stack,
             swept.map(({ report }) => report),
@@ -213,6 +211,3 @@ function measure(
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);
 }
-
-/** Whether so little time is left that an invocation must not begin another round. */
-export const isShortOfTime = (millisLeft: number): boolean => millisLeft < millisToReport + 2000;

@@ -24,7 +24,10 @@ export const mutations: Record<string, Mutation> = {
     "forget what this container wrote": ["if (isContradicted || now > until) {", "if (true) {"],
     "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
     "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
-    "since from the clock alone": ["const since = Math.max(now, latest + 1);", "const since = now;"],
+    "since from the clock alone": [
+        "const since = Math.max(now, (0, decide_1.latestSince)(group, now) + 1);",
+        "const since = now;",
+    ],
     "an error in one group ends the batch": ["result.error ??= error;", "result.error ??= error; throw error;"],
     "strip on an old Detach": [
         "const isInNone = homes.has(id) && homes.get(id) === undefined;",
