@@ -167,17 +167,18 @@ describe("election/stack/README.md", function () {
 
     describe("reckons costs", () => {
         const groups = [1, 50, 500];
-        const sweepSeconds = [0.15, 0.2, 1];
+        const gigabytesOfMemory = 1.73;
+        const sweepSeconds = [0.06, 0.1, 0.6];
         const sweeps = 43_800;
         const hours = 730;
         const costs = groups.map((count, place) => {
             const invocations = sweeps + 320 * count;
-            const seconds = sweeps * sweepSeconds[place] + 320 * count * 0.15;
+            const seconds = sweeps * sweepSeconds[place] + 320 * count * 0.06;
             const gigabytes = (invocations * 1.5) / 1e6;
-            const changeHours = 10 * count + Math.min(10 * count, hours);
+            const changeHours = 10 * count + 2 * Math.min(10 * count, hours);
             return [
                 (invocations / 1e6) * 0.2,
-                seconds * 0.25 * 0.0000133334,
+                seconds * gigabytesOfMemory * 0.0000133334,
                 ((15 * sweeps + 3 * invocations) / 1e6) * 0.5,
                 0,
                 gigabytes * (0.5 + 0.03),
@@ -198,6 +199,11 @@ describe("election/stack/README.md", function () {
         it("and adds them up", () => {
             const sums = groups.map((_, place) => rows.slice(0, -1).reduce((sum, row) => sum + row[place], 0));
             expect(rows.at(-1)).to.deep.equal(sums);
+        });
+
+        it("for the memory that the function has", () => {
+            const lambda = program.resources.find(({ type }) => type.endsWith(":Function"))?.inputs;
+            expect(lambda.memorySize / 1024).to.be.closeTo(gigabytesOfMemory, 0.005);
         });
 
         it("for as many metrics as the alarms watch", () => {
