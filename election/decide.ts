@@ -128,7 +128,8 @@ export function leadersOf({ instances }: Group, now: number): Instance[] {
 }
 
 /** Whether EC2 has begun to end an instance, or has ended it: it can't be called back. */
-export const isEnding = ({ state }: Instance): boolean => state === "shutting-down" || state === "terminated";
+export const isEnding = ({ state }: Pick<Instance, "state">): boolean =>
+    state === "shutting-down" || state === "terminated";
 
 const isEnded = ({ state }: Instance): boolean => state === "terminated";
 
@@ -173,7 +174,9 @@ function leaderless({ exists, desired }: Group, leaders: Instance[], reason: str
 
 function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] {
     // A leader that is not fit may still be listed as if it were; never elect it again.
-    const others = instances.filter((instance) => !instance.leads && !instance.vetoed && !isEnding(instance));
+    const others = instances.filter(
+        (instance) => !instance.leads && !instance.vetoed && !isEnding(instance) && instance.state !== "stopping",
+    );
     const ready = others.filter((instance) => isReady(instance) && !instance.warned);
     const arriving = isLeaderless ? others.filter(isArriving) : [];
     return [

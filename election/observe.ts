@@ -1,5 +1,5 @@
 import { type Aws, chunks, isRefusal } from "./aws";
-import type { Group, Instance } from "./decide";
+import { type Group, type Instance, isEnding } from "./decide";
 import {
     inGroups,
     type ListedGroup,
@@ -263,13 +263,13 @@ async function* pagesFrom(
 
 const homeNamed = ({ group }: Tagged): string => group as string;
 
-/** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them. */
+/** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them, or they end anyway. */
 function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] {
     const members = new Set([...groups.values()].flatMap((group) => group.members.map(({ id }) => id)));
     return [...tagged.values()].filter(
         ({ id, group, leads, state }) =>
             leads &&
-            state !== "terminated" &&
+            !isEnding({ state }) &&
             group !== undefined &&
             isAbout(group) &&
             !members.has(id) &&
