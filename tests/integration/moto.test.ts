@@ -41,7 +41,7 @@ describe("The packaged function, over HTTP", () => {
     const tagChanged = async (id: string, key = tagKey) => tagEvent(Date.now(), id, [key], await region.tags(id));
     const since = async (id: string) => Date.parse((await region.tags(id))[sinceKey]);
 
-    /** The one instance of the group that carries the leader tag and says since when. */
+    /** The one instance of the group that carries the leader tag, with its since. */
     async function leaderOf(name: string): Promise<string> {
         const leaders = (await region.tagged(tagKey))[name];
         expect(leaders, `leaders of ${name}`).to.have.length(1);
@@ -51,7 +51,7 @@ describe("The packaged function, over HTTP", () => {
         return leaders[0];
     }
 
-    /** A group with a leader and others, who all could lead. */
+    /** A group with a leader and other fit members. */
     async function groupWithLeader(size = 3): Promise<{ leader: string; others: string[] }> {
         const members = await region.addGroup(group, size);
         await stack.sweep();
@@ -90,7 +90,7 @@ describe("The packaged function, over HTTP", () => {
             expect(await region.instances()).to.deep.equal(before);
         });
 
-        it("finds that the leader is unhealthy, though no event told", async () => {
+        it("finds an unhealthy leader without an event", async () => {
             const { leader, others } = await groupWithLeader();
             await region.autoScaling.setInstanceHealth({ InstanceId: leader, HealthStatus: "Unhealthy" });
             await stack.sweep();
@@ -109,7 +109,7 @@ describe("The packaged function, over HTTP", () => {
             expect(await leaderOf(group)).to.equal(successor);
         });
 
-        it("finds a detached leader, though no event told, and takes both tags off it", async () => {
+        it("finds a detached leader without an event, and takes both tags off it", async () => {
             const { leader, others } = await groupWithLeader();
             await region.autoScaling.detachInstances({
                 AutoScalingGroupName: group,
@@ -122,12 +122,16 @@ describe("The packaged function, over HTTP", () => {
         });
 
         for (const value of ["TRUE", "True", "tRuE"]) {
-            it(`takes the value ${value} for a leader's, and leaves its tags as they are`, async () => {
+            it(`takes the value ${value} for a leader's, leaves it as it is, and adds since`, async () => {
                 const [, second] = await region.addGroup(group, 3);
                 await region.tag(second, { [tagKey]: value });
-                const before = await region.instances();
                 await stack.sweep();
-                expect(await region.instances()).to.deep.equal(before);
+                expect((await region.tagged(tagKey))[group]).to.deep.equal([second]);
+                const tags = await region.tags(second);
+                expect(tags[tagKey]).to.equal(value);
+                expect(tags[sinceKey]).to.match(isoTime);
+                await stack.sweep();
+                expect(await region.tags(second)).to.deep.equal(tags);
             });
         }
 
@@ -147,15 +151,15 @@ describe("The packaged function, over HTTP", () => {
     describe("when instances come", () => {
         it("gives a group without a leader the one that was launched", async () => {
             const members = await region.addGroup(group, 5);
-            await stack.hear(launched(group, members[3]));
+            await stack.receive(launched(group, members[3]));
             expect(await leaderOf(group)).to.equal(members[3]);
         });
 
-        it("keeps the leader when its group scales out, however many batches tell of it", async () => {
+        it("keeps the leader when its group scales out, however many batches report it", async () => {
             const { leader } = await groupWithLeader(2);
             const before = await region.tags(leader);
             const arrivals = await region.scale(group, 14);
-            const batches = await stack.hear(...arrivals.map((id) => launched(group, id)));
+            const batches = await stack.receive(...arrivals.map((id) => launched(group, id)));
             expect(batches, "12 events, 10 to a batch").to.have.length(2);
             expect(await leaderOf(group)).to.equal(leader);
             expect(await region.tags(leader)).to.deep.equal(before);
@@ -165,10 +169,10 @@ describe("The packaged function, over HTTP", () => {
             const { leader, others } = await groupWithLeader(2);
             const first = await since(leader);
             await region.scale(group, 0);
-            await stack.hear(...[leader, ...others].map((id) => terminated(group, id)));
+            await stack.receive(...[leader, ...others].map((id) => terminated(group, id)));
             expect(await region.tagged(tagKey)).to.deep.equal({});
             const arrivals = await region.scale(group, 2);
-            await stack.hear(...arrivals.map((id) => launched(group, id)));
+            await stack.receive(...arrivals.map((id) => launched(group, id)));
             const successor = await leaderOf(group);
             expect(arrivals).to.include(successor);
             expect(await since(successor)).to.be.above(first);
@@ -176,11 +180,11 @@ describe("The packaged function, over HTTP", () => {
     });
 
     describe("when the leader goes", () => {
-        it("elects a successor in the batch that tells of its termination", async () => {
+        it("elects a successor in the batch that reports its termination", async () => {
             const { leader } = await groupWithLeader();
             const first = await since(leader);
             await region.ec2.terminateInstances({ InstanceIds: [leader] });
-            const batches = await stack.hear(departing(leader, "shutting-down"));
+            const batches = await stack.receive(departing(leader, "shutting-down"));
             expect(batches).to.have.length(1);
             const successor = await leaderOf(group);
             expect(await region.members(group)).to.include(successor);
@@ -193,21 +197,23 @@ describe("The packaged function, over HTTP", () => {
                 InstanceId: leader,
                 ShouldDecrementDesiredCapacity: true,
             });
-            await stack.hear(terminated(group, leader));
+            await stack.receive(terminated(group, leader));
             expect(others).to.include(await leaderOf(group));
         });
 
-        it("takes both tags off a leader that stops, though its group still lists it as InService", async () => {
+        it("demotes a leader that stops, though its group still lists it as InService, and keeps its since as a record", async () => {
             const { leader, others } = await groupWithLeader();
             await region.ec2.stopInstances({ InstanceIds: [leader] });
-            await stack.hear(departing(leader, "stopping"));
+            await stack.receive(departing(leader, "stopping"));
             expect(others).to.include(await leaderOf(group));
-            expect(await region.tags(leader)).to.not.have.any.keys(tagKey, sinceKey);
+            expect(await region.tags(leader))
+                .to.not.have.any.keys(tagKey)
+                .and.to.include.keys(sinceKey);
         });
 
         it("takes the lead from an instance that a Spot warning names, though EC2 calls it running", async () => {
             const { leader, others } = await groupWithLeader();
-            await stack.hear(spotEvent(Date.now(), leader));
+            await stack.receive(spotEvent(Date.now(), leader));
             const successor = await leaderOf(group);
             expect(others).to.include(successor);
             await stack.sweep();
@@ -222,7 +228,7 @@ describe("The packaged function, over HTTP", () => {
                 InstanceIds: [leader],
                 ShouldDecrementDesiredCapacity: true,
             });
-            await stack.hear(scalingEvent("detach-successful", Date.now(), group, leader));
+            await stack.receive(scalingEvent("detach-successful", Date.now(), group, leader));
             expect(others).to.include(await leaderOf(group));
             expect(await region.tags(leader)).to.deep.equal({ Name: "shop" });
         });
@@ -230,23 +236,23 @@ describe("The packaged function, over HTTP", () => {
         it("keeps the leader when another member goes", async () => {
             const { leader, others } = await groupWithLeader();
             await region.ec2.terminateInstances({ InstanceIds: [others[0]] });
-            await stack.hear(departing(others[0], "shutting-down"), terminated(group, others[0]));
+            await stack.receive(departing(others[0], "shutting-down"), terminated(group, others[0]));
             expect(await leaderOf(group)).to.equal(leader);
         });
     });
 
-    describe("when someone changes the tags", () => {
+    describe("when the tags are changed", () => {
         it("elects again when the leader's tag is taken off", async () => {
             const { leader, others } = await groupWithLeader();
             await region.untag(leader, tagKey, sinceKey);
-            await stack.hear(await tagChanged(leader));
+            await stack.receive(await tagChanged(leader));
             expect([leader, ...others]).to.include(await leaderOf(group));
         });
 
         it("demotes an instance that got the tag without since", async () => {
             const { leader, others } = await groupWithLeader();
             await region.tag(others[0], { [tagKey]: "true" });
-            await stack.hear(await tagChanged(others[0]));
+            await stack.receive(await tagChanged(others[0]));
             expect(await leaderOf(group)).to.equal(leader);
         });
 
@@ -258,29 +264,29 @@ describe("The packaged function, over HTTP", () => {
                 const { leader, others } = await groupWithLeader();
                 const copied = new Date((await since(leader)) + millis).toISOString();
                 await region.tag(others[0], { [tagKey]: "true", [sinceKey]: copied });
-                await stack.hear(await tagChanged(others[0]));
+                await stack.receive(await tagChanged(others[0]));
                 const [stays, loses] = millis > 0 ? [others[0], leader] : [leader, others[0]];
                 expect(await leaderOf(group)).to.equal(stays);
-                expect(await region.tags(loses)).to.not.have.any.keys(tagKey, sinceKey);
+                expect(await region.tags(loses)).to.not.have.any.keys(tagKey);
             });
         }
 
-        it("comes to rest after its own tag event", async () => {
+        it("changes nothing after its own tag event", async () => {
             const { leader } = await groupWithLeader();
             const before = await region.instances();
-            await stack.hear(await tagChanged(leader));
+            await stack.receive(await tagChanged(leader));
             expect(await region.instances()).to.deep.equal(before);
         });
     });
 
-    describe("of what is none of its business", () => {
-        it("hears nothing", async () => {
+    describe("for what is not ours", () => {
+        it("receives no events", async () => {
             const [own] = await region.addGroup(group, 1);
             const [foreign] = await region.addGroup("other-group", 1);
             const tags = await region.tags(own);
             const ofVolume = tagEvent(Date.now(), own, [tagKey], tags);
             ofVolume.detail["resource-type"] = "volume";
-            const batches = await stack.hear(
+            const batches = await stack.receive(
                 launched("other-group", foreign),
                 scalingEvent("detach-successful", Date.now(), "other-group", foreign),
                 departing(own, "pending"),
@@ -288,19 +294,19 @@ describe("The packaged function, over HTTP", () => {
                 tagEvent(Date.now(), own, ["Name"], tags),
                 tagEvent(Date.now(), own, [sinceKey], tags),
                 ofVolume,
-                { ...launched(group, own), source: "someone.else" },
+                { ...launched(group, own), source: "another.source" },
                 sweepEvent(Date.now()),
             );
             expect(batches).to.deep.equal([]);
             expect(await region.tagged(tagKey)).to.deep.equal({});
         });
 
-        it("changes nothing in a foreign group, whatever it hears of its leader", async () => {
+        it("changes nothing in a foreign group, whatever events name its leader", async () => {
             await region.addGroup(group, 2);
             const [foreign] = await region.addGroup("other-group", 2);
             await region.tag(foreign, { [tagKey]: "true", [sinceKey]: new Date().toISOString() });
             const before = await region.instances();
-            const batches = await stack.hear(
+            const batches = await stack.receive(
                 await tagChanged(foreign),
                 departing(foreign, "stopping"),
                 spotEvent(Date.now(), foreign),
@@ -309,7 +315,7 @@ describe("The packaged function, over HTTP", () => {
             expect(await region.instances()).to.deep.equal(before);
         });
 
-        it("leaves the tag of an instance in no group, if it doesn't say since when", async () => {
+        it("leaves the tag of an instance in no group, if it has no since", async () => {
             const { Instances = [] } = await region.ec2.runInstances({
                 ImageId: "ami-12c6146b",
                 MinCount: 1,
@@ -318,7 +324,7 @@ describe("The packaged function, over HTTP", () => {
             const id = Instances[0].InstanceId as string;
             await region.tag(id, { [tagKey]: "true" });
             await stack.sweep();
-            await stack.hear(await tagChanged(id));
+            await stack.receive(await tagChanged(id));
             expect(await region.tags(id)).to.deep.equal({ [tagKey]: "true" });
         });
 
@@ -334,7 +340,7 @@ describe("The packaged function, over HTTP", () => {
             expect(await other.pump()).to.have.length(1);
             for (const one of [stack, other]) {
                 await one.sweep();
-                await one.hear(departing(members[0], "stopping"), departing(otherMembers[0], "stopping"));
+                await one.receive(departing(members[0], "stopping"), departing(otherMembers[0], "stopping"));
             }
             expect(await region.tagged(tagKey)).to.deep.equal({ [group]: [members[1]] });
             expect(await region.tagged("web:leader")).to.deep.equal({ "web-shop": [otherMembers[1]] });
@@ -347,7 +353,7 @@ describe("The packaged function, over HTTP", () => {
         it("elects in it, and in no other that its name would match as a pattern", async () => {
             for (const name of names) {
                 const [first] = await region.addGroup(name, 2);
-                await stack.hear(launched(name, first));
+                await stack.receive(launched(name, first));
                 expect(await leaderOf(name)).to.equal(first);
                 expect(Object.keys(await region.tagged(tagKey))).to.have.members(
                     names.slice(0, names.indexOf(name) + 1),
@@ -362,7 +368,7 @@ describe("The packaged function, over HTTP", () => {
             const newContainer = await Stack.deploy(region, program, "new");
             // moto takes an escaped backslash for two, and so can't show that group's leader.
             const shown = names.filter((name) => !name.includes("\\"));
-            await newContainer.hear(...shown.map((name) => launched(name, members[names.indexOf(name)][0])));
+            await newContainer.receive(...shown.map((name) => launched(name, members[names.indexOf(name)][0])));
             expect(await region.instances()).to.deep.equal(before);
         });
     });

@@ -14,7 +14,7 @@ import { wiringOf } from "../simulator/stack/registered";
 
 export const groupKey = "aws:autoscaling:groupName";
 
-const startSeconds = 20;
+const startSeconds = 60;
 const launchConfiguration = "instances";
 
 /** An instance as EC2 describes it. */
@@ -28,7 +28,7 @@ export function motoIsInstalled(): boolean {
     return spawnSync("sh", ["-c", "command -v moto_server"]).status === 0;
 }
 
-/** A region on a moto_server of our own; the SDK's clients of this process speak to it until it is stopped. */
+/** A region on a moto_server of our own; this process's SDK clients call it until it is stopped. */
 export class Moto {
     readonly ec2 = new EC2();
     readonly autoScaling = new AutoScaling();
@@ -44,7 +44,7 @@ export class Moto {
     static async start(): Promise<Moto> {
         const port = await freePort();
         const endpoint = `http://127.0.0.1:${port}`;
-        const restoreEnvironment = pointSdkAt(endpoint); // before the server starts: it would trip over a profile, too
+        const restoreEnvironment = pointSdkAt(endpoint); // before the server starts: a profile would stop it, too
         // However this process ends, its end of the pipe closes; then `cat` ends, and the server is killed.
         const server = spawn("sh", ["-c", 'moto_server -p "$0" & cat; kill $!; wait', String(port)], {
             stdio: ["pipe", "ignore", "ignore"],
@@ -140,7 +140,7 @@ export class Moto {
         }
     }
 
-    // What AWS says.
+    // What AWS answers.
 
     /** Ids of the instances that a group lists. */
     async members(name: string): Promise<string[]> {
@@ -189,7 +189,7 @@ export class Stack {
     /**
      * Creates the queue, the rules and their targets as they are registered, and starts a container.
      *
-     * @param name tells the stack's resources from those of another, as Pulumi's random names would
+     * @param name keeps the stack's resources apart from those of another, as Pulumi's random names would
      */
     static async deploy(moto: Moto, program: Program, name = "dev"): Promise<Stack> {
         const { rules, queue, batchSize, functionTimeoutSeconds } = wiringOf(program);
@@ -214,7 +214,7 @@ export class Stack {
             });
             if (scheduleExpression) {
                 sweepGroupId = messageGroupId;
-                continue; // moto takes a rule without a pattern for one that hears everything, so it gets no target
+                continue; // moto takes a rule without a pattern for one that matches everything, so it gets no target
             }
             const target = { Id: "queue", Arn: named(targetArn), SqsParameters: { MessageGroupId: messageGroupId } };
             await moto.eventBridge.putTargets({ Rule, Targets: [target] });
@@ -225,7 +225,7 @@ export class Stack {
     }
 
     /** Puts events on the bus, then pumps. */
-    async hear(...events: BusEvent[]): Promise<Reports[]> {
+    async receive(...events: BusEvent[]): Promise<Reports[]> {
         for (let place = 0; place < events.length; place += 10) {
             await this.moto.put(...events.slice(place, place + 10));
         }

@@ -28,14 +28,23 @@ export function pointSdkAt(endpoint: string): () => void {
     };
 }
 
-/** Invokes the function as Lambda does; what it logs is dropped, what it returns or throws is not. */
-export async function invoke(handler: Handler, bodies: string[], timeoutSeconds = 10): Promise<Reports> {
+/**
+ * Invokes the function as Lambda does; what it logs is dropped, what it returns or throws is not.
+ *
+ * @param onError gets what it logs as an error
+ */
+export async function invoke(
+    handler: Handler,
+    bodies: string[],
+    timeoutSeconds = 10,
+    onError: (about: { reason: string }) => void = () => {},
+): Promise<Reports> {
     const end = Date.now() + timeoutSeconds * 1000;
     const levels = ["debug", "info", "warn", "error"] as const;
     const real = levels.map((level) => console[level]);
     const write = process.stdout.write;
     for (const level of levels) {
-        console[level] = () => {};
+        console[level] = level === "error" ? onError : () => {};
     }
     process.stdout.write = () => true;
     try {
