@@ -1,11 +1,11 @@
 // The decision table: each row through decide(), and through the packaged function in a region.
+
 import { expect } from "chai";
 import {
     type Decision,
     decide,
     type Group,
-    isEnding,
-    isReady,
+    isFit,
     latestSince,
     type Instance as Observed,
     sinceOf,
@@ -21,7 +21,9 @@ import {
     b,
     c,
     d,
+    eligibleKey,
     eventOf,
+    formerly,
     hour,
     isoTime,
     leadersOf,
@@ -47,17 +49,19 @@ interface Result {
     demoted?: string[];
 }
 
-type Row = [rule: string, instances: Record<string, Instance>, result: Result];
+/** What the group wants, if that is not as many instances as it lists. */
+type Row = [rule: string, instances: Record<string, Instance>, result: Result, desired?: number];
 
 const kept = (leader: string, ...demoted: string[]): Result => ({ outcome: "kept", leader, demoted });
 const elected = (leader: string | string[], ...demoted: string[]): Result => ({ outcome: "elected", leader, demoted });
-const vacant: Result = { outcome: "vacant" };
-const empty: Result = { outcome: "empty" };
+const vacant = (...demoted: string[]): Result => ({ outcome: "vacant", demoted });
+const empty = (...demoted: string[]): Result => ({ outcome: "empty", demoted });
 
 const standby: Options = { lifecycleState: "Standby" };
 const pending: Options = { lifecycleState: "Pending" };
+const vetoed = (value = "false"): Options => ({ tags: { [eligibleKey]: value } });
 
-/** Why a live instance is not fit. */
+/** Why a live instance is not fit, although it may stay if no other can lead. */
 const unfit: Record<string, Instance> = {
     "is unhealthy": { healthStatus: "Unhealthy" },
     "goes to Standby": { lifecycleState: "EnteringStandby" },
@@ -66,20 +70,37 @@ const unfit: Record<string, Instance> = {
     "waits for a hook before its termination": { lifecycleState: "Terminating:Wait" },
     "is being detached": { lifecycleState: "Detaching" },
     "is arriving": pending,
-    "is not listed by its group": { listed: false },
     "is stopping": { state: "stopping" },
     "is stopped": { state: "stopped" },
     "is starting": { state: "pending" },
     "has a Spot warning": { warned: true },
 };
 
-/** All that EC2 has ended. */
-const ended = ["shutting-down", "terminated"];
+/** Why a leader may not stay, even if no other instance can lead. */
+const barred: Record<string, Instance> = {
+    "is not listed by its group": { listed: false },
+    "is vetoed": vetoed(),
+    "is vetoed in capitals": vetoed("FALSE"),
+    "is shutting down": { state: "shutting-down" },
+    "is shutting down, and no longer listed": { state: "shutting-down", listed: false },
+};
+
+/** An instance with what two descriptions say of it. */
+const both = (one: Instance, other: Instance): Instance => ({
+    ...one,
+    ...other,
+    tags: { ...one.tags, ...other.tags },
+});
 
 const withFitLeader: Row[] = [
     ["keeps it", { [a]: {}, [b]: leading(atFive), [c]: {} }, kept(b)],
     ["keeps one that was tagged by hand", { [a]: {}, [b]: leading() }, kept(b)],
     ["keeps one that was tagged in capitals", { [a]: {}, [b]: leading(undefined, "TRUE") }, kept(b)],
+    [
+        "keeps one whose tag for vetoes says something else",
+        { [a]: {}, [b]: both(leading(atFive), vetoed("no")) },
+        kept(b),
+    ],
     [
         "keeps the one with the latest since",
         { [a]: leading(atFour), [b]: leading(atFive), [c]: leading() },
@@ -97,17 +118,20 @@ const withFitLeader: Row[] = [
         kept(b, a),
     ],
     ["takes a malformed since for the oldest", { [a]: leading("yesterday"), [b]: leading(atFour) }, kept(b, a)],
-    ...ended.map(
-        (state): Row => [
-            `keeps it beside one that is ${state} and has a later since`,
-            { [a]: { ...leading(atHalfPastFive), state, listed: false }, [b]: leading(atFive) },
-            kept(b),
-        ],
-    ),
-    ...Object.entries(unfit).map(
+    [
+        "keeps it beside one that is terminated and has a later since",
+        { [a]: { ...leading(atHalfPastFive), state: "terminated", listed: false }, [b]: leading(atFive) },
+        kept(b),
+    ],
+    [
+        "keeps it beside a former leader with a later since",
+        { [a]: formerly(atHalfPastFive), [b]: leading(atFive) },
+        kept(b),
+    ],
+    ...Object.entries({ ...unfit, ...barred }).map(
         ([why, instance]): Row => [
             `demotes another that ${why}, in spite of its later since`,
-            { [a]: { ...leading(atHalfPastFive), ...instance }, [d]: leading(atFive) },
+            { [a]: both(leading(atHalfPastFive), instance), [d]: leading(atFive) },
             kept(d, a),
         ],
     ),
@@ -115,49 +139,52 @@ const withFitLeader: Row[] = [
 
 const withFitMembers: Row[] = [
     ["elects one if there is no leader", { [a]: {}, [b]: {} }, elected([a, b])],
-    ...Object.entries(unfit).map(
+    ["may elect a former leader", { [a]: formerly(atFive), [b]: standby }, elected(a)],
+    ["may elect one whose veto was lifted", { [a]: vetoed("true") }, elected(a)],
+    ...Object.entries({ ...unfit, ...barred }).map(
         ([why, instance]): Row => [
             `replaces a leader that ${why}`,
-            { [a]: { ...leading(atFive), ...instance }, [b]: {}, [c]: {} },
+            { [a]: both(leading(atFive), instance), [b]: {}, [c]: {} },
             elected([b, c], a),
         ],
     ),
-    ...ended.flatMap((state): Row[] => [
-        [
-            `replaces a leader that is ${state}`,
-            { [a]: { ...leading(atFive), state, listed: false }, [b]: {} },
-            elected(b),
-        ],
-        [
-            `never elects a leader again that is ${state}, though its group still lists it`,
-            { [a]: { ...leading(atFive), state }, [b]: {}, [c]: {} },
-            elected([b, c]),
-        ],
-    ]),
+    [
+        "replaces a leader that is terminated",
+        { [a]: { ...leading(atFive), state: "terminated", listed: false }, [b]: {} },
+        elected(b),
+    ],
+    [
+        "never elects a leader again that is terminated, though its group still lists it",
+        { [a]: { ...leading(atFive), state: "terminated" }, [b]: {}, [c]: {} },
+        elected([b, c]),
+    ],
     [
         "replaces all of several leaders",
         { [a]: { ...standby, ...leading(atFive) }, [b]: { ...standby, ...leading() }, [c]: {} },
         elected(c, a, b),
     ],
-    ...Object.entries(unfit)
+    ...Object.entries({ ...unfit, ...barred })
         .filter(([, { listed }]) => listed !== false)
         .map(([why, instance]): Row => [`elects none that ${why}`, { [a]: instance, [b]: {} }, elected(b)]),
-    ...ended.map((state): Row => [`elects none that is ${state}`, { [a]: { state }, [b]: {} }, elected(b)]),
+    ["elects none that is terminated", { [a]: { state: "terminated" }, [b]: {} }, elected(b)],
 ];
 
 const withLeaderOnly: Row[] = [
     ...Object.entries(unfit).flatMap(([why, instance]): Row[] => [
         [
             `keeps one that ${why}, beside others that are not fit`,
-            { [a]: { ...leading(atFive), ...instance }, [b]: standby, [c]: { state: "stopped" } },
+            { [a]: both(leading(atFive), instance), [b]: standby, [c]: { state: "stopped" }, [d]: vetoed() },
             kept(a),
         ],
-        [
-            `keeps one that ${why}, while others arrive`,
-            { [a]: { ...leading(atFive), ...instance }, [b]: pending },
-            kept(a),
-        ],
+        [`keeps one that ${why}, while others arrive`, { [a]: both(leading(atFive), instance), [b]: pending }, kept(a)],
     ]),
+    ...Object.entries(barred).map(
+        ([why, instance]): Row => [
+            `demotes another that ${why}, in spite of its later since`,
+            { [a]: both(leading(atHalfPastFive), instance), [b]: both(leading(atFive), standby) },
+            kept(b, a),
+        ],
+    ),
     [
         "keeps the one with the latest since, and demotes the others",
         {
@@ -170,7 +197,7 @@ const withLeaderOnly: Row[] = [
     ],
 ];
 
-const withoutLeader: Row[] = [
+const withArriving: Row[] = [
     ...["Pending", "Pending:Wait", "Pending:Proceed"].flatMap((lifecycleState) =>
         ["pending", "running"].map(
             (state): Row => [
@@ -185,37 +212,73 @@ const withoutLeader: Row[] = [
         { [a]: pending, [b]: { state: "stopped" } },
         elected(a),
     ],
-    ...ended.map(
-        (state): Row => [
-            `elects one that is arriving, after a leader that is ${state}`,
-            { [a]: pending, [b]: { ...leading(atFive), state } },
-            elected(a),
+    [
+        "elects one that is arriving, after a leader that is terminated",
+        { [a]: pending, [b]: { ...leading(atFive), state: "terminated" } },
+        elected(a),
+    ],
+    ...Object.entries(barred).map(
+        ([why, instance]): Row => [
+            `replaces a leader that ${why}`,
+            { [a]: both(leading(atFive), instance), [b]: pending, [c]: standby },
+            elected(b, a),
         ],
     ),
+    ["elects none that is arriving and vetoed", { [a]: both(pending, vetoed()), [b]: pending }, elected(b)],
 ];
 
 const withNone: Row[] = [
-    ["finds a group without members empty", {}, empty],
+    ["finds a group empty that wants no instances and has none", {}, empty()],
+    ["finds a group vacant that wants instances and has none", {}, vacant(), 2],
     [
         "finds a group empty whose last leader has ended",
         { [a]: { ...leading(atFive), state: "terminated", listed: false } },
-        empty,
+        empty(),
+    ],
+    [
+        "finds a group empty that wants none, while its last members leave",
+        { [a]: { lifecycleState: "Terminating:Wait" }, [b]: { state: "shutting-down" } },
+        empty(),
+        0,
     ],
     [
         "finds a group vacant whose members all leave",
         { [a]: { lifecycleState: "Terminating" }, [b]: { state: "shutting-down" } },
-        vacant,
+        vacant(),
     ],
-    ["finds a group vacant whose members arrive unhealthy", { [a]: { ...pending, healthStatus: "Unhealthy" } }, vacant],
-    ["finds a group vacant whose members ended while arriving", { [a]: { ...pending, state: "terminated" } }, vacant],
-    ["finds a group vacant with a member that would start anew", { [a]: { lifecycleState: "Warmed:Running" } }, vacant],
+    [
+        "finds a group vacant whose members arrive unhealthy",
+        { [a]: { ...pending, healthStatus: "Unhealthy" } },
+        vacant(),
+    ],
+    ["finds a group vacant whose members ended while arriving", { [a]: { ...pending, state: "terminated" } }, vacant()],
+    [
+        "finds a group vacant with a member that would start anew",
+        { [a]: { lifecycleState: "Warmed:Running" } },
+        vacant(),
+    ],
+    ["finds a group vacant whose only member is vetoed", { [a]: vetoed() }, vacant()],
+    ...Object.entries(barred).map(
+        ([why, instance]): Row => [
+            `demotes a leader that ${why}`,
+            { [a]: both(leading(atFive), instance), [b]: standby },
+            vacant(a),
+            1,
+        ],
+    ),
+    [
+        "demotes a leader that is shutting down, if the group wants none",
+        { [a]: { ...leading(atFive), state: "shutting-down" } },
+        empty(a),
+        0,
+    ],
 ];
 
 const rows: Record<string, Row[]> = {
     "with a fit leader": withFitLeader,
     "without a fit leader, but with fit members": withFitMembers,
-    "without a fit member, but with a live leader": withLeaderOnly,
-    "without a fit member and without a leader, but with arriving members": withoutLeader,
+    "without a fit member, but with a leader that is not barred": withLeaderOnly,
+    "without a fit member or such a leader, but with arriving members": withArriving,
     "without any of these": withNone,
 };
 
@@ -227,16 +290,18 @@ describe("The decision table", () => {
 
     for (const [when, cases] of Object.entries(rows)) {
         describe(`for a group ${when}`, () => {
-            for (const [rule, instances, result] of cases) {
-                it(`${rule}: decide()`, () => expectResult(resultOf(decisionOn(instances), instances), result));
-                it(`${rule}: the function`, () => expectInRegion(program, instances, result));
+            for (const row of cases) {
+                const [rule, instances, result, desired] = row;
+                it(`${rule}: decide()`, () =>
+                    expectResult(resultOf(decisionOn(instances, desired), instances), result));
+                it(`${rule}: the function`, () => expectInRegion(program, row));
             }
         });
     }
 
     it("gives a reason for each decision", () => {
-        for (const [rule, instances] of Object.values(rows).flat()) {
-            expect(decisionOn(instances).reason, rule).to.be.a("string").that.is.not.empty;
+        for (const [rule, instances, , desired] of Object.values(rows).flat()) {
+            expect(decisionOn(instances, desired).reason, rule).to.be.a("string").that.is.not.empty;
         }
     });
 });
@@ -252,23 +317,15 @@ describe("A member", () => {
         "Warmed:Hibernated",
     ].flatMap((line) => line.split(" "));
 
-    it("is in service if it is InService and Healthy, and not otherwise", () => {
-        const ready = states.flatMap((state) =>
-            ["Healthy", "Unhealthy"].map((health) => observed(a, { lifecycleState: state, healthStatus: health })),
-        );
-        expect(ready.filter(isReady)).to.deep.equal([observed(a, {})]);
+    it("is fit in one of its states only", () => {
+        const fit = states.filter((lifecycleState) => isFit(observed(a, { ...leading(), lifecycleState })));
+        expect(fit).to.deep.equal(["InService"]);
+        expect(isFit(observed(a, { ...leading(), healthStatus: "Unhealthy" }))).to.equal(false);
     });
 
     it("may be chosen in four of its states only", () => {
         const chosen = states.filter((lifecycleState) => decisionOn({ [a]: { lifecycleState } }).outcome === "choose");
         expect(chosen).to.have.members(["InService", "Pending", "Pending:Wait", "Pending:Proceed"]);
-    });
-});
-
-describe("A leader", () => {
-    it("is live unless EC2 has ended it", () => {
-        const states = ["pending", "running", "stopping", "stopped", ...ended];
-        expect(states.filter((state) => !isEnding({ ...observed(a, {}), state }))).to.deep.equal(states.slice(0, 4));
     });
 });
 
@@ -323,7 +380,7 @@ function observed(id: string, instance: Instance): Observed {
         ...(tags ? { state: stateOf(instance) } : {}),
         leads: isTrue(tags?.[tagKey]),
         since: tags?.[sinceKey],
-        vetoed: false,
+        vetoed: /^false$/i.test(tags?.[eligibleKey] ?? ""),
         launched: false,
         warned,
         refused: false,
@@ -331,12 +388,12 @@ function observed(id: string, instance: Instance): Observed {
 }
 
 /** The group as it is observed. */
-function groupOf(instances: Record<string, Instance>): Group {
+function groupOf(instances: Record<string, Instance>, desired?: number): Group {
     const listed = Object.values(instances).filter((instance) => instance.listed !== false);
     return {
         name: shop,
         exists: true,
-        desired: listed.length,
+        desired: desired ?? listed.length,
         instances: Object.entries(instances).map(([id, instance]) => observed(id, instance)),
         orphans: [],
         triggers: [],
@@ -347,8 +404,8 @@ function groupOf(instances: Record<string, Instance>): Group {
     };
 }
 
-function decisionOn(instances: Record<string, Instance>): Decision {
-    return decide(groupOf(instances), start);
+function decisionOn(instances: Record<string, Instance>, desired?: number): Decision {
+    return decide(groupOf(instances, desired), start);
 }
 
 /** What a decision comes to, once EC2's states of the candidates are known. */
@@ -358,7 +415,7 @@ function resultOf(decision: Decision, instances: Record<string, Instance>): Resu
         return { outcome: "kept", leader: decision.leader.id, demoted };
     }
     if (decision.outcome !== "choose") {
-        return { outcome: decision.outcome };
+        return { outcome: decision.outcome, demoted };
     }
     const eligible = decision.candidates.filter(({ id, states }) => states.includes(stateOf(instances[id])));
     const first = Math.min(...eligible.map(({ tier }) => tier));
@@ -372,10 +429,10 @@ function expectResult(result: Result, expected: Result): void {
 }
 
 /** A batch that names the group, with the Spot warnings, leaves the region as the row says. */
-async function expectInRegion(program: Program, instances: Record<string, Instance>, result: Result): Promise<void> {
+async function expectInRegion(program: Program, [, instances, result, desired]: Row): Promise<void> {
     await inWorld(program, async (world) => {
         const { region, timeline } = world;
-        region.addGroup(shop);
+        region.addGroup(shop).desired = desired;
         for (const [id, { listed, warned, ...options }] of Object.entries(instances)) {
             region.addInstance(shop, { id, ...options });
             if (listed === false) {
@@ -397,6 +454,10 @@ async function expectInRegion(program: Program, instances: Record<string, Instan
         expect([leader ?? []].flat()).to.include.members(leaders);
         for (const id of Object.keys(instances).filter((id) => !demoted.includes(id) && id !== report.leader)) {
             expect(region.tags(id), `tags of ${id}`).to.deep.equal(before[id]);
+        }
+        for (const id of demoted) {
+            const { [tagKey]: _, ...rest } = before[id];
+            expect(region.tags(id), `tags of ${id}, which keeps its since`).to.deep.equal(rest);
         }
         if (outcome !== "elected") {
             expect(writesIn(region.calls).map(({ action }) => action)).to.deep.equal(

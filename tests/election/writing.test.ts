@@ -13,21 +13,24 @@ import {
     c,
     callsOf,
     countLeaders,
+    d,
     denied,
+    eligibleKey,
     eventOf,
-    hour,
-    isoTime,
+    failing,
+    failOnce,
     leadersOf,
     leading,
     minute,
     type Options,
     programWith,
     receive,
+    second,
     shop,
     sinceKey,
-    start,
     sweep,
     tagKey,
+    timedOut,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -43,7 +46,7 @@ describe("An election", () => {
         it(name, () => inWorld(program, act));
     }
 
-    describe("that finds what it would write (rule 1)", () => {
+    describe("that finds what it would write", () => {
         rule("writes nothing, and so ends the echo of its own tag events", async (world) => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
             await sweep(world);
@@ -59,7 +62,7 @@ describe("An election", () => {
         });
     });
 
-    describe("demotes before it promotes (rule 5)", () => {
+    describe("demotes before it promotes", () => {
         rule("so that there is no moment with two leaders", async (world) => {
             addMembers(world, {
                 [a]: { ...leading(atFive), lifecycleState: "Standby" },
@@ -90,11 +93,27 @@ describe("An election", () => {
 
         rule("and promotes none if it can't demote", async (world) => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
-            world.region.fault = ({ action }) => (action === "ec2:DeleteTags" ? { error: denied } : undefined);
+            world.region.fault = failing("ec2:DeleteTags", denied);
             const [report] = await sweep(world);
             expect(report).to.include({ outcome: "failed", leader: a });
             expect(report.reason).to.contain("ec2:DeleteTags");
             expect(leadersOf(world)).to.deep.equal([a]);
+        });
+
+        rule("and promotes none if a demotion is not answered, whether it took effect or not", async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            world.region.addInstance("awseb-blog", { ...leading(atFive), lifecycleState: "Standby" });
+            world.region.addInstance("awseb-blog");
+            world.stack.fate = () => [];
+            world.region.fault = failing("ec2:DeleteTags", timedOut);
+            const reports = await sweep(world);
+            expect(reports.map(({ outcome }) => outcome)).to.deep.equal(["failed", "failed"]);
+            world.region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
+            await sweep(world);
+            expect(callsOf(world, "ec2:CreateTags")).to.deep.equal([]);
+            expect(leadersOf(world)).to.deep.equal([]);
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
         });
 
         rule("and demotes none if too little time remains to promote", async (world) => {
@@ -111,7 +130,7 @@ describe("An election", () => {
         });
     });
 
-    describe("whose choice is gone when it is tagged (rule 6)", () => {
+    describe("whose choice is gone when it is tagged", () => {
         /** Takes the first of the ids that are to be tagged away, so often. */
         function takeAway({ region }: World, action: string, times: number): string[] {
             const gone: string[] = [];
@@ -169,15 +188,14 @@ describe("An election", () => {
         });
     });
 
-    describe("whose writes fail in one group (rule 7)", () => {
-        const failures = [denied, awsError("OperationNotPermitted", "no"), awsError("InternalError", "no", 500)];
+    describe("whose writes fail in one group", () => {
+        const failures = [denied, awsError("OperationNotPermitted", "no")];
         for (const error of failures) {
             rule(`gives the other groups their leaders in spite of ${error.name}`, async (world) => {
                 addMembers(world, { [a]: {} });
                 const blogger = world.region.addInstance("awseb-blog");
                 const writer = world.region.addInstance("awseb-wiki");
-                world.region.fault = ({ action, input }) =>
-                    action === "ec2:CreateTags" && input.Resources.includes(a) ? { error } : undefined;
+                world.region.fault = failing("ec2:CreateTags", error, [a]);
                 const reports = await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([]);
                 expect(leadersOf(world, "awseb-blog")).to.deep.equal([blogger]);
@@ -191,8 +209,7 @@ describe("An election", () => {
                 addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
                 world.region.addInstance("awseb-blog", { ...leading(atFive), lifecycleState: "Standby" });
                 const blogger = world.region.addInstance("awseb-blog");
-                world.region.fault = ({ action, input }) =>
-                    action === "ec2:DeleteTags" && input.Resources.includes(a) ? { error } : undefined;
+                world.region.fault = failing("ec2:DeleteTags", error, [a]);
                 await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([a]);
                 expect(leadersOf(world, "awseb-blog")).to.deep.equal([blogger]);
@@ -214,76 +231,163 @@ describe("An election", () => {
         });
     });
 
-    describe("that promotes says since when", () => {
-        rule("in the same call as the tag, in ISO 8601 with milliseconds, UTC", async (world) => {
-            addMembers(world, { [a]: {} });
-            const [{ since }] = await sweep(world);
-            const { [tagKey]: value, [sinceKey]: written } = world.region.tags(a);
-            expect(value).to.equal("true");
-            expect(written)
-                .to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
-                .and.to.equal(since);
-            expect(Date.parse(written)).to.be.within(start, start + 1000);
-            const tagging = callsOf(world, "ec2:CreateTags").map(({ input }) => input);
-            expect(tagging).to.deep.equal([
-                {
-                    Resources: [a],
-                    Tags: [
-                        { Key: tagKey, Value: "true" },
-                        { Key: sinceKey, Value: written },
-                    ],
-                },
-            ]);
+    describe("with a leader that EC2 is ending", () => {
+        const ending: Options = { ...leading(atFive), state: "shutting-down" };
+
+        rule("takes its tag when the successor gets it, so that its work ends, too", async (world) => {
+            addMembers(world, { [a]: ending, [b]: {} });
+            const [report] = await sweep(world);
+            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: atFive });
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(report).to.deep.include({ outcome: "elected", leader: b, demoted: [a] });
+            const [taking, giving] = ["ec2:DeleteTags", "ec2:CreateTags"].map((action) => callsOf(world, action)[0]);
+            expect(taking.start).to.equal(giving.start);
         });
 
-        const seen: [what: string, options: Options][] = [
-            ["a live leader that it replaces", { lifecycleState: "Standby" }],
-            ["a dead leader", { state: "terminated" }],
-        ];
-        for (const [what, options] of seen) {
-            rule(`atFive than ${what} does, even if that is in the future`, async (world) => {
-                const ahead = isoTime(start + 3 * hour);
-                addMembers(world, { [a]: { ...leading(ahead), ...options }, [b]: {} });
-                await sweep(world);
+        rule("takes its tag even if no instance can succeed it", async (world) => {
+            addMembers(world, { [a]: ending, [b]: { lifecycleState: "Standby" } });
+            await sweep(world);
+            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: atFive });
+            expect(leadersOf(world)).to.deep.equal([]);
+        });
+
+        for (const error of [denied, timedOut]) {
+            rule(`promotes a successor although AWS answers ${error.name}, with a warning`, async (world) => {
+                addMembers(world, { [a]: ending, [b]: {} });
+                world.region.fault = failing("ec2:DeleteTags", error);
+                const [report] = await sweep(world);
+                expect(report).to.include({ outcome: "elected", leader: b });
                 expect(leadersOf(world)).to.deep.equal([b]);
-                expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.greaterThan(Date.parse(ahead));
+                const warnings = world.lines.filter(({ level }) => level === "warn");
+                expect(JSON.stringify(warnings)).to.contain("ec2:DeleteTags").and.to.contain(error.name);
             });
         }
 
-        for (const since of [isoTime(start + 25 * hour), "yesterday", "9999", ""]) {
-            rule(`as it is, in spite of a leader since ${JSON.stringify(since)}`, async (world) => {
-                addMembers(world, { [a]: { ...leading(since), lifecycleState: "Standby" }, [b]: {} });
-                await sweep(world);
-                expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.within(start, start + 1000);
+        rule("leaves one alone that is terminated: its tags say when it led", async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), state: "terminated" }, [b]: {} });
+            const before = world.region.tags(a);
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(world.region.tags(a)).to.deep.equal(before);
+        });
+    });
+
+    describe("whose choice AWS refuses to tag", () => {
+        const refusals = [
+            denied,
+            awsError("TagLimitExceeded", "no more tags"),
+            awsError("OperationNotPermitted", "no"),
+        ];
+        const standby: Options = { ...leading(atFive), lifecycleState: "Standby" };
+        const candidates = { [b]: { load: 10 }, [c]: { load: 30 }, [d]: { load: 50 } };
+
+        for (const error of refusals) {
+            rule(`tags the next in rank after ${error.name}`, async (world) => {
+                addMembers(world, { [a]: standby, ...candidates });
+                world.region.fault = failing("ec2:CreateTags", error, [b, c]);
+                const [report] = await sweep(world);
+                expect(report).to.deep.include({ outcome: "elected", leader: d, demoted: [a] });
+                expect(leadersOf(world)).to.deep.equal([d]);
+            });
+
+            rule(
+                `gives the leader its tag back if all get ${error.name}, with the since that it had`,
+                async (world) => {
+                    addMembers(world, { [a]: standby, ...candidates });
+                    const before = world.region.tags(a);
+                    world.region.fault = failing("ec2:CreateTags", error, [b, c, d]);
+                    const [report] = await sweep(world);
+                    expect(report).to.include({ outcome: "failed", leader: a, since: atFive });
+                    expect(report.reason).to.contain(error.name);
+                    expect(leadersOf(world)).to.deep.equal([a]);
+                    expect(world.region.tags(a)).to.deep.equal(before);
+                },
+            );
+        }
+
+        const barred: Record<string, (world: World) => void> = {
+            "is vetoed": ({ region }) => region.setTags(a, { [eligibleKey]: "false" }),
+            "is shutting down": ({ region }) => region.setState(a, "shutting-down"),
+            "its group does not list": ({ region }) => region.unlist(a),
+        };
+        for (const [why, bar] of Object.entries(barred)) {
+            rule(`gives no tag back to a leader that ${why}`, async (world) => {
+                addMembers(world, { [a]: leading(atFive), ...candidates });
+                world.stack.fate = () => [];
+                bar(world);
+                world.region.fault = failing("ec2:CreateTags", denied, [b, c, d]);
+                const [report] = await sweep(world);
+                expect(report).to.include({ outcome: "failed", leader: undefined });
+                expect(world.region.tags(a)[tagKey]).to.equal(undefined);
+                expect(leadersOf(world)).to.deep.equal([]);
             });
         }
 
-        rule("atFive each time, however often the leader changes", async (world) => {
-            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-            const sinces: string[] = [];
-            for (let change = 0; change < 6; change++) {
-                await sweep(world);
-                const [leader] = leadersOf(world);
-                sinces.push(world.region.tags(leader)[sinceKey]);
-                for (const id of [a, b, c]) {
-                    world.region.setMember(id, { healthStatus: id === leader ? "Unhealthy" : "Healthy" });
-                }
-            }
-            expect(sinces).to.deep.equal([...new Set(sinces)].sort());
+        rule("does not go round between demotion, refusal and giving back", async (world) => {
+            addMembers(world, { [a]: standby, [b]: {} });
+            world.region.fault = failing("ec2:CreateTags", denied, [b]);
+            world.stack.sweeping = true;
+            await world.timeline.pass(minute + second);
+            const written = writesIn(world.region.calls).length;
+            await world.timeline.pass(2 * minute);
+            expect(leadersOf(world)).to.deep.equal([a]);
+            expect(writesIn(world.region.calls)).to.have.length(written);
+            await world.timeline.pass(10 * minute);
+            expect(writesIn(world.region.calls).length, "a try in each three minutes").to.be.within(
+                written + 1,
+                written + 5 * 3,
+            );
+            expect(leadersOf(world)).to.deep.equal([a]);
+
+            world.region.fault = () => undefined;
+            await world.timeline.pass(5 * minute);
+            expect(leadersOf(world)).to.deep.equal([b]);
+        });
+
+        rule("tries again at each sweep where no leader may stay", async (world) => {
+            addMembers(world, { [a]: {}, [b]: {} });
+            world.region.fault = failing("ec2:CreateTags", denied, [a, b]);
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([]);
+            world.region.fault = () => undefined;
+            await sweep(world);
             expect(leadersOf(world)).to.have.length(1);
         });
 
-        rule("so that an operator can hand over by tagging another fit instance with a atFive since", async (world) => {
-            addMembers(world, { [a]: {}, [b]: {} });
-            const [{ leader }] = await sweep(world);
-            const other = leader === a ? b : a;
-            await world.timeline.pass(minute);
-            const since = isoTime(world.timeline.now);
-            world.region.setTags(other, { [tagKey]: "true", [sinceKey]: since });
-            await world.stack.settle();
-            expect(leadersOf(world)).to.deep.equal([other]);
-            expect(world.region.tags(other)).to.include({ [sinceKey]: since });
-            expect(world.region.tags(leader as string)).to.deep.equal({ [groupKey]: shop });
+        rule("ends with a leader in each of 30 groups that have one member which can't be tagged", async (world) => {
+            const groups = Array.from({ length: 30 }, (_, index) => `awseb-${index}`);
+            const refused = groups.map((group) => {
+                world.region.addInstance(group, standby);
+                world.region.addInstance(group);
+                return world.region.addInstance(group);
+            });
+            world.region.fault = failing("ec2:CreateTags", denied, refused);
+            await sweep(world);
+            await sweep(world);
+            for (const group of groups) {
+                expect(leadersOf(world, group), group).to.have.length(1);
+                expect(world.region.memberOf(leadersOf(world, group)[0])?.member.lifecycleState).to.equal("InService");
+            }
         });
+    });
+
+    describe("whose promotion is not answered", () => {
+        const standby: Options = { ...leading(atFive), lifecycleState: "Standby" };
+
+        for (const afterEffect of [false, true]) {
+            rule(`promotes no other, though the write ${afterEffect ? "took" : "had no"} effect`, async (world) => {
+                addMembers(world, { [a]: standby, [b]: { load: 10 }, [c]: { load: 30 } });
+                const counts = countLeaders(world);
+                world.stack.fate = () => [];
+                world.region.fault = failOnce("ec2:CreateTags", { error: timedOut, afterEffect });
+                const [report] = await sweep(world);
+                expect(report.outcome).to.equal("failed");
+                expect(callsOf(world, "ec2:CreateTags").map(({ input }) => input.Resources)).to.deep.equal([[b]]);
+                expect(leadersOf(world)).to.deep.equal(afterEffect ? [b] : []);
+                await sweep(world);
+                expect(leadersOf(world)).to.deep.equal([b]);
+                expect(Math.max(...counts)).to.equal(1);
+            });
+        }
     });
 });

@@ -1,0 +1,236 @@
+// The since that an election writes beside the tag: a fencing token that only grows, and that each fit leader gets.
+
+import { expect } from "chai";
+import { groupKey } from "../simulator/aws/region";
+import { writesIn } from "../simulator/changes";
+import {
+    a,
+    addMembers,
+    atFive,
+    b,
+    c,
+    callsOf,
+    denied,
+    eventOf,
+    failing,
+    failOnce,
+    formerly,
+    hour,
+    isoTime,
+    leadersOf,
+    leading,
+    minute,
+    type Options,
+    programWith,
+    receive,
+    second,
+    shop,
+    sinceKey,
+    start,
+    sweep,
+    tagKey,
+    timedOut,
+} from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+describe("An election that promotes says since when", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    /** A test in a region of its own, which has this stack and nothing else in it. */
+    function rule(name: string, act: (world: World) => Promise<void>): void {
+        it(name, () => inWorld(program, act));
+    }
+
+    rule("in the same call as the tag, in ISO 8601 with milliseconds, UTC", async (world) => {
+        addMembers(world, { [a]: {} });
+        const [{ since }] = await sweep(world);
+        const { [tagKey]: value, [sinceKey]: written } = world.region.tags(a);
+        expect(value).to.equal("true");
+        expect(written)
+            .to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+            .and.to.equal(since);
+        expect(Date.parse(written)).to.be.within(start, start + 1000);
+        const tagging = callsOf(world, "ec2:CreateTags").map(({ input }) => input);
+        expect(tagging).to.deep.equal([
+            {
+                Resources: [a],
+                Tags: [
+                    { Key: tagKey, Value: "true" },
+                    { Key: sinceKey, Value: written },
+                ],
+            },
+        ]);
+    });
+
+    const seen: [what: string, options: Options][] = [
+        ["a live leader that it replaces", { lifecycleState: "Standby" }],
+        ["a leader that is shutting down", { state: "shutting-down" }],
+        ["a terminated leader", { state: "terminated" }],
+    ];
+    for (const [what, options] of seen) {
+        rule(`later than ${what} does, even if that is in the future`, async (world) => {
+            const ahead = isoTime(start + 3 * hour);
+            addMembers(world, { [a]: { ...leading(ahead), ...options }, [b]: {} });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.greaterThan(Date.parse(ahead));
+        });
+    }
+
+    for (const since of [isoTime(start + 25 * hour), "yesterday", "9999", ""]) {
+        rule(`as it is, in spite of a leader since ${JSON.stringify(since)}`, async (world) => {
+            addMembers(world, { [a]: { ...leading(since), lifecycleState: "Standby" }, [b]: {} });
+            await sweep(world);
+            expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.within(start, start + 1000);
+        });
+    }
+
+    rule("later each time, however often the leader changes", async (world) => {
+        addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+        const sinces: string[] = [];
+        for (let change = 0; change < 6; change++) {
+            await sweep(world);
+            const [leader] = leadersOf(world);
+            sinces.push(world.region.tags(leader)[sinceKey]);
+            for (const id of [a, b, c]) {
+                world.region.setMember(id, { healthStatus: id === leader ? "Unhealthy" : "Healthy" });
+            }
+        }
+        expect(sinces).to.deep.equal([...new Set(sinces)].sort());
+        expect(leadersOf(world)).to.have.length(1);
+    });
+
+    rule("so that an operator can hand over by tagging another fit instance with a later since", async (world) => {
+        addMembers(world, { [a]: {}, [b]: {} });
+        const [{ leader }] = await sweep(world);
+        const other = leader === a ? b : a;
+        await world.timeline.pass(minute);
+        const since = isoTime(world.timeline.now);
+        world.region.setTags(other, { [tagKey]: "true", [sinceKey]: since });
+        await world.stack.settle();
+        expect(leadersOf(world)).to.deep.equal([other]);
+        expect(world.region.tags(other)).to.include({ [sinceKey]: since });
+        expect(world.region.tags(leader as string)).to.not.have.property(tagKey);
+    });
+
+    describe("later than a former leader did", () => {
+        const ahead = isoTime(start + 3 * hour);
+
+        rule("which keeps it as the record of its last term", async (world) => {
+            addMembers(world, { [a]: { ...leading(ahead), lifecycleState: "Standby" }, [b]: {} });
+            await sweep(world);
+            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: ahead });
+            expect(leadersOf(world)).to.deep.equal([b]);
+        });
+
+        for (const [what, options] of Object.entries<Options>({
+            "that is a member": { lifecycleState: "Standby" },
+            "that is terminated": { state: "terminated" },
+        })) {
+            rule(what, async (world) => {
+                addMembers(world, { [a]: { ...formerly(ahead), ...options }, [b]: {} });
+                await sweep(world);
+                expect(leadersOf(world)).to.deep.equal([b]);
+                expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.greaterThan(Date.parse(ahead));
+            });
+        }
+
+        rule("even if the election died between demotion and promotion", async (world) => {
+            addMembers(world, { [a]: { ...leading(ahead), lifecycleState: "Standby" }, [b]: {} });
+            world.stack.fate = () => [];
+            world.region.fault = failOnce("ec2:CreateTags", { dies: true });
+            world.stack.sweep();
+            await world.timeline.pass(5 * second);
+            expect(leadersOf(world)).to.deep.equal([]);
+            await world.stack.settle();
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.greaterThan(Date.parse(ahead));
+        });
+
+        rule("even if the demotion was never answered", async (world) => {
+            addMembers(world, { [a]: { ...leading(ahead), lifecycleState: "Standby" }, [b]: {} });
+            world.region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
+            await sweep(world);
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(Date.parse(world.region.tags(b)[sinceKey])).to.be.greaterThan(Date.parse(ahead));
+        });
+    });
+});
+
+describe("A fit leader without a proper since", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    const improper: [what: string, since: string | undefined][] = [
+        ["none", undefined],
+        ["a malformed one", "yesterday"],
+        ["an empty one", ""],
+        ["one of 2099", "2099-01-01T00:00:00.000Z"],
+        ["one more than a day ahead", isoTime(start + 24 * hour + minute)],
+    ];
+    for (const [what, since] of improper) {
+        it(`that has ${what} gets one from the sweep, later than any other, and nothing else changes`, () =>
+            inWorld(program, async (world) => {
+                addMembers(world, { [a]: { ...leading(since, "TRUE") }, [b]: formerly(isoTime(start + hour)) });
+                const [report] = await sweep(world);
+                expect(report).to.include({ outcome: "kept", leader: a });
+                const { [sinceKey]: adopted, ...rest } = world.region.tags(a);
+                expect(rest).to.deep.equal({ [groupKey]: shop, [tagKey]: "TRUE" });
+                expect(adopted).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+                expect(Date.parse(adopted))
+                    .to.be.greaterThan(start + hour)
+                    .and.to.be.lessThan(start + 2 * hour);
+                expect(writesIn(world.region.calls)).to.have.length(1);
+
+                await sweep(world);
+                expect(writesIn(world.region.calls), "writes after another sweep").to.have.length(1);
+            }));
+    }
+
+    it("gets none from an event, so that these stay cheap", () =>
+        inWorld(program, async (world) => {
+            addMembers(world, { [a]: leading(), [b]: {} });
+            await receive(world, eventOf(world, "launch-successful", b));
+            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
+        }));
+
+    it("gets none while it is not fit, or when another leads", () =>
+        inWorld(program, async (world) => {
+            addMembers(world, { [a]: { ...leading(), lifecycleState: "Standby" } });
+            addMembers(world, { [b]: leading(), [c]: leading(atFive) }, "awseb-blog");
+            await sweep(world);
+            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
+            expect(leadersOf(world, "awseb-blog")).to.deep.equal([c]);
+            expect(world.region.tags(b)).to.deep.equal({ [groupKey]: "awseb-blog" });
+        }));
+
+    it("goes on leading if AWS refuses, and gets one later", () =>
+        inWorld(program, async (world) => {
+            addMembers(world, { [a]: leading(), [b]: {} });
+            world.region.fault = failing("ec2:CreateTags", denied);
+            const [report] = await sweep(world);
+            expect(report).to.include({ outcome: "kept", leader: a });
+            expect(leadersOf(world)).to.deep.equal([a]);
+            world.region.fault = () => undefined;
+            await sweep(world);
+            expect(Object.keys(world.region.tags(a))).to.include(sinceKey);
+        }));
+
+    it("is followed by one with a since like any other, once adopted", () =>
+        inWorld(program, async (world) => {
+            addMembers(world, { [a]: leading("2099-01-01T00:00:00.000Z"), [b]: {} });
+            await sweep(world);
+            const adopted = world.region.tags(a)[sinceKey];
+            world.region.setMember(a, { lifecycleState: "Standby" });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(world.region.tags(b)[sinceKey] > adopted).to.equal(true);
+        }));
+});
