@@ -98,6 +98,17 @@ describe("README.md", function () {
         });
     });
 
+    it("up creates what the program registers", () => {
+        const numbers = ["no", "a", "two", "three", "four", "five", "six", "seven", "eight"];
+        const count = (type: string) =>
+            numbers[program.resources.filter((one) => one.type.endsWith(`:${type}`)).length];
+        expect(["Queue", "Function", "Role", "LogGroup"].map(count)).to.deep.equal(["a", "a", "a", "a"]);
+        expect(readme.text.replaceAll(/\s+/g, " ")).to.include(
+            `\`up\` creates a queue, ${count("EventRule")} rules, a function with its role and log group, ` +
+                `${count("MetricAlarm")} alarms and ${count("QueryDefinition")} saved queries.`,
+        );
+    });
+
     it("the leaders are listed by what the stack's output says", async () => {
         sandbox.standIn("npx", `cat <<'OUTPUT'\n${program.outputs.leadersCommand}\nOUTPUT`);
         const { status } = await sandbox.run(readme.shellBlock("stack output leadersCommand").text);
