@@ -10,21 +10,22 @@ import { readCommandLine, UsageError } from "../simulator/command-line";
 import type { Program } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
 import { type Container, evaluateProgram, startContainerProcess } from "./container";
+import { measureLooks } from "./looks";
 import { type Case, count, departureCases, foreignDepartures, groupCases, scope, sweepCase } from "./scenes";
 
 const help = `Usage: npm run bench -- [options]
 
 Measures the packaged function against a stand-in for AWS on this machine, and prints tables for tests/README.md.
-Takes about three minutes. Needs no AWS account.
+Takes about four minutes. Needs no AWS account.
 
 Options:
-  --only PART  elections, sweeps, flood or package; may be repeated
+  --only PART  elections, sweeps, flood, package or looks (of leader-only); may be repeated
   -h, --help   this text
 
 Exit status: 0 if every sweep stays within half of the function's time, 1 if one doesn't, 2 if an option is not allowed.
 `;
 
-const parts = ["elections", "sweeps", "flood", "package"];
+const parts = ["elections", "sweeps", "flood", "package", "looks"];
 
 const callMillis = 20;
 // So long that a slow machine has asked everything that it can ask at once before the first answer comes.
@@ -32,6 +33,7 @@ const countingMillis = 150;
 const warmUps = 10;
 const repetitions = { most: 11, least: 3, millis: 1000 };
 const freshProcesses = 3;
+const workerEverySeconds = 5; // the default of leader-only --while
 const fullShareMegabytes = 1769; // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const mostOfTime = 0.5;
 const pollerCalls = 2; // Lambda receives a batch from the queue, and deletes it
@@ -216,6 +218,21 @@ Sizes are the same on every machine. Times and memory depend on it and are media
 processes, here with Node.js ${process.version} on ${process.arch}, ${count(availableParallelism(), "core")}.`;
 }
 
+/** What `leader-only --while` costs the instances. */
+async function measureLeaderOnly(): Promise<string> {
+    const rows: string[][] = [];
+    for (const leads of [false, true]) {
+        const { cpuMillis, requests } = await measureLooks(leads);
+        const part = `${(cpuMillis / 10 / workerEverySeconds).toFixed(2)} %`;
+        const name = leads ? "on the leader, beside its worker" : "on another instance";
+        rows.push([name, requests.toFixed(2), `${cpuMillis.toFixed(1)} ms`, part]);
+    }
+    const head = ["a look of leader-only --while", "requests", "CPU", `of a core, every ${workerEverySeconds} s`];
+    return `${table(head, rows)}
+
+With everything that the script starts, once it has a token.`;
+}
+
 /** The size of a zip archive with one file in it. */
 function archiveSize({ members: [name, ...others], functionText }: Program): number {
     if (others.length > 0) {
@@ -282,6 +299,9 @@ async function measure(asked: string[]): Promise<boolean> {
         if (asked.includes("package")) {
             const evaluations = programs.map(({ millis }) => millis);
             print(await measurePackage(subject, evaluations));
+        }
+        if (asked.includes("looks")) {
+            print(await measureLeaderOnly());
         }
     } finally {
         restore();

@@ -1,0 +1,64 @@
+// What a look of `leader-only --while` costs an instance: CPU and requests, of the script and everything that it starts.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { followerTags, leaderTags, Metadata } from "../instance/metadata";
+import { root } from "../simulator/stack/program";
+
+const everySeconds = 0.2;
+const looks = 50;
+const ticksPerSecond = 100; // USER_HZ, which Linux promises to programs
+
+/** Of one look, once the script has a token. */
+export interface Look {
+    cpuMillis: number;
+    requests: number;
+}
+
+/** Lets an instance look many times in a row, as the leader with its worker at work, or not. Linux only. */
+export async function measureLooks(leads: boolean): Promise<Look> {
+    const metadata = await Metadata.start(leads ? leaderTags : followerTags);
+    const script = join(root, "election/instance/leader-only");
+    const child = spawn(script, ["--while", "--every", String(everySeconds), "--", "sleep", "3600"], {
+        env: { PATH: process.env.PATH, AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint },
+        stdio: "ignore",
+    });
+    const ended = once(child, "exit");
+    try {
+        const looked = async (times: number) => {
+            const isLook = (path: string) => path.includes("/tags/instance/");
+            while (metadata.paths.filter(isLook).length < times) {
+                await setTimeout(20);
+            }
+        };
+        await looked(5);
+        const before = { ticks: ticksOf(child.pid as number), requests: metadata.paths.length };
+        await looked(5 + looks);
+        const ticks = ticksOf(child.pid as number) - before.ticks;
+        const requests = metadata.paths.length - before.requests;
+        return { cpuMillis: (1000 * ticks) / ticksPerSecond / looks, requests: requests / looks };
+    } finally {
+        child.kill();
+        await ended;
+        metadata.stop();
+    }
+}
+
+/** CPU time of a process, of all under it, and of those that have ended: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+function ticksOf(pid: number): number {
+    const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    const all = processes.flatMap((name) => {
+        try {
+            const fields = readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1].split(" ");
+            const ticks = fields.slice(11, 15).reduce((sum, time) => sum + Number(time), 0); // utime, stime, cutime, cstime
+            return [{ pid: Number(name), parent: Number(fields[1]), ticks }];
+        } catch {
+            return []; // it has ended
+        }
+    });
+    const under = (parent: number): number =>
+        all.filter((one) => one.parent === parent).reduce((sum, one) => sum + one.ticks + under(one.pid), 0);
+    return under(pid) + (all.find((one) => one.pid === pid)?.ticks ?? 0);
+}
