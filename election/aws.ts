@@ -1,3 +1,4 @@
+// The SDK's clients, how long they wait, and what every answer and error is read with.
 import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
 import type * as CloudWatch from "@aws-sdk/client-cloudwatch";
 import type * as Ec2 from "@aws-sdk/client-ec2";

@@ -1,3 +1,4 @@
+// Which instance leads a group, by the table below. Plain data in, plain data out.
 import type { Member } from "./describe";
 import type { Trigger } from "./events";
 

@@ -1,3 +1,4 @@
+// How AWS is asked about groups and instances: one function for each call, with its limits and pages.
 import type { AutoScalingGroup, DescribeAutoScalingGroupsCommandInput } from "@aws-sdk/client-auto-scaling";
 import type { Filter } from "@aws-sdk/client-ec2";
 import { type Aws, chunks, collectPages, idsIn, isGone, requireList, requireString, withContext } from "./aws";

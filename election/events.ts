@@ -1,3 +1,4 @@
+// Which events the stack listens to, and what a batch of them says: one list of event kinds gives both.
 import { eligibleKey, groupKey, marksLeader, type Scope, sinceKey } from "./scope";
 
 /** An event that names a group, or an instance of it. */
@@ -128,8 +129,13 @@ export function readBatch(bodies: unknown[], scope: Scope, now: number): Batch {
 }
 
 /** Adds an event to those that ask for an election in a group, if the group is the stack's. */
-export function addTrigger({ triggers }: Batch, { asgPrefix }: Scope, group: unknown, trigger: Trigger): void {
-    if (typeof group === "string" && group.startsWith(asgPrefix)) {
+export function addTrigger(
+    triggers: Batch["triggers"],
+    { asgPrefix }: Scope,
+    group: unknown,
+    trigger: Trigger | undefined,
+): void {
+    if (trigger && typeof group === "string" && group.startsWith(asgPrefix)) {
         triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
     }
 }
@@ -143,8 +149,8 @@ function readEvent(event: Fields, scope: Scope, batch: Batch, now: number): void
         ...(typeof event.id === "string" ? { id: event.id } : {}),
         ...(Number.isNaN(at) ? {} : { at }),
     };
-    addTrigger(batch, scope, detail?.AutoScalingGroupName, trigger);
-    addTrigger(batch, scope, fields(detail?.tags)?.[groupKey], trigger);
+    addTrigger(batch.triggers, scope, detail?.AutoScalingGroupName, trigger);
+    addTrigger(batch.triggers, scope, fields(detail?.tags)?.[groupKey], trigger);
     const kind = kinds.find((one) => one.source === event.source && one.type === type);
     const problem = detail && kind ? kind.read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
     if (problem) {

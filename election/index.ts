@@ -1,3 +1,4 @@
+// The handler of the Lambda function: the story of an election, stage by stage.
 import { createHash } from "node:crypto";
 import type { Context, SQSRecord } from "aws-lambda";
 import { connect, withDeadline } from "./aws";

@@ -1,3 +1,4 @@
+// What every stage logs in the same way.
 /** Logs a problem that does not stop the election. */
 export function warn(message: string, about: unknown): void {
     console.warn({ message, about: about instanceof Error ? about.message : about });

@@ -1,3 +1,4 @@
+// What a container knows better than EC2's reads: its own recent writes, states that events reported, Spot warnings.
 import { type Group, type Instance, sinceOf } from "./decide";
 import { addTrigger, type Batch, tagType, warningMillis } from "./events";
 import type { Round } from "./observe";
@@ -93,7 +94,7 @@ export function learn(memory: Memory, batch: Batch, scope: Scope, now: number): 
     for (const [id, trigger] of batch.departing) {
         const write = memory.writes.get(id);
         if (write?.leads) {
-            addTrigger(batch, scope, write.group, trigger);
+            addTrigger(batch.triggers, scope, write.group, trigger);
         }
     }
 }

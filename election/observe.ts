@@ -1,13 +1,14 @@
+// What to look at: first the groups that events name, then, in a sweep, all others, a page at a time.
+
+import { addHomes, assemble, findOrphan, homeNamed, unlistedLeaders, type View } from "./assemble";
 import { type Aws, chunks, isRefusal } from "./aws";
-import { type Group, type Instance, isEnding } from "./decide";
+import type { Group, Instance } from "./decide";
 import {
     inGroups,
     type ListedGroup,
     literally,
-    type Member,
     readGroupPages,
     readGroups,
-    readHomes,
     readTagged,
     type Tagged,
     withIds,
@@ -40,14 +41,6 @@ export interface Rest {
     nextToken?: string;
 }
 
-/** What was read so far. */
-interface View {
-    groups: Map<string, ListedGroup>;
-    tagged: Map<string, Tagged>;
-    /** How Auto Scaling lists an instance that was asked for; undefined if it is in no group. */
-    homes: Map<string, Member | undefined>;
-}
-
 const groupsInRound = 100;
 
 /**
@@ -77,25 +70,19 @@ async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round
     const view: View = { groups: new Map(), tagged: new Map(), homes: new Map() };
     const unread: Unread[] = [];
     const named = [...batch.triggers.keys()];
-    const mentioned = [...batch.detached.keys(), ...batch.unplaced.keys()];
+    const mentioned = [...new Set([...batch.detached.keys(), ...batch.unplaced.keys()])];
+    const mentionedInstances = mentioned.map((id) => ({ id }));
     const [departing] = await Promise.all([
         // Most state changes concern other instances; one filtered read finds ours.
         orUnread([], readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`]))),
         readNamed(named),
         orUnread([], readTagged(aws, scope, withIds(mentioned)).then(addTagged)),
-        orUnread(
-            [],
-            addHomes(
-                aws,
-                view,
-                mentioned.map((id) => ({ id })),
-            ),
-        ),
+        orUnread([], addHomes(aws, view, mentionedInstances)),
     ]);
 
-    const triggers: Batch = { ...batch, triggers: new Map(batch.triggers) };
+    const triggers = new Map(batch.triggers);
     for (const { id, group } of (departing ?? []).filter(({ leads }) => leads)) {
-        addTrigger(triggers, scope, group, batch.departing.get(id) as Trigger);
+        addTrigger(triggers, scope, group, batch.departing.get(id));
     }
     for (const [id, trigger] of batch.unplaced) {
         addTrigger(triggers, scope, view.homes.get(id)?.group, trigger);
@@ -105,28 +92,27 @@ async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round
             addTrigger(triggers, scope, view.homes.get(id)?.group, { type: detachType });
         }
     }
-    await readNamed([...triggers.triggers.keys()].filter((name) => !named.includes(name)));
+    await readNamed([...triggers.keys()].filter((name) => !named.includes(name)));
 
-    const before = new Set(triggers.triggers.keys());
+    const before = new Set(triggers.keys());
     const lost = unlistedLeaders(view, (group) => view.groups.has(group) || before.has(group));
     await orUnread(lost.map(homeNamed), addHomes(aws, view, lost));
     for (const leader of lost) {
         const home = view.homes.get(leader.id)?.group;
-        const [trigger] = triggers.triggers.get(homeNamed(leader)) ?? [];
-        if (home !== homeNamed(leader) && trigger) {
-            addTrigger(triggers, scope, home, trigger);
+        if (home !== homeNamed(leader)) {
+            addTrigger(triggers, scope, home, triggers.get(homeNamed(leader))?.[0]);
         }
     }
-    await readNamed([...triggers.triggers.keys()].filter((name) => !before.has(name)));
+    await readNamed([...triggers.keys()].filter((name) => !before.has(name)));
 
     if (batch.sweep) {
-        for (const name of [...triggers.triggers.keys()]) {
+        for (const name of [...triggers.keys()]) {
             addTrigger(triggers, scope, name, batch.sweep);
         }
     }
     const orphans = mentioned.flatMap((id) => findOrphan(view, batch, id) ?? []);
     const failed = new Set(unread.flatMap(({ groups }) => groups));
-    const groups = assemble(scope, batch, view, triggers.triggers, orphans);
+    const groups = assemble(scope, batch, view, triggers, orphans);
     const isRead = ({ name, groups: names = [name] }: Group) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread };
 
@@ -157,17 +143,16 @@ async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round
         };
         // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
         const filters = scope.electorateTag ? [] : [inGroups(names.map(literally))];
-        const reading = Promise.all([
-            readGroups(aws, scope, { names }).then(addGroups),
-            readTagged(aws, scope, ...filters).then(addTagged),
-        ]);
         await orUnread(
             names,
-            reading.then(async () => {
-                const electorates = new Set(names.flatMap((name) => view.groups.get(name)?.electorate ?? []));
-                addGroups(await readGroups(aws, scope, { electorates: [...electorates] }));
-            }),
+            Promise.all([
+                readGroups(aws, scope, { names }).then(addGroups),
+                readTagged(aws, scope, ...filters).then(addTagged),
+            ]),
         );
+        const together = names.filter((name) => view.groups.get(name)?.electorate !== undefined);
+        const electorates = new Set(together.map((name) => view.groups.get(name)?.electorate as string));
+        await orUnread(together, readGroups(aws, scope, { electorates: [...electorates] }).then(addGroups));
     }
 }
 
@@ -261,30 +246,6 @@ async function* pagesFrom(
     }
 }
 
-const homeNamed = ({ group }: Tagged): string => group as string;
-
-/** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them, or they end anyway. */
-function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] {
-    const members = new Set([...groups.values()].flatMap((group) => group.members.map(({ id }) => id)));
-    return [...tagged.values()].filter(
-        ({ id, group, leads, state }) =>
-            leads &&
-            !isEnding({ state }) &&
-            group !== undefined &&
-            isAbout(group) &&
-            !members.has(id) &&
-            !homes.has(id),
-    );
-}
-
-async function addHomes(aws: Aws, { homes }: View, instances: { id: string }[]): Promise<void> {
-    const ids = instances.map(({ id }) => id);
-    const found = await readHomes(aws, ids);
-    for (const id of ids) {
-        homes.set(id, found.get(id));
-    }
-}
-
 /** The orphans among the leaders that name no group. */
 async function findOrphans(aws: Aws, view: View, batch: Batch): Promise<Instance[]> {
     const suspects = [...view.tagged.values()].filter(
@@ -298,100 +259,4 @@ async function findOrphans(aws: Aws, view: View, batch: Batch): Promise<Instance
         return [];
     }
     return suspects.flatMap(({ id }) => findOrphan(view, batch, id) ?? []);
-}
-
-/** The instance with this id, if it is in no group at all and led one of the stack's. */
-function findOrphan({ tagged, homes }: View, batch: Batch, id: string): Instance | undefined {
-    const instance = tagged.get(id);
-    const isInNone = homes.has(id) && homes.get(id) === undefined;
-    if (!instance?.leads || instance.state === "terminated" || !isInNone) {
-        return undefined;
-    }
-    const hasLed = batch.detached.has(id) || (instance.since !== undefined && instance.group === undefined);
-    return hasLed ? toInstance(instance, batch) : undefined;
-}
-
-/** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
-function assemble(
-    scope: Scope,
-    batch: Batch,
-    view: View,
-    triggers: Map<string, Trigger[]>,
-    orphans: Instance[],
-): Group[] {
-    const nameOf = (group: string) => {
-        const electorate = view.groups.get(group)?.electorate;
-        // No group's name has a colon.
-        return electorate === undefined ? group : `:${scope.electorateTag}=${electorate}`;
-    };
-    const members = new Map([...view.groups.values()].flatMap((group) => group.members.map((one) => [one.id, one])));
-    // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
-    const homeOf = ({ id, group = "" }: Tagged) => nameOf(members.get(id)?.group ?? view.homes.get(id)?.group ?? group);
-    const isOrphan = (id: string) => orphans.some((orphan) => orphan.id === id);
-    const strangers = [...view.tagged.values()].filter(({ id }) => !members.has(id) && !isOrphan(id));
-    const strangersByName = groupedBy(strangers, homeOf);
-    const groupsByName = groupedBy([...view.groups.keys()].sort(), nameOf);
-
-    const groups = new Map<string, Group>();
-    for (const [group, ownTriggers] of triggers) {
-        const name = nameOf(group);
-        const names = groupsByName.get(name) ?? [];
-        const listed = names.flatMap((one) => view.groups.get(one) ?? []);
-        groups.set(name, {
-            name,
-            ...(name === group ? {} : { groups: names }),
-            exists: listed.length > 0,
-            desired: listed.reduce((sum, { desired }) => sum + desired, 0),
-            instances: [
-                ...listed.flatMap((one) =>
-                    one.members.map((member) => ({
-                        ...toInstance(
-                            view.tagged.get(member.id) ?? { id: member.id, leads: false, vetoed: false },
-                            batch,
-                        ),
-                        listed: member,
-                    })),
-                ),
-                ...(strangersByName.get(name) ?? []).map((instance) => {
-                    const home = view.homes.get(instance.id);
-                    // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
-                    const isMember = home && !home.lifecycleState.startsWith("Warmed:");
-                    return { ...toInstance(instance, batch), ...(isMember ? { listed: home } : {}) };
-                }),
-            ],
-            orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
-            triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...ownTriggers])],
-            protecting: listed.filter(({ protectsNew }) => protectsNew).map((one) => one.name),
-            latestWritten: 0,
-            flapping: false,
-            handingOver: false,
-        });
-    }
-    return [...groups.values()];
-}
-
-function toInstance(
-    { id, state, leads, since, vetoed }: Pick<Tagged, "id" | "leads" | "vetoed"> & Partial<Tagged>,
-    { launched }: Batch,
-): Instance {
-    return {
-        id,
-        ...(state === undefined ? {} : { state }),
-        leads,
-        ...(since === undefined ? {} : { since }),
-        vetoed,
-        launched: launched.has(id),
-        warned: false,
-        refused: false,
-    };
-}
-
-function groupedBy<T>(list: T[], nameOf: (item: T) => string): Map<string, T[]> {
-    const groups = new Map<string, T[]>();
-    for (const item of list) {
-        const group = groups.get(nameOf(item)) ?? [];
-        groups.set(nameOf(item), group);
-        group.push(item);
-    }
-    return groups;
 }

@@ -1,3 +1,4 @@
+// What is to be written for a group, once its candidates are ranked.
 import { type Group, type Instance, isEnding, isFit, latestSince, type Settled, sinceOf } from "./decide";
 import { sweepType } from "./events";
 import type { Ranked } from "./rank";

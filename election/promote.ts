@@ -1,3 +1,4 @@
+// Writes what elections have decided: demotions, a pause, then promotions.
 import { type Aws, isRefusal, within } from "./aws";
 import type { Instance } from "./decide";
 import type { Planned } from "./plan";

@@ -1,3 +1,4 @@
+// Keeps leaders from being scaled in, if the setting protectLeader is on.
 import { type Aws, chunks, withContext, within } from "./aws";
 import { sweepType } from "./events";
 import { warn } from "./log";

@@ -1,3 +1,4 @@
+// Which of a group's candidates is promoted: EC2's states and checks, launches, load, chance.
 import { type Aws, within } from "./aws";
 import { type Candidate, type Decided, latestSince } from "./decide";
 import { readLoad, readStatuses, type Status } from "./describe";

@@ -1,3 +1,4 @@
+// What an election came to: the log lines and metrics of an invocation.
 import { type Instance, isEnding, isReady } from "./decide";
 import { type Batch, sweepType } from "./events";
 import { firstIds, warn } from "./log";

@@ -1,3 +1,4 @@
+// What the program and its function share: settings, and the keys of tags.
 /** What the stack and its function agree on. */
 export interface Scope {
     /** Name of the stack, unique in its account: its metrics carry it. */

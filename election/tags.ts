@@ -1,3 +1,4 @@
+// Writes tags of instances, and finds out which instances a refused call is about.
 import { type Aws, chunks, idsIn, isAboutCall, isGone, withContext } from "./aws";
 
 /** What became of each id: undefined if its tags are as wanted. */
