@@ -35,9 +35,9 @@ describe("README.md", function () {
         ]);
         const lines = stdout.split("\n");
         for (const line of readme.namedBlock("rehearsal").trimEnd().split("\n")) {
-            const place = line === "[…]" ? 0 : lines.indexOf(line);
-            expect(place, `the line in what npm start prints next: ${line}`).to.be.at.least(0);
-            lines.splice(0, line === "[…]" ? 0 : place + 1);
+            const index = line === "[…]" ? 0 : lines.indexOf(line);
+            expect(index, `the line in what npm start prints next: ${line}`).to.be.at.least(0);
+            lines.splice(0, line === "[…]" ? 0 : index + 1);
         }
     });
 

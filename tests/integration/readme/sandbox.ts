@@ -38,7 +38,7 @@ export class Sandbox {
         rmSync(this.folder, { recursive: true });
     }
 
-    /** Puts a stand-in in the place of a command: its calls are noted, then it runs this. */
+    /** Replaces a command by a stand-in: its calls are noted, then it runs this. */
     standIn(command: string, body = ""): void {
         const note = `{ printf '%s\\0' ${command} "$@"; echo; } >>"${this.log}"`;
         const script = `#!/bin/sh\n${note}\nPATH='${process.env.PATH}'\n${body}\n`;
@@ -53,11 +53,11 @@ export class Sandbox {
     }
 
     /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags. */
-    async showMetadata(tags: Record<string, string>, place: { id: string; region: string }): Promise<void> {
+    async showMetadata(tags: Record<string, string>, at: { id: string; region: string }): Promise<void> {
         this.hideMetadata();
         const data: Record<string, string> = {
-            "instance-id": place.id,
-            "placement/region": place.region,
+            "instance-id": at.id,
+            "placement/region": at.region,
             "tags/instance": Object.keys(tags).join("\n"),
             ...Object.fromEntries(Object.entries(tags).map(([key, value]) => [`tags/instance/${key}`, value])),
         };

@@ -216,11 +216,11 @@ describe("election/stack/README.md", function () {
         });
     });
 
-    describe("tells how to react to a change:", () => {
+    describe("a rule that reacts to a change", () => {
         const pattern = JSON.parse(readme.namedBlock("pattern"));
 
-        it("the rule hears of each new leader of the prefix, and of nothing else", async () => {
-            const heard = await inWorld(program, async ({ timeline, region, fleet, stack }) => {
+        it("matches each new leader of the prefix, and nothing else", async () => {
+            const matched = await inWorld(program, async ({ timeline, region, fleet, stack }) => {
                 const all: BusEvent[] = [];
                 region.onEvent.push((event) => all.push(event));
                 fleet.addGroup(group, 3);
@@ -239,7 +239,7 @@ describe("election/stack/README.md", function () {
                 const named = all.filter((event) => matches(pattern, event)).map(({ resources }) => resources[0]);
                 return named.map((arn) => [first, second].indexOf(arn.split("/")[1]));
             });
-            expect(heard).to.deep.equal([0, 1]);
+            expect(matched).to.deep.equal([0, 1]);
         });
 
         it("its commands make a rule of it with a target", async () => {
@@ -261,13 +261,13 @@ describe("election/stack/README.md", function () {
             }
             const moto = await Moto.start();
             try {
-                expect(await heardByBus(moto)).to.deep.equal(["i-01"]);
+                expect(await deliveredByBus(moto)).to.deep.equal(["i-01"]);
             } finally {
                 await moto.stop();
             }
         });
 
-        async function heardByBus(moto: Moto): Promise<string[]> {
+        async function deliveredByBus(moto: Moto): Promise<string[]> {
             const { QueueUrl } = await moto.sqs.createQueue({ QueueName: "leaders" });
             const Arn = "arn:aws:sqs:us-east-1:123456789012:leaders";
             await moto.eventBridge.putRule({ Name: "new-leader", EventPattern: JSON.stringify(pattern) });
