@@ -35,11 +35,13 @@ export async function rank(
     chance: Chance,
 ): Promise<Ranked[]> {
     const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
+        if (decision.outcome !== "choose") {
+            return [];
+        }
+        const since = latestSince(group, now);
         // Electors that see the same choose the same.
-        const draw = ({ id }: Candidate) => chance(`${id} ${latestSince(group, now)} ${tagKey}`);
-        return decision.outcome === "choose"
-            ? [{ group: group.name, candidates: shuffled(decision.candidates, draw) }]
-            : [];
+        const draw = ({ id }: Candidate) => chance(`${id} ${since} ${tagKey}`);
+        return [{ group: group.name, candidates: shuffled(decision.candidates, draw) }];
     });
     const rankings = await rankAll(aws, vacancies, now);
     return elections.map((election) => ({ ...election, ranking: rankings.get(election.group.name) }));

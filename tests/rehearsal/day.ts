@@ -121,6 +121,15 @@ const deeds: Record<string, Deed> = {
         verbs.tag(stage, { id: heir, value: "true", since: "now" });
         return `an operator tags ${heir} beside ${leader}, with a later since`;
     }),
+    veto: leaderIs((stage, leader) => {
+        verbs.veto(stage, { id: leader, on: true });
+        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => {
+            if (stage.region.instances.has(leader)) {
+                verbs.veto(stage, { id: leader, on: false });
+            }
+        });
+        return `an operator vetoes ${leader}, the leader, for ten minutes`;
+    }),
     "event lost": leaderIs((stage, leader) => {
         const { fate } = stage.stack;
         stage.stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
@@ -243,6 +252,7 @@ const script = `
 17:00:44 shop busy or idle
 17:20:44 shop busy or idle
 18:30:31 shop all crash
+19:40:15 blog veto
 22:00:10 blog scale to zero
 05:00:10 blog launch
 `;

@@ -44,6 +44,7 @@ describe("the rehearsal", function () {
             ["Detach", /^[\d.]+ s without/, 1],
             ["Spot warning", /^handed over/, 0.1],
             ["tag stripped", /^[\d.]+ s without/, 1],
+            ["veto", /^handed over/, 0.1],
             ["event lost", /^[\d.]+ s without/, 61],
             ["busy or idle", /^[\d.]+ s without/, 1],
         ];
