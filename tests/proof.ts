@@ -1,4 +1,4 @@
-// The long proof, `npm run proof`: everything that is too long for `npm test`, each part in a process of its own, two at a time.
+// The long proof, `npm run proof`: everything that is too long for `npm test`, each part in a process of its own, on two cores.
 // Arguments name the parts to run, if not all. SEED is the random seed of the histories that are drawn anew each time.
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 interface Part {
     command: string[];
     env?: Record<string, string>;
+    /** Uses both cores itself, so that nothing runs beside it. */
+    alone?: boolean;
 }
 
 /** What a part came to. A part without mocha counts as one test. */
@@ -23,11 +25,12 @@ const seed = process.env.SEED ?? String(randomInt(2 ** 31));
 const mocha = (file: string) => ["npx", "mocha", file];
 const histories = mocha("tests/histories/histories.test.ts");
 
-/** The longest first, so that the last ones don't wait for it alone. */
+/** The longest first, so that none of them is the last and leaves a core idle. */
 const allParts: Record<string, Part> = {
-    mutations: { command: ["npm", "run", "mutate"] },
-    coverage: { command: ["npm", "run", "coverage"] },
+    mutations: { command: ["npm", "run", "mutate"], alone: true },
+    coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
     "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
+    bench: { command: ["npm", "run", "bench"] },
     "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda.proof.ts") },
     "other releases of Node.js": { command: mocha("tests/integration/stack.proof.ts") },
     [`histories, SEED=${seed}`]: { command: histories, env: { HISTORIES: "3600", SEED: seed } },
@@ -78,10 +81,10 @@ async function main(): Promise<void> {
     if (unknown.length > 0) {
         throw new Error(`no such part: ${unknown.join(", ")}; there are: ${Object.keys(allParts).join("; ")}`);
     }
-    const waiting = Object.entries(allParts).filter(
+    const parts = Object.entries(allParts).filter(
         ([part]) => named.length === 0 || named.some((name) => part.startsWith(name)),
     );
-    const count = waiting.length;
+    const count = parts.length;
     const running = new Map<string, string>();
     const done: Outcome[] = [];
     const began = performance.now();
@@ -90,15 +93,17 @@ async function main(): Promise<void> {
         const now = [...running].map(([name, line]) => `${name}: ${line.trim().slice(0, 80)}`);
         console.log(`… ${seconds} s, ${done.length} of ${count} parts have ended; ${now.join(" | ")}`);
     }, progressMillis);
-    const worker = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) {
+    const work = async (some: [string, Part][]) => {
+        for (let next = some.shift(); next; next = some.shift()) {
             const [name, part] = next;
             running.set(name, "");
             done.push(await run(name, part, (line) => line.trim() && running.set(name, line)));
             running.delete(name);
         }
     };
-    await Promise.all(Array.from({ length: jobs }, worker));
+    await work(parts.filter(([, { alone }]) => alone));
+    const others = parts.filter(([, { alone }]) => !alone);
+    await Promise.all(Array.from({ length: jobs }, () => work(others)));
     clearInterval(progress);
 
     const sum = (kind: keyof Outcome) => done.reduce((total, outcome) => total + outcome[kind], 0);
