@@ -72,6 +72,7 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
         bad: [...notWholeNumbers.filter((text) => text !== "0"), "00", "31", "100000"],
     },
     protectLeader: { allowed: "true or false", ...flags },
+    dryRun: { allowed: "true or false", ...flags },
     alarmTopicArn: {
         allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
         good: [
@@ -168,7 +169,7 @@ function expected(values: Record<string, Declaration["default"]>) {
     const { permissionsBoundaryArn, ...electing } = rest;
     return {
         listenedPrefix: [{ prefix: asgPrefix }],
-        listenedTags: [tagKey],
+        listenedTags: [tagKey, `${tagKey}:eligible`],
         allowedGroups: `${asgPrefix}*`,
         allowedTags: [tagKey, `${tagKey}:since`],
         schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
@@ -209,6 +210,7 @@ describe("The settings", () => {
         electorateTag: "shop:environment",
         handoverSeconds: 30,
         protectLeader: true,
+        dryRun: false,
         alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
         dashboard: true,
         permissionsBoundaryArn: "arn:aws:iam::123456789012:policy/shop",
@@ -221,6 +223,7 @@ describe("The settings", () => {
         electorateTag: "Umgebung / 環境",
         handoverSeconds: 1,
         protectLeader: false,
+        dryRun: false,
         alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
         dashboard: false,
         permissionsBoundaryArn: "arn:aws-us-gov:iam::123456789012:policy/a/b/_+=,.@-",
