@@ -1,5 +1,5 @@
 // What an election came to: the log lines and metrics of an invocation.
-import { type Instance, isEnding, isReady } from "./decide";
+import { type Instance, isEnding, isFit, isReady, sinceOf } from "./decide";
 import { type Batch, sweepType } from "./events";
 import { firstIds, warn } from "./log";
 import type { Round } from "./observe";
@@ -73,17 +73,21 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     for (const { stripped } of rounds) {
         logOrphans(stripped);
     }
-    if (left && (left.names.length > 0 || left.hasPages)) {
+    const isUnfinished = left !== undefined && (left.names.length > 0 || left.hasPages);
+    if (isUnfinished) {
         const more = left.hasPages ? ["and those on further pages"] : [];
         console.warn({ message: "left to the next sweep", about: [...left.names.slice(0, 20), ...more] });
     }
     measureRarely(scope.stack, now, {
         FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
         FailedReads: unread.length + failedRankings(elections),
-        FlappingGroups: elections.filter(({ group, decision }) => group.flapping && decision.outcome !== "kept").length,
+        FlappingGroups: elections.filter((election) => isFlapping(election, now)).length,
         SweptLosses: elections.filter(isSweptLoss).length,
     });
     const swept = done.filter(({ election: { group } }) => group.exists && isSwept(group.triggers));
+    if (batch.sweep && swept.length + unread.length === 0 && !isUnfinished) {
+        warn("no group's name begins with the prefix", { asgPrefix: scope.asgPrefix, region: process.env.AWS_REGION });
+    }
     if (batch.sweep && (swept.length > 0 || unread.length === 0)) {
         measureSweep(
             scope.stack,
@@ -122,10 +126,12 @@ function unreadReport(group: string, error: Error): Report {
     return { group, outcome: "failed", candidates: [], leaders: [], demoted: [], triggers: [], reason: error.message };
 }
 
-/** Logs an election: failures and changes always, what a sweep finds in order at debug level only. */
+/** Logs an election: failures, vacant groups and changes always, what a sweep finds in order at debug level only. */
 function log(report: Report): void {
     if (report.outcome === "failed") {
         console.error(report);
+    } else if (report.outcome === "vacant") {
+        console.warn(report);
     } else if (isChange(report) || report.triggers.some((type) => type !== sweepType)) {
         console.info(report);
     } else {
@@ -166,11 +172,21 @@ function isSweptLoss({ group, plan }: Written): boolean {
     return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
 }
 
-/** Counts what a sweep has found. */
+/** Whether a group's leader changed too often, or a leader that was fit lost the tag: something else takes it off. */
+function isFlapping({ group, decision, plan }: Written, now: number): boolean {
+    const last = group.instances.reduce<Instance | undefined>(
+        (latest, one) => (sinceOf(one, now) > (latest ? sinceOf(latest, now) : 0) ? one : latest),
+        undefined,
+    );
+    const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
+    return (group.flapping && decision.outcome !== "kept") || (plan.outcome === "elected" && isTaken);
+}
+
+/** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
 function measureSweep(stack: string, reports: Report[], now: number): void {
     const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
-    measure({ Stack: stack }, [["Stack"]], now, {
-        Groups: reports.length,
+    const fields = { Stack: stack, Groups: reports.length };
+    measure(fields, [["Stack"]], now, {
         VacantGroups: count(({ outcome }) => outcome === "vacant"),
         ContestedGroups: count(({ leaders }) => leaders.length > 1),
         FailedElections: count(({ outcome }) => outcome === "failed"),
@@ -200,7 +216,7 @@ const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 function measure(
-    dimensions: Record<string, string>,
+    fields: Record<string, string | number>,
     Dimensions: string[][],
     Timestamp: number,
     values: Record<string, number>,
@@ -208,7 +224,7 @@ function measure(
 ): void {
     const Metrics = Object.keys(values).map((Name) => ({ Name, Unit }));
     const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
-    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...dimensions, ...values };
+    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...fields, ...values };
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);
 }

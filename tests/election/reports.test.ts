@@ -41,7 +41,11 @@ const metricDirective = {
             items: {
                 type: "object",
                 required: ["Name"],
-                properties: { Name: name(1024), Unit: { enum: ["Count"] }, StorageResolution: { enum: [1, 60] } },
+                properties: {
+                    Name: name(1024),
+                    Unit: { enum: ["Count", "Milliseconds"] },
+                    StorageResolution: { enum: [1, 60] },
+                },
                 additionalProperties: false,
             },
         },
@@ -207,11 +211,24 @@ describe("An election reports", () => {
             [shop, "elected", "info"],
             ["awseb-blog", "kept", "debug"],
             ["awseb-empty", "empty", "debug"],
-            ["awseb-vacant", "vacant", "debug"],
+            ["awseb-vacant", "vacant", "warn"],
             ["awseb-wiki", "kept", "info"],
         ]);
         expect(electionLines(world).map(({ entry }) => entry)).to.deep.equal(reports);
         expect(leadersOf(world)).to.deep.equal([a]);
+    });
+
+    rule("at warn, in each sweep, that no group has the prefix, with the prefix and the region", async (world) => {
+        world.fleet.addGroup("shop", 1);
+        process.env.AWS_REGION = "eu-west-1";
+        await sweep(world);
+        await sweep(world);
+        const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
+        const warning = {
+            message: "no group's name begins with the prefix",
+            about: { asgPrefix: "awseb-", region: "eu-west-1" },
+        };
+        expect(warnings).to.deep.equal([warning, warning]);
     });
 
     rule("a failure at error", async (world) => {
@@ -225,12 +242,12 @@ describe("An election reports", () => {
         expect(leadersOf(world)).to.deep.equal([]);
     });
 
-    rule("at most 20 candidates and leaders", async (world) => {
+    rule("at most 20 candidates, leaders and instances that lost the tag", async (world) => {
         const ids = Array.from({ length: 30 }, () => world.region.addInstance(shop, leading(atFive)));
         const [{ candidates, leaders: seen, demoted }] = await sweep(world);
         expect(ids).to.include.members(candidates);
         expect(ids).to.include.members(seen);
-        expect([candidates.length, seen.length, demoted.length]).to.deep.equal([20, 20, 29]);
+        expect([candidates.length, seen.length, demoted.length]).to.deep.equal([20, 20, 20]);
         expect(leadersOf(world)).to.deep.equal([ids[0]]);
     });
 });
@@ -256,7 +273,7 @@ describe("The packaged function measures", () => {
                 .map(({ name, value }) => [name, value]),
         );
 
-    it("every sweep: groups, and how many are vacant, contested or failed", async () => {
+    it("every sweep: how many groups are vacant, contested or failed", async () => {
         await inWorld(program, async (world) => {
             const { fleet, region } = world;
             fleet.addGroup("awseb-fine", 2);
@@ -274,7 +291,6 @@ describe("The packaged function measures", () => {
             fleet.addGroup("foreign", 2);
             const metrics = await sweep(world);
             expect(ofStack(metrics)).to.deep.equal({
-                Groups: 5,
                 VacantGroups: 1,
                 ContestedGroups: 1,
                 FailedElections: 1,
@@ -284,14 +300,13 @@ describe("The packaged function measures", () => {
                 expect(metric.namespace).to.equal("AsgLeaderElection");
                 expect(metric.dimensions.Stack).to.equal(stack);
             }
-            expect(ofStack(await sweep(world))).to.include({ Groups: 5, VacantGroups: 1, ContestedGroups: 0 });
+            expect(ofStack(await sweep(world))).to.include({ VacantGroups: 1, ContestedGroups: 0 });
         });
     });
 
     it("every sweep of a region without groups", async () => {
         await inWorld(program, async (world) => {
             expect(ofStack(await sweep(world))).to.deep.equal({
-                Groups: 0,
                 VacantGroups: 0,
                 ContestedGroups: 0,
                 FailedElections: 0,
@@ -319,9 +334,61 @@ describe("The packaged function measures", () => {
             await timeline.pass(2000);
             await deployed.settle();
             expect(metricsOf(lines.slice(before)).map(({ name }) => name)).to.deep.equal(
-                ["LeaderChanges", "LeaderChanges"],
+                ["LeaderChanges", "LeaderChanges", "ElectionDelay"],
                 "an event is no sweep",
             );
+        });
+    });
+
+    it("how many groups a sweep has looked at in the line only, which costs nothing", async () => {
+        await inWorld(program, async (world) => {
+            world.fleet.addGroup("awseb-shop", 1);
+            world.fleet.addGroup("awseb-blog", 0);
+            await sweep(world);
+            const [line] = world.lines.flatMap(({ level, entry }) => (level === "stdout" ? [JSON.parse(entry)] : []));
+            const sweeps = world.lines.filter(({ entry }) => String(entry).includes("VacantGroups"));
+            expect(JSON.parse(sweeps[0].entry).Groups).to.equal(2);
+            expect(JSON.stringify(line._aws)).to.not.contain('"Groups"');
+        });
+    });
+
+    it("a loss that only the sweep found, and none that an event reported", async () => {
+        await inWorld(program, async (world) => {
+            const { fleet, region, stack: deployed, timeline } = world;
+            fleet.addGroup("awseb-shop", 3);
+            await sweep(world);
+            const { fate } = deployed;
+            deployed.fate = () => [];
+            fleet.crash(region.leaders("awseb-shop", tagKey)[0]);
+            await timeline.pass(2000);
+            expect(ofStack(await sweep(world))).to.include({ SweptLosses: 1, LeaderChanges: 1 });
+            deployed.fate = fate;
+            fleet.crash(region.leaders("awseb-shop", tagKey)[0]);
+            await timeline.pass(2000);
+            expect(ofStack(metricsOf(world.lines.slice(-4)))).to.include({ LeaderChanges: 1 });
+            expect(ofStack(await sweep(world))).to.not.have.any.keys("SweptLosses", "LeaderChanges");
+        });
+    });
+
+    it("a group whose leader lost its tag while it was fit, and none whose leader ended or may not lead", async () => {
+        await inWorld(program, async (world) => {
+            const { fleet, region, timeline, lines } = world;
+            fleet.addGroup("awseb-shop", 3);
+            await sweep(world);
+            const flapping = async (happens: (leader: string) => void) => {
+                const before = lines.length;
+                happens(region.leaders("awseb-shop", tagKey)[0]);
+                await timeline.pass(60_000);
+                expect(region.leaders("awseb-shop", tagKey)).to.have.length(1);
+                return ofStack(metricsOf(lines.slice(before))).FlappingGroups;
+            };
+            expect(await flapping((leader) => fleet.crash(leader))).to.equal(undefined);
+            expect(await flapping((leader) => region.setTags(leader, { [tagKey]: undefined }))).to.equal(1);
+            expect(
+                await flapping((leader) =>
+                    region.setTags(leader, { [tagKey]: undefined, [`${tagKey}:eligible`]: "false" }),
+                ),
+            ).to.equal(undefined);
         });
     });
 
