@@ -67,6 +67,6 @@ function bodies(event: Batch): unknown[] {
 }
 
 /** Looks random, and is the same for every elector that asks with the same text. */
-function chance(text: string): number {
+export function chance(text: string): number {
     return createHash("sha256").update(text).digest().readUIntBE(0, 6);
 }

@@ -161,7 +161,7 @@ describe("election/stack/README.md", function () {
             const { metrics } = await whatIsSaid(withAll);
             expect(readme.namedTable("metrics").flatMap(([cell]) => codeIn(cell))).to.have.members([...metrics.keys()]);
             expect(metrics.get("LeaderChanges")).to.deep.equal([["Stack"], ["Stack", "Group"]]);
-            expect(metrics.get("Groups")).to.deep.equal([["Stack"]]);
+            expect(metrics.get("VacantGroups")).to.deep.equal([["Stack"]]);
         });
     });
 
@@ -182,7 +182,7 @@ describe("election/stack/README.md", function () {
                 ((15 * sweeps + 3 * invocations) / 1e6) * 0.5,
                 0,
                 gigabytes * (0.5 + 0.03),
-                4 * 0.3,
+                3 * 0.3,
                 (changeHours / hours) * 0.3,
                 5 * 0.1,
                 ((10 * 10 * count) / 1000) * 0.01,
@@ -193,12 +193,17 @@ describe("election/stack/README.md", function () {
 
         it("as it says how", () => {
             const expected = costs[0].map((_, line) => groups.map((_, place) => Math.round(costs[place][line] * 100)));
-            expect(rows.slice(0, -1)).to.deep.equal(expected);
+            expect(rows.slice(0, -3)).to.deep.equal(expected);
         });
 
         it("and adds them up", () => {
-            const sums = groups.map((_, place) => rows.slice(0, -1).reduce((sum, row) => sum + row[place], 0));
-            expect(rows.at(-1)).to.deep.equal(sums);
+            const sums = groups.map((_, place) => rows.slice(0, -3).reduce((sum, row) => sum + row[place], 0));
+            const [total, more, totalWithTopic] = rows.slice(-3);
+            expect(total).to.deep.equal(sums);
+            expect(totalWithTopic).to.deep.equal(sums.map((sum, place) => sum + more[place]));
+            // What a stack cost before, and what it may cost with every alarm.
+            expect(total[0]).to.be.at.most(207);
+            expect(totalWithTopic[0]).to.be.at.most(260);
         });
 
         it("for the memory that the function has", () => {
@@ -206,13 +211,20 @@ describe("election/stack/README.md", function () {
             expect(lambda.memorySize / 1024).to.be.closeTo(gigabytesOfMemory, 0.005);
         });
 
-        it("for as many metrics as the alarms watch", () => {
-            const inputs = program.resources.filter(({ type }) => type.endsWith(":MetricAlarm"));
-            const watched = inputs.flatMap(({ inputs: { metricName, metricQueries = [] } }) => [
-                ...(metricName ? [metricName] : []),
-                ...metricQueries.filter(({ metric }: { metric?: object }) => metric),
-            ]);
-            expect(watched).to.have.length(5);
+        it("for as many metrics as the alarms watch, and as a sweep sends", async () => {
+            const watchedBy = ({ resources }: Program) =>
+                resources
+                    .filter(({ type }) => type.endsWith(":MetricAlarm"))
+                    .flatMap(({ inputs: { metricName, metricQueries = [] } }) => [
+                        ...(metricName ? [metricName] : []),
+                        ...metricQueries.filter(({ metric }: { metric?: object }) => metric),
+                    ]).length;
+            expect(watchedBy(program)).to.equal(5);
+            expect(watchedBy(withAll) - watchedBy(program)).to.equal((rows.at(-2)?.[0] as number) / 10);
+            const { metrics } = await whatIsSaid(program);
+            expect(
+                [...metrics].filter(([name]) => /^(Vacant|Contested|Failed)(Groups|Elections)$/.test(name)),
+            ).to.have.length(3);
         });
     });
 

@@ -1,0 +1,184 @@
+// `npm run status`: what it prints of a region, with read rights only, and its exit status.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { expect } from "chai";
+import type { GroupStatus } from "../../election/stack/status";
+import { setStage } from "../rehearsal/stage";
+import { AwsServer, refusal } from "../simulator/aws/http";
+import type { Region } from "../simulator/aws/region";
+import { programWith, sinceKey, tagKey } from "../simulator/scenario";
+import { root } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+const scope = { asgPrefix: "awseb-", tagKey, electorateTag: "" };
+const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
+
+/** The rehearsal's region after its groups have been led for some minutes, and something has happened. */
+async function regionAfter(happens: (world: World) => void | Promise<void> = () => {}): Promise<Region> {
+    return inWorld(await programWith(), async (world) => {
+        setStage(world, scope);
+        world.fleet.scale(shop, 3);
+        world.fleet.scale(blog, 2);
+        world.stack.sweeping = true;
+        await world.timeline.pass(5 * 60_000);
+        world.stack.sweeping = false;
+        world.stack.fate = () => [];
+        await happens(world);
+        return world.region;
+    });
+}
+
+describe("npm run status", () => {
+    let aws: AwsServer;
+    afterEach(() => aws.close());
+
+    /** Runs it where AWS has a region. */
+    async function status(region: Region, ...options: string[]) {
+        aws = await AwsServer.open(region);
+        return run(...options);
+    }
+
+    async function run(...options: string[]) {
+        const env = {
+            ...process.env,
+            AWS_ENDPOINT_URL: aws.url,
+            AWS_ACCESS_KEY_ID: "testing",
+            AWS_SECRET_ACCESS_KEY: "testing",
+            AWS_REGION: "us-east-1",
+        };
+        const args = ["-r", "ts-node/register", join("election", "stack", "status.ts"), ...options];
+        const child = spawn(process.execPath, args, { env, cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+        const [stdout, stderr, [code]] = await Promise.all([
+            text(child.stdout),
+            text(child.stderr),
+            once(child, "close"),
+        ]);
+        return { stdout, stderr, code };
+    }
+
+    it("shows each group with its leader, since when, and that an election changes nothing", async () => {
+        const region = await regionAfter();
+        const { stdout, code } = await status(region);
+        const lines = stdout.split("\n");
+        for (const [group, wants] of [
+            [shop, 3],
+            [blog, 2],
+        ] as const) {
+            const [leader] = region.leaders(group, tagKey);
+            const line = lines.find((one) => one.startsWith(group));
+            expect(line).to.match(new RegExp(` led +${wants} +${wants} +${leader} +${region.tags(leader)[sinceKey]} `));
+            expect(line).to.match(/ \d+ (s|min|h|d) +changes nothing$/);
+        }
+        expect(stdout).to.contain("2 groups with the prefix awseb- in us-east-1: 0 vacant, 0 contested, 0 not read.");
+        expect(stdout).to.contain("Elections that events alone would cause are not shown");
+        expect(code).to.equal(0);
+        const written = aws.calls.filter(({ action }) => !/^(Describe|Get)/.test(action));
+        expect(written, "calls that write").to.deep.equal([]);
+    });
+
+    it("shows a vacant and a contested group first, with what an election would choose and why, and exits with 1", async () => {
+        const region = await regionAfter(({ region, fleet }) => {
+            const [leader] = region.leaders(shop, tagKey);
+            region.setTags(leader, { [tagKey]: undefined });
+            for (const id of fleet.members(shop)) {
+                region.instance(id).load = id === leader ? 4 : 91;
+            }
+            for (const id of fleet.members(blog)) {
+                region.setTags(id, { [tagKey]: "true" });
+            }
+        });
+        const { stdout, code } = await status(region, "--json");
+        const statuses: GroupStatus[] = JSON.parse(stdout);
+        expect(statuses.map(({ group, state }) => [group, state])).to.deep.equal([
+            [blog, "contested"],
+            [shop, "vacant"],
+        ]);
+        const [contested, vacant] = statuses;
+        const [stays, goes] = contested.leaders.map(({ id }) => id);
+        expect(contested.election).to.deep.equal({ outcome: "kept", demote: [goes] });
+        expect(region.tags(stays)[sinceKey]).to.be.a("string");
+        const idle = [...region.instances.keys()].find((id) => region.instance(id).load === 4);
+        expect(vacant.election).to.deep.equal({
+            outcome: "elected",
+            choose: idle,
+            because: "checks ok, CPU 4 %",
+            demote: [],
+        });
+        expect(code).to.equal(1);
+        const table = (await run()).stdout;
+        expect(table)
+            .to.contain(`chooses ${idle} (checks ok, CPU 4 %): `)
+            .and.to.contain(`takes the tag off ${goes}: `);
+    });
+
+    it("chooses the instance that the function then chooses", async () => {
+        let chosen = "";
+        const region = await regionAfter(async (world) => {
+            const [leader] = world.region.leaders(shop, tagKey);
+            world.region.setTags(leader, { [tagKey]: undefined });
+        });
+        const { stdout } = await status(region, "--json");
+        chosen = (JSON.parse(stdout) as GroupStatus[])[0].election?.choose ?? "";
+        const elected = await regionAfter(async (world) => {
+            const [leader] = world.region.leaders(shop, tagKey);
+            world.region.setTags(leader, { [tagKey]: undefined });
+            world.stack.sweep();
+            await world.stack.settle();
+        });
+        expect(elected.leaders(shop, tagKey)).to.deep.equal([chosen]);
+    });
+
+    it("looks at another prefix and tag key, and says so if no group has the prefix", async () => {
+        const region = await regionAfter();
+        expect((await status(region, "--prefix", "legacy-")).stdout).to.contain("legacy-jobs");
+        const none = await run("--prefix", "nothing-", "--region", "eu-west-1");
+        expect(none.stdout).to.contain("No group's name begins with nothing- in eu-west-1.");
+        expect(none.code).to.equal(0);
+        const other = await run("--tag-key", "app:other", "--json");
+        expect((JSON.parse(other.stdout) as GroupStatus[]).map(({ state }) => state)).to.deep.equal([
+            "vacant",
+            "vacant",
+        ]);
+        expect(other.code).to.equal(1);
+    });
+
+    it("takes groups with the same value of a tag as one", async () => {
+        const region = await regionAfter(({ region }) => {
+            for (const group of [shop, blog]) {
+                (region.groups.get(group) as { tags: Record<string, string> }).tags.environment = "site";
+            }
+        });
+        const { stdout } = await status(region, "--electorate-tag", "environment", "--json");
+        const [site] = JSON.parse(stdout) as GroupStatus[];
+        expect(site).to.include({ group: "environment=site", state: "contested", desired: 5, inService: 5 });
+        expect(site.groups).to.have.members([shop, blog]);
+    });
+
+    it("exits with 2 and names the call if AWS refuses to list the groups", async () => {
+        const region = await regionAfter();
+        aws = await AwsServer.open(region);
+        aws.fault = ({ action }) =>
+            action === "DescribeAutoScalingGroups" ? refusal("AccessDenied", 403, "not allowed") : undefined;
+        const { stdout, stderr, code } = await run();
+        expect([stdout, code]).to.deep.equal(["", 2]);
+        expect(stderr).to.contain("autoscaling:DescribeAutoScalingGroups").and.to.contain("AccessDenied");
+    });
+
+    for (const [options, message] of [
+        [["--foo"], "Unknown option '--foo'. See --help.\n"],
+        [["--prefix", "a", "--prefix", "b"], "Option '--prefix' is given twice. See --help.\n"],
+        [["shop"], /^Unexpected argument 'shop'.*See --help\.\n$/],
+        [["--prefix", "a b"], /^Setting asgPrefix is "a b", but it must be /],
+        [["--tag-key", "aws:x"], /^Setting tagKey is "aws:x", but it must be /],
+    ] as const) {
+        it(`refuses ${options.join(" ")} in one line, and exits with 2`, async () => {
+            const { stdout, stderr, code } = await status(await regionAfter(), ...options);
+            expect([stdout, code]).to.deep.equal(["", 2]);
+            expect(stderr).to.match(
+                typeof message === "string" ? new RegExp(`^${message.replaceAll(/[.?]/g, "\\$&")}$`) : message,
+            );
+        });
+    }
+});
