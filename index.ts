@@ -143,13 +143,14 @@ const watched = { functionName: election.name, queueName: queue.name };
 for (const [name, alarm] of Object.entries(alarms(scope, { title, sweepMinutes, topics }, watched))) {
     new aws.cloudwatch.MetricAlarm(name, { ...alarm, tags });
 }
-for (const [name, queryString] of Object.entries(queries)) {
+for (const [name, queryString] of Object.entries(queries(sweepMinutes))) {
     new aws.cloudwatch.QueryDefinition(name, { name: `${title}/${name}`, logGroupNames: [logGroup.name], queryString });
 }
 if (settings.dashboard) {
+    const names = { ...watched, logGroupName: logGroup.name, ruleNames: rules.map(({ name }) => name) };
     const body = pulumi
-        .all([location, election.name, logGroup.name])
-        .apply(([{ region }, lambda, log]) => dashboardBody(scope.stack, region, lambda, log));
+        .all([location, names])
+        .apply(([{ region }, known]) => dashboardBody(scope.stack, region, known));
     new aws.cloudwatch.Dashboard("election", { dashboardName: title, dashboardBody: pulumi.jsonStringify(body) });
 }
 

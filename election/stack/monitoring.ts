@@ -159,26 +159,56 @@ const changes = 'filter ispresent(message.group) and (message.outcome = "elected
 const change = "fields @timestamp, message.group, message.leader, message.since, message.demoted.0, message.reason";
 
 /** Saved queries of CloudWatch Logs Insights, by name. */
-export const queries: Record<string, string> = {
-    "leader-history": [
-        "# Who has led since when, the latest first. For one group: take away the second # and put in its name.",
-        change,
-        `| ${changes}`,
-        '# | filter message.group = "NAME"',
-        "| sort @timestamp desc",
-        "| limit 1000",
-    ].join("\n"),
-    "changes-by-cause": [
-        "# How often leaders changed, by the first event that asked for it and by the reason.",
-        changes,
-        '| parse @message /"reason":"(?<instance>i-[0-9a-z]+ )?(?<cause>[^";]+)/',
-        "| stats count(*) as changes, max(@timestamp) as lastTime by message.triggers.0, cause",
-        "| sort changes desc",
-    ].join("\n"),
-};
+export function queries(sweepMinutes: number): Record<string, string> {
+    return {
+        "leader-history": [
+            "# Which instance led since when, the latest first. For one group: take away the second # and put in its name.",
+            change,
+            `| ${changes}`,
+            '# | filter message.group = "NAME"',
+            "| sort @timestamp desc",
+            "| limit 1000",
+        ].join("\n"),
+        "changes-by-cause": [
+            "# How often leaders changed, by the first event that caused it and by the reason.",
+            changes,
+            '| parse @message /"reason":"(?<instance>i-[0-9a-z]+ )?(?<cause>[^";]+)/',
+            "| stats count(*) as changes, max(@timestamp) as lastTime by message.triggers.0, cause",
+            "| sort changes desc",
+        ].join("\n"),
+        "vacant-groups": [
+            "# Which groups wanted instances and had no leader, and why, the latest first.",
+            'filter message.outcome = "vacant"',
+            "| stats count(*) as times, min(@timestamp) as firstTime, max(@timestamp) as lastTime, " +
+                "latest(message.reason) as reason by message.group",
+            "| sort lastTime desc",
+        ].join("\n"),
+        downtime: [
+            "# At most how many seconds each group was without exactly one leader, as far as the lines say.",
+            "# A change that an event caused counts from the event to the tag. What a sweep found, and a vacant group each",
+            "# time that it is found, counts as one period of the sweep. Add the two columns up.",
+            "filter ispresent(message.group) and not ispresent(message.dryRun)",
+            '| parse @message /"outcome":"(?<vacant>v)acant"/',
+            '| parse @message /"outcome":"(?<swept>e)lected".*"triggers":\\["Scheduled Event"\\]/',
+            '| parse @message /"leaders":\\["[^"]+"(?<contested>,)/',
+            `| stats sum(message.delay) / 1000 as eventSeconds, ` +
+                `(count(vacant) + count(swept) + count(contested)) * ${60 * sweepMinutes} as sweepSeconds by message.group`,
+            "| sort sweepSeconds desc",
+        ].join("\n"),
+    };
+}
+
+/** What the dashboard is about: physical names. */
+export interface Watched {
+    functionName: string;
+    logGroupName: string;
+    queueName: string;
+    ruleNames: string[];
+}
 
 /** What the dashboard shows, as a body for CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html */
-export function dashboardBody(stack: string, region: string, functionName: string, logGroupName: string): object {
+export function dashboardBody(stack: string, region: string, watched: Watched): object {
+    const { functionName, logGroupName, queueName, ruleNames } = watched;
     const own = (metric: string) => [metricNamespace, metric, "Stack", stack];
     const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", functionName];
     const graph = (title: string, stat: string, ...metrics: string[][]) => ({
@@ -190,7 +220,7 @@ export function dashboardBody(stack: string, region: string, functionName: strin
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
     return {
         widgets: [
-            graph("Leader changes", "Sum", own("LeaderChanges")),
+            graph("Leader changes", "Sum", own("LeaderChanges"), own("FlappingGroups")),
             graph(
                 "Groups without a leader, with several, with a failed election",
                 "Maximum",
@@ -198,7 +228,20 @@ export function dashboardBody(stack: string, region: string, functionName: strin
                 own("ContestedGroups"),
                 own("FailedElections"),
             ),
-            graph("Errors of the function", "Sum", ofFunction("Errors")),
+            graph("Milliseconds from an event to the new leader's tag", "Maximum", own("ElectionDelay")),
+            graph(
+                "Lost events: losses that only a sweep found, deliveries to the queue that failed",
+                "Sum",
+                own("SweptLosses"),
+                ...ruleNames.map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
+            ),
+            graph("Age of the oldest event in the queue, in seconds", "Maximum", [
+                "AWS/SQS",
+                "ApproximateAgeOfOldestMessage",
+                "QueueName",
+                queueName,
+            ]),
+            graph("Errors of the function, and reads that failed", "Sum", ofFunction("Errors"), own("FailedReads")),
             graph("Duration of the function in milliseconds", "Maximum", ofFunction("Duration")),
             {
                 type: "log",

@@ -1,7 +1,7 @@
 // What the alarms say, and what the saved queries and the dashboard ask for.
 import { expect } from "chai";
 import type { Report } from "../../election/report";
-import { alarms, dashboardBody, queries } from "../../election/stack/monitoring";
+import { alarms, dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
 import { project } from "../simulator/stack/program";
 
 const stack = `${project}/dev`;
@@ -72,6 +72,7 @@ function discovered(line: string, name: string): unknown {
 }
 
 describe("A saved query", () => {
+    const queries = queriesFor(1);
     const report: Report = {
         group: "awseb-e-x",
         outcome: "elected",
@@ -94,7 +95,8 @@ describe("A saved query", () => {
     };
 
     it("asks for fields only that the log line of a change has", () => {
-        const names = Object.values(queries).flatMap((query) => query.match(/message\.[a-z]+(\.\d)?/g) ?? []);
+        const ofChanges = [queries["leader-history"], queries["changes-by-cause"]];
+        const names = ofChanges.flatMap((query) => query.match(/message\.[a-z]+(\.\d)?/g) ?? []);
         expect(new Set(names)).to.include("message.group").and.to.include("message.leader");
         for (const name of names) {
             expect(discovered(line(report), name), name).to.be.a("string");
@@ -102,8 +104,8 @@ describe("A saved query", () => {
     });
 
     it("takes the same lines for changes, whichever query it is", () => {
-        for (const [name, query] of Object.entries(queries)) {
-            expect(query, name).to.contain(`filter ${changed}`);
+        for (const name of ["leader-history", "changes-by-cause"]) {
+            expect(queries[name], name).to.contain(`filter ${changed}`);
         }
         expect(changed).to.equal(
             'ispresent(message.group) and (message.outcome = "elected" or ispresent(message.demoted.0))',
@@ -147,19 +149,30 @@ describe("The dashboard", () => {
         type: string;
         properties: { title: string; region: string; stat: string; metrics: string[][]; query: string; view: string };
     }
-    const body = dashboardBody(stack, "eu-west-3", "election-1234567", "election-7654321");
+    const body = dashboardBody(stack, "eu-west-3", {
+        ...names,
+        logGroupName: "/aws/lambda/election-1234567",
+        ruleNames: ["scaling-1234567", "sweep-1234567"],
+    });
     const { widgets }: { widgets: Widget[] } = JSON.parse(JSON.stringify(body));
 
-    it("shows changes, vacant, contested and failed groups, and errors and duration of the function", () => {
+    it("shows changes and their delay, vacant, contested and failed groups, lost events, the queue and the function", () => {
         const shown = widgets
             .filter(({ type }) => type === "metric")
             .flatMap(({ properties: { stat, metrics } }) => metrics.map((metric) => [stat, ...metric].join(" ")));
         expect(shown).to.have.members([
             `Sum ${namespace} LeaderChanges Stack ${stack}`,
+            `Sum ${namespace} FlappingGroups Stack ${stack}`,
             `Maximum ${namespace} VacantGroups Stack ${stack}`,
             `Maximum ${namespace} ContestedGroups Stack ${stack}`,
             `Maximum ${namespace} FailedElections Stack ${stack}`,
+            `Maximum ${namespace} ElectionDelay Stack ${stack}`,
+            `Sum ${namespace} SweptLosses Stack ${stack}`,
+            "Sum AWS/Events FailedInvocations RuleName scaling-1234567",
+            "Sum AWS/Events FailedInvocations RuleName sweep-1234567",
+            "Maximum AWS/SQS ApproximateAgeOfOldestMessage QueueName events-1234567.fifo",
             "Sum AWS/Lambda Errors FunctionName election-1234567",
+            `Sum ${namespace} FailedReads Stack ${stack}`,
             "Maximum AWS/Lambda Duration FunctionName election-1234567",
         ]);
     });
@@ -167,18 +180,15 @@ describe("The dashboard", () => {
     it("shows the last changes in a table, from the log group", () => {
         const [{ properties }] = widgets.filter(({ type }) => type === "log");
         const [source, ...commands] = properties.query.split(" | ");
-        expect(source).to.equal("SOURCE 'election-7654321'");
+        expect(source).to.equal("SOURCE '/aws/lambda/election-1234567'");
         expect(properties.view).to.equal("table");
-        const history = queries["leader-history"].replaceAll("| ", "").split("\n");
+        const history = queriesFor(1)["leader-history"].replaceAll("| ", "").split("\n");
         expect(history).to.include.members(commands.slice(0, 3));
         expect(commands.slice(3)).to.deep.equal(["limit 20"]);
     });
 
-    it("reads every widget from the stack's own region", () => {
-        expect(widgets.map(({ properties }) => properties.region)).to.deep.equal(Array(5).fill("eu-west-3"));
-    });
-
-    it("gives every widget a title of its own", () => {
-        expect(new Set(widgets.map(({ properties }) => properties.title))).to.have.property("size", 5);
+    it("reads every widget from the stack's own region, and gives it a title of its own", () => {
+        expect(new Set(widgets.map(({ properties }) => properties.region))).to.deep.equal(new Set(["eu-west-3"]));
+        expect(new Set(widgets.map(({ properties }) => properties.title))).to.have.property("size", widgets.length);
     });
 });

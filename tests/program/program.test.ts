@@ -38,7 +38,7 @@ const alarmsWith = (...topics: string[]) =>
         { functionName: "election-1234567", queueName: "events-1234567.fifo" },
     );
 const query = (name: string) => `aws:cloudwatch/queryDefinition:QueryDefinition::${name}`;
-const queryNames = ["leader-history", "changes-by-cause"];
+const queryNames = ["leader-history", "changes-by-cause", "vacant-groups", "downtime"];
 const dashboard = "aws:cloudwatch/dashboard:Dashboard::election";
 const alarmTopicArn = "arn:aws:sns:eu-central-1:123456789012:ops";
 
@@ -195,10 +195,15 @@ describe("The program", () => {
         expect(inputs.dashboardName).to.equal(`${project}-dev`);
         expect(inputs.dashboardBody).to.equal(
             JSON.stringify(
-                dashboardBody(`${project}/dev`, place.region, "election-1234567", "/aws/lambda/election-1234567"),
+                dashboardBody(`${project}/dev`, place.region, {
+                    functionName: "election-1234567",
+                    logGroupName: "/aws/lambda/election-1234567",
+                    queueName: "events-1234567.fifo",
+                    ruleNames: rules.map((name) => `${name}-1234567`),
+                }),
             ),
         );
-        expect(dependencies).to.have.members([lambda, logGroup]);
+        expect(dependencies).to.have.members([lambda, logGroup, queue, ...rules.map(rule)]);
     });
 
     it("reports every alarm and its recovery to the topic", () => {

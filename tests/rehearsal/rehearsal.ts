@@ -11,7 +11,7 @@ import type { Expectations } from "../histories/checkers/evidence";
 import { readCommandLine, UsageError } from "../simulator/command-line";
 import type { Franchise } from "../simulator/electorates";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
-import { inWorld } from "../simulator/world";
+import { inWorld, type World } from "../simulator/world";
 import { dayLength, deedsOf, type Moment, randomDay, scriptedDay, secondsSinceDawn } from "./day";
 import { Narrator } from "./narration";
 import { draw } from "./picture";
@@ -54,6 +54,8 @@ export interface Options {
     /** What to draw, in seconds since the day began. */
     picture?: { file: string; from: number; to: number };
     colour?: boolean;
+    /** Receives the world before anything happens there. */
+    onWorld?: (world: World) => void;
 }
 
 export interface Rehearsal {
@@ -88,6 +90,7 @@ export function rehearse(
 
     return inWorld(program, async (world) => {
         const { region, stack } = world;
+        options.onWorld?.(world);
         const stage = setStage(world, scope);
         const lookout = new Lookout(region, stage.electorates);
         const narrator = new Narrator(stage, lookout, colour, write);
