@@ -90,7 +90,7 @@ describe("The program", () => {
                 timeout: 10,
                 loggingConfig: { logFormat: "JSON", applicationLogLevel: "INFO" },
             },
-            [role],
+            [queue, role],
         ],
         [
             "a FIFO queue that forgets after five minutes",
