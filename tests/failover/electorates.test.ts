@@ -1,7 +1,7 @@
 // Groups that carry the same value of a tag elect one leader together, and keep it while instances move between them.
 
 import { expect } from "chai";
-import type { BusEvent } from "../simulator/aws/events";
+import { type BusEvent, stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";
 import {
@@ -209,6 +209,27 @@ describe("Groups with the same value of the electorate's tag", () => {
                 expect(region.tags(leader)[sinceKey]).to.equal(since);
             }));
     });
+
+    for (const count of [5, 6, 12]) {
+        it(`have one leader each, if one batch names ${count} electorates`, () =>
+            inEnvironment(async (world) => {
+                const groups = Array.from({ length: count }, (_, index) => {
+                    const names = [`awseb-${index}-blue`, `awseb-${index}-green`];
+                    for (const name of names) {
+                        world.fleet.addGroup(name, 2, environment(`shop-${index}`));
+                    }
+                    return names;
+                });
+                const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
+                const events = groups.map(([name]) =>
+                    eventOf(world, "terminate-unsuccessful", world.fleet.members(name)[0], name),
+                );
+                await receive(world, busy, ...events);
+                for (const names of groups) {
+                    expect(names.flatMap((name) => world.region.leaders(name, tagKey))).to.have.length(1);
+                }
+            }));
+    }
 
     describe("are distinguished from groups", () => {
         const cases: Record<string, { name: string; tags: Record<string, string> }> = {
@@ -457,18 +478,18 @@ describe("Groups with the same value of the electorate's tag", () => {
 
     it("elect none if their other groups can't be read", () =>
         inEnvironment(async (world) => {
-            const { region, stack } = world;
+            const { region } = world;
             addElectorate(world, { [a]: {} }, { [b]: leading(atFive) });
             const denied = awsError("InternalFailure", "try again", 500);
             region.fault = ({ action, input }) =>
                 action === "autoscaling:DescribeAutoScalingGroups" && input.Filters ? { error: denied } : undefined;
-            stack.hear(eventOf(world, "launch-successful", a, blue));
-            await world.timeline.pass(5000);
-            expect(stack.invocations.map(({ error }) => error !== undefined)).to.deep.equal([true]);
+            const [report] = await receive(world, eventOf(world, "launch-successful", a, blue));
+            expect(report).to.include({ group: blue, outcome: "failed" });
+            expect(report.reason).to.contain("autoscaling:DescribeAutoScalingGroups");
             expect(leadersOfAll(world)).to.deep.equal([b]);
 
             region.fault = () => undefined;
-            await stack.settle();
+            await receive(world, eventOf(world, "launch-successful", a, blue));
             expect(leadersOfAll(world)).to.deep.equal([b]);
             expect(writesIn(region.calls)).to.deep.equal([]);
         }));

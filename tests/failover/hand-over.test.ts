@@ -6,6 +6,7 @@ import {
     addLedGroup,
     atFive,
     denied,
+    eventOf,
     expectOneLeader,
     failing,
     failOnce,
@@ -66,6 +67,8 @@ describe("A hand-over with a pause", () => {
     describe("lies between demoting and promoting, when the old leader", () => {
         const cases: Record<string, (world: WatchedShop) => void> = {
             "is stopped": ({ fleet, leader }) => fleet.stop(leader),
+            "crashes: EC2 ends it, and its work may go on for a while": ({ fleet, leader }) => fleet.crash(leader),
+            "is scaled in": ({ fleet }) => void fleet.scale(shop, 2),
             "gets a Spot warning": ({ fleet, leader }) => fleet.warn(leader),
             "waits for its termination at a lifecycle hook": ({ fleet }) => void fleet.scale(shop, 2, { hook: true }),
             "becomes unhealthy": (world) => {
@@ -135,8 +138,10 @@ describe("A hand-over with a pause", () => {
 
     describe("is not made", () => {
         const cases: Record<string, (world: WatchedShop) => void> = {
-            "when the leader crashes": ({ fleet, leader }) => fleet.crash(leader),
-            "when the leader is terminated": ({ fleet }) => void fleet.scale(shop, 2),
+            "when the leader is terminated": ({ region, stack, leader }) => {
+                region.setState(leader, "terminated");
+                stack.sweep();
+            },
             "when there was no leader": ({ region, leader }) =>
                 region.setTags(leader, { [tagKey]: undefined, [sinceKey]: undefined }),
         };
@@ -230,7 +235,8 @@ describe("A hand-over with a pause", () => {
                 await stack.settle();
                 fleet.stop(living);
                 await timeline.pass(promptly);
-                fleet.crash(later);
+                region.setState(later, "terminated");
+                stack.hear(eventOf(world, "terminate-successful", later, names[1]));
                 await timeline.pass(8 * second);
                 expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
                 await timeline.pass(3 * second);
@@ -243,12 +249,12 @@ describe("A hand-over with a pause", () => {
         [10, 20],
         [30, 40],
     ]) {
-        it(`of ${length} s lets the function run for ${timeout} s, and hides its batch six times as long`, async () => {
+        it(`of ${length} s lets the function run for ${timeout} s, and hides its batch a few seconds longer`, async () => {
             const other = await runProgram({ config: { handoverSeconds: String(length) } });
             const { functionTimeoutSeconds, queue } = wiringOf(other);
             expect(functionTimeoutSeconds).to.equal(timeout);
-            expect(queue.visibilityTimeoutSeconds).to.equal(6 * timeout);
-            expect(queue.messageRetentionSeconds, "the batch is still there").to.be.above(6 * timeout);
+            expect(queue.visibilityTimeoutSeconds).to.equal(timeout + 5);
+            expect(queue.messageRetentionSeconds, "the batch is still there").to.be.above(timeout + 5);
         });
     }
 
@@ -415,14 +421,14 @@ describe("A hand-over with a pause", () => {
 
         it("was not done, unless the leader has ended in the meantime", () =>
             inShop(3, async (world) => {
-                const { region, fleet, stack, timeline, leader, others } = world;
+                const { region, stack, timeline, leader, others } = world;
                 stack.fate = () => [];
                 region.fault = failOnce("ec2:DeleteTags", { error: timedOut });
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
                 await timeline.pass(promptly);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                fleet.crash(leader);
+                region.setState(leader, "terminated");
                 stack.sweep();
                 await timeline.pass(promptly);
                 expectOneLeader(world, others);
@@ -443,11 +449,12 @@ describe("A hand-over with a pause", () => {
 
         it("was followed by a promotion: it is over with that", () =>
             inShop(3, async (world) => {
-                const { region, fleet, timeline, leader } = world;
+                const { region, fleet, stack, timeline, leader } = world;
                 fleet.stop(leader);
                 await timeline.pass(pause + promptly);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
-                fleet.crash(successor);
+                region.setState(successor, "terminated");
+                stack.sweep();
                 await timeline.pass(promptly);
                 expectOneLeader(
                     world,

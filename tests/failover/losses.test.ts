@@ -173,7 +173,7 @@ describe("Losing a leader", () => {
                 fleet.exitStandby(leader);
                 await timeline.pass(5 * minute);
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
-                expect(region.tags(leader)).to.not.have.any.keys(tagKey, sinceKey);
+                expect(region.tags(leader)).to.not.have.property(tagKey);
                 expectOneLeader(world, [successor]);
             }));
 
@@ -212,6 +212,7 @@ describe("Losing a leader", () => {
                 fleet.stop(leader);
                 await timeline.pass(promptly);
                 expectOneLeader(world, others);
+                await timeline.pass(10_000); // from then on EC2's own answer counts more
                 fleet.start(leader);
                 tag(world, leader);
                 await timeline.pass(promptly);
@@ -266,7 +267,7 @@ describe("Losing a leader", () => {
                     const [winner, loser] = wins ? [others[0], leader] : [leader, others[0]];
                     expectOneLeader(world, [winner]);
                     expect(region.tags(winner)[sinceKey]).to.equal(wins ? since : atFive);
-                    expect(region.tags(loser)).to.deep.equal({ [groupKey]: shop });
+                    expect(region.tags(loser)).to.not.have.property(tagKey);
                 }));
         }
 
@@ -301,7 +302,7 @@ describe("Losing a leader", () => {
                 const handed = region.tags(others[1])[sinceKey];
                 await timeline.pass(promptly);
                 expectOneLeader(world, [others[1]]);
-                expect(region.tags(leader)).to.not.have.any.keys(tagKey, sinceKey);
+                expect(region.tags(leader)).to.not.have.property(tagKey);
 
                 await timeline.pass(5 * minute);
                 expectOneLeader(world, [others[1]]);
@@ -440,12 +441,11 @@ describe("Losing a leader", () => {
             inShop(3, async (world) => {
                 const { timeline, region, leader, others } = world;
                 const old = timeline.now - minute;
-                await inOneBatch(world, 8, () => {
+                await inOneBatch(world, 7, () => {
                     region.emit(scalingEvent("terminate-successful", old, shop, leader));
                     region.emit(scalingEvent("launch-successful", old, shop, others[0]));
                     region.emit(scalingEvent("launch-successful", old, shop, others[0]));
                     region.emit(scalingEvent("detach-successful", old, shop, leader));
-                    region.emit(stateEvent(old, leader, "shutting-down"));
                     region.emit(stateEvent(old, leader, "stopping"));
                     region.emit(tagEvent(old, leader, [tagKey], { [groupKey]: shop }));
                     region.emit(tagEvent(old, others[1], [tagKey], { [groupKey]: shop, [tagKey]: "true" }));

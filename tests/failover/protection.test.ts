@@ -1,4 +1,5 @@
 // Leaders are protected from scaling in, no other protection is touched, and no election depends on it.
+
 import { expect } from "chai";
 import { invoke, pointSdkAt } from "../simulator/aws/endpoint";
 import { sweepEvent } from "../simulator/aws/events";
@@ -352,7 +353,7 @@ describe("A protected leader", () => {
             inAllowedWorld(async (world) => {
                 const { region, fleet, stack, timeline } = world;
                 fleet.addGroup(shop, 0);
-                fleet.launch(shop);
+                fleet.scale(shop, 1);
                 stack.sweep();
                 await stack.settle();
                 const [leader] = leadersOf(world);
