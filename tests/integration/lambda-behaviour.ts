@@ -22,8 +22,16 @@ interface ConsoleLine {
 /** Metric values of one line in the embedded metric format, with its dimensions. */
 type MetricLine = Record<string, unknown>;
 
-/** Defines the tests for a Node.js and an SDK; both are asked for when the tests begin. */
-export function behavesInLambda(environment: () => Partial<Pick<LambdaOptions, "node" | "sdk">>): void {
+/**
+ * Defines the tests for a Node.js and an SDK.
+ *
+ * @param environment gives both when the tests begin
+ * @param isThorough adds tests that take long
+ */
+export function behavesInLambda(
+    environment: () => Partial<Pick<LambdaOptions, "node" | "sdk">>,
+    isThorough = false,
+): void {
     let program: Program;
     let aws: AwsServer;
     let region: Region;
@@ -200,4 +208,29 @@ export function behavesInLambda(environment: () => Partial<Pick<LambdaOptions, "
         const { console } = await logsOf(invoked);
         expect(ofLevel(console, "ERROR")).to.deep.equal([]);
     });
+
+    it("ends in time when an answer stalls, and names the call", async () => {
+        addGroup(shop, 1);
+        aws.fault = ({ action }) => (action === "DescribeAutoScalingGroups" ? { stallsAfter: 100 } : undefined);
+        const invoked = await (await start()).invoke(sweep(), 3);
+        expect(invoked.error).to.equal(undefined);
+        expect(leadersOf(shop)).to.deep.equal([]);
+        const { console, metrics } = await logsOf(invoked);
+        const reasons = ofLevel(console, "ERROR").map(({ message }) => message.reason);
+        expect(reasons.join("\n")).to.contain("autoscaling:DescribeAutoScalingGroups");
+        expect(metrics.map(({ FailedReads }) => FailedReads)).to.deep.equal([1]);
+    });
+
+    if (isThorough) {
+        it("waits for each answer twice as long as for the one before", async () => {
+            addGroup(shop, 1);
+            aws.fault = ({ action }, before) =>
+                action === "DescribeAutoScalingGroups" ? (before === 0 ? "hangs" : { after: 3000 }) : undefined;
+            const invoked = await (await start()).invoke(sweep());
+            expect(invoked.error).to.equal(undefined);
+            expect(leadersOf(shop)).to.have.length(1);
+            expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(2);
+            expect((await logsOf(invoked)).metrics.filter((line) => "FailedReads" in line)).to.deep.equal([]);
+        });
+    }
 }

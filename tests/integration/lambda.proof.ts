@@ -25,7 +25,7 @@ before(async () => {
 });
 
 describe("On Node.js 24 with the project's SDK the packaged function", () => {
-    behavesInLambda(() => ({ node }));
+    behavesInLambda(() => ({ node }), true);
 });
 
 // nodejs24.x began with 3.943; the base image of 2026 has 3.1105.
@@ -39,6 +39,6 @@ for (const [which, version] of [
         before(async () => {
             sdk = await installed(...clients.map((client) => `@aws-sdk/client-${client}@${version}`));
         });
-        behavesInLambda(() => ({ node, sdk }));
+        behavesInLambda(() => ({ node, sdk }), true);
     });
 }
