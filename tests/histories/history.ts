@@ -10,7 +10,7 @@ import { type Args, type Scene, type Verb, verbs } from "../simulator/verbs";
 import { inWorld, type World } from "../simulator/world";
 import { Referee } from "./checkers/checkers";
 import type { Expectations } from "./checkers/evidence";
-import { verdict } from "./checkers/model";
+import { type Refusal, verdict } from "./checkers/model";
 import { faults, kinds } from "./trouble";
 
 /** Which instance an act is about: one of a group, or one in no group, if there is any. */
@@ -43,8 +43,10 @@ type OtherAct = OneOf<{
     pace: { latency: number };
     /** What goes wrong with the next calls of a kind. */
     trouble: { calls: number; on: keyof typeof kinds; fault: keyof typeof faults; partly: number };
-    /** EC2 refuses to tag the instance from now on. */
-    refuse: { pick: Pick; error: "TagLimitExceeded" | "UnauthorizedOperation" };
+    /** EC2 refuses to write the instance's tags from now on, as a policy says. */
+    refuse: { pick: Pick; what: Refusal };
+    /** How many milliseconds of each invocation pass before the handler begins, from now on. */
+    hurry: { millis: number };
 }>;
 
 /** Something that happens. What can't happen when its time comes doesn't. */
@@ -67,6 +69,8 @@ export interface History {
     pageSize?: number;
     /** By how many milliseconds EC2's reads lag, one after the other, and again. */
     lags?: number[];
+    /** Whether AWS sends empty pages, tag events without its own tags, and no group for an instance in a warm pool. */
+    meagre?: boolean;
     /** What happens to tags at the end, before the last sweep, without an event. */
     last?: Act[];
     /** How many stacks are responsible for the same groups. */
@@ -144,7 +148,16 @@ class Life {
         private readonly history: History,
     ) {
         const { region, fleet, timeline, stack } = world;
-        const { settings = {}, electors = 1, lags, fates = [], pageSize = 1000, groups, acts } = history;
+        const {
+            settings = {},
+            electors = 1,
+            lags,
+            fates = [],
+            pageSize = 1000,
+            meagre = false,
+            groups,
+            acts,
+        } = history;
         const alone = electors === 1 && !acts.some(({ act: { kind } }) => kind === "repeat");
         this.expect = {
             tagKey,
@@ -166,6 +179,9 @@ class Life {
         }
         region.onEvent.push((event) => this.past.push(event));
         region.pageSize = pageSize;
+        region.emptyPages = meagre;
+        region.bareTagEvents = meagre;
+        region.listsWarm = !meagre;
         region.fault = (call) => this.fault(call);
         let read = 0;
         region.lag = () => lags?.[read++ % lags.length] ?? 0;
@@ -200,6 +216,9 @@ class Life {
         this.troubles.length = 0;
         region.lag = () => 0;
         region.latency = 20;
+        for (const stack of this.stacks) {
+            stack.startMillis = 0;
+        }
         await timeline.pass(millisToRest);
         await this.settle();
         await timeline.pass(this.millisToForget);
@@ -220,9 +239,9 @@ class Life {
         this.referee.checkEnd(restedAt);
     }
 
-    /** Until containers have forgotten what they wrote. */
+    /** Until containers have forgotten what they wrote, and what AWS refused. */
     private get millisToForget(): number {
-        return 31_000 + this.expect.handoverMillis;
+        return 3 * 60_000 + 31_000 + this.expect.handoverMillis;
     }
 
     private async sweep(): Promise<void> {
@@ -254,16 +273,13 @@ class Life {
     private fault(call: Call): Fault | undefined {
         const { region } = this.scene;
         const { evidence } = this.referee;
-        const promotes = call.action === "ec2:CreateTags";
         const tagging: string[] = /Tags$/.test(call.action) ? call.input.Resources : [];
-        const refusals = tagging.map((id) => this.expect.refused.get(id) ?? "");
-        const refusal = refusals.find((error) => error === "UnauthorizedOperation" || (error && promotes));
-        if (region.latency > 200) {
+        const refusals = tagging.map((id) => this.expect.refused.get(id));
+        if (region.latency > 200 || this.scene.stack.startMillis > 0) {
             evidence.disturb(call, false); // little time remains
         }
-        if (refusal) {
-            evidence.disturb(call, true);
-            return { error: awsError(refusal, "Not this one.") };
+        if (refusals.some((what) => what === "create and delete" || (what && call.action === "ec2:CreateTags"))) {
+            return { error: awsError("UnauthorizedOperation", "Not this one.", 403) };
         }
         const trouble = this.troubles.find(({ left, on }) => left > 0 && on.test(call.action));
         if (!trouble) {
@@ -271,12 +287,10 @@ class Life {
         }
         trouble.left--;
         const fault = trouble.fault(call);
-        // A tag that is there already takes no more room.
-        const isFull = promotes && tagging.some((id) => !(tagKey in region.tags(id)));
-        if (fault.error?.name === "TagLimitExceeded" && !isFull) {
-            return undefined;
+        if (fault.dies && call.by) {
+            evidence.kill(call.by);
         }
-        evidence.disturb(call, true);
+        evidence.disturb(call, fault.late === undefined);
         return fault;
     }
 
@@ -319,6 +333,9 @@ class Life {
                 }
                 break;
             case "loseContainer":
+                if (stack.lastContainer) {
+                    this.referee.evidence.kill(stack.lastContainer);
+                }
                 stack.loseContainer();
                 break;
             case "repeat":
@@ -335,14 +352,19 @@ class Life {
                 });
                 break;
             case "refuse":
-                this.expect.refused.set(id as string, act.error);
+                this.expect.refused.set(id as string, act.what);
+                break;
+            case "hurry":
+                for (const each of this.stacks) {
+                    each.startMillis = act.millis;
+                }
                 break;
             default: {
                 const happen = verbs[act.kind] as (scene: Scene, args: object) => unknown;
                 happen(this.scene, { ...act, id, group });
                 if (act.kind === "joinElectorate" || act.kind === "remove") {
                     this.referee.changeElectorates();
-                } else if (act.kind === "condition") {
+                } else if (act.kind === "condition" || act.kind === "schedule" || act.kind === "scale") {
                     this.referee.evidence.changeUnseen();
                 }
             }

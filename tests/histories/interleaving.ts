@@ -1,10 +1,11 @@
 import { type BusEvent, scalingEvent, sweepEvent } from "../simulator/aws/events";
 import type { Call } from "../simulator/aws/faults";
 import { type Container, idle, running } from "../simulator/clock";
+import { Electorates } from "../simulator/electorates";
 import { batchOf, type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 import { inRegion, type Place } from "../simulator/world";
-import { agrees, inWords, type Verdict, verdict } from "./checkers/model";
+import { agrees, inWords, leadersIn, type Verdict, verdict, viewOf } from "./checkers/model";
 
 /** How an instance of the group is found. */
 interface Condition {
@@ -154,7 +155,7 @@ class Duel {
         return before;
     }
 
-    /** The containers are used again: an empty region and ten minutes later they know nothing any more. */
+    /** The containers are used again: an empty region and two hours later they know nothing any more. */
     private async forget(): Promise<void> {
         const { region, timeline } = this.world;
         await Promise.all(this.electors.map((elector) => elector.finish()));
@@ -163,7 +164,7 @@ class Duel {
         region.groups.clear();
         region.calls.length = 0;
         this.world.lines.length = 0;
-        timeline.now += 10 * 60 * 1000;
+        timeline.now += 2 * 60 * 60 * 1000;
         for (const elector of this.electors) {
             await elector.forget(wrote ? timeline.now : undefined);
         }
@@ -204,7 +205,9 @@ class Duel {
         if (this.electors.some((elector) => elector.able())) {
             return schedule.length >= mostSteps ? "it never comes to rest" : undefined;
         }
-        const leaders = this.world.region.leaders(group, tagKey);
+        const { region } = this.world;
+        const view = viewOf(region, new Electorates(region, expectations));
+        const leaders = leadersIn(view, group, tagKey).map(([id]) => id);
         return agrees(before, leaders) ? undefined : inWords(before, leaders);
     }
 
@@ -301,7 +304,7 @@ function kindOf({ action, input }: Call): Kind | undefined {
     if (/Tags$/.test(action)) {
         return "writes";
     }
-    const isAboutTags = input.Filters?.some(({ Name }: { Name: string }) => Name.startsWith("tag:"));
+    const isAboutTags = input.Filters?.some(({ Name }: { Name: string }) => Name.startsWith("tag"));
     return action === "ec2:DescribeInstances" && isAboutTags ? "reads" : undefined;
 }
 

@@ -30,7 +30,7 @@ export const regressions: Record<string, History> = {
         groups: [{ size: 2 }, { size: 2 }],
         acts: [{ wait: 0, act: { kind: "sweep" } }],
         last: [
-            { kind: "refuse", pick: leader, error: "UnauthorizedOperation" },
+            { kind: "refuse", pick: leader, what: "create and delete" },
             { kind: "tag", pick: member(0), value: "true", since: "later" },
             { kind: "tag", pick: member(1), value: "true", since: "later" },
             { kind: "strip", pick: otherLeader, what: "both" },
@@ -40,16 +40,16 @@ export const regressions: Record<string, History> = {
         groups: [{ size: 2 }, { size: 2 }],
         acts: [],
         last: [
-            { kind: "refuse", pick: member(0), error: "TagLimitExceeded" },
-            { kind: "refuse", pick: member(1), error: "TagLimitExceeded" },
+            { kind: "fill", pick: member(0) },
+            { kind: "fill", pick: member(1) },
         ],
     },
     "all but one of a group can't be tagged": {
         groups: [{ size: 3 }],
         acts: [],
         last: [
-            { kind: "refuse", pick: member(1), error: "TagLimitExceeded" },
-            { kind: "refuse", pick: member(2), error: "TagLimitExceeded" },
+            { kind: "fill", pick: member(1) },
+            { kind: "fill", pick: member(2) },
         ],
     },
     "the leader and another get a Spot warning while an election is under way": {

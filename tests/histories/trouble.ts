@@ -24,6 +24,8 @@ export const faults = {
         partly: Math.min(partly, (call.input.Resources?.length ?? 1) - 1),
     }),
     breaksHalfWay: (_: Call, partly: number) => ({ error: awsError("InternalError", "An error.", 500), partly }),
+    isLate: (_: Call, partly: number) => ({ late: 1000 + 4000 * partly }),
+    stalls: () => ({ stalls: true }),
     kills: () => ({ dies: true }),
     killsAfterEffect: () => ({ dies: true, afterEffect: true }),
 } satisfies Record<string, (call: Call, partly: number) => Fault>;

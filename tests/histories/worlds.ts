@@ -41,16 +41,22 @@ const fleetActs: [number, fc.Arbitrary<Act>][] = [
     [2, act("attach", { pick: fc.record({ group, who: fc.constant("loose"), n: fc.nat(3) }), group })],
     [1, act("move", { pick, group, millis: fc.nat(3000) })],
     [2, act("warn", { pick })],
+    [2, act("endSlowly", { pick, millis: fc.integer({ min: 5000, max: 60_000 }) })],
+    [1, act("toWarmPool", { pick, running: fc.boolean() })],
+    [1, act("fromWarmPool", { pick: fc.record({ group, who: fc.constant("loose"), n: fc.nat(3) }) })],
+    [1, act("schedule", { pick, on: fc.boolean() })],
     [1, act("condition", { pick, load: fc.constantFrom(undefined, 5, 55), checks: fc.constantFrom("ok", "impaired") })],
 ];
 const tagActs: [number, fc.Arbitrary<Act>][] = [
     [2, act("strip", { pick, what: fc.constantFrom("leader", "since", "both") })],
     [4, act("tag", { pick, value: fc.constantFrom("true", "true", "True", "TRUE", "yes", "nope"), since })],
     [1, act("date", { pick, since })],
+    [2, act("veto", { pick, on: fc.constantFrom(true, true, false) })],
+    [1, act("fill", { pick })],
     [1, act("rival", { group, seconds: fc.integer({ min: 1, max: 20 }) })],
 ];
-const refuse = act("refuse", { pick, error: fc.constantFrom("TagLimitExceeded", "UnauthorizedOperation") });
-const last: typeof tagActs = [...tagActs.slice(0, 3), [2, refuse]];
+const refuse = act("refuse", { pick, what: fc.constantFrom("create", "create and delete") });
+const last: typeof tagActs = [...tagActs.slice(0, 5), [2, refuse]];
 const eventActs: [number, fc.Arbitrary<Act>][] = [
     [5, act("sweep")],
     [2, act("replay", { n: fc.nat(30) })],
@@ -66,6 +72,7 @@ const troubleActs: [number, fc.Arbitrary<Act>][] = [
         }),
     ],
     [1, act("pace", { latency: fc.constantFrom(20, 200, 1500, 3500) })],
+    [1, act("hurry", { millis: fc.constantFrom(0, 0, 4000, 7000, 9000) })],
     [1, act("loseContainer")],
     [1, refuse],
 ];
@@ -92,6 +99,7 @@ function histories(acts: [number, fc.Arbitrary<Act>][], more: object = {}): fc.A
         acts: fc.array(fc.record({ wait, act: arbitrary }), { minLength: 1, maxLength: 14 }),
         fates: fc.array(fate, { maxLength: 24 }),
         pageSize: fc.constantFrom(1000, 1, 2),
+        meagre: fc.boolean(),
         last: fc.array(fc.oneof(...last.map(([weight, arbitrary]) => ({ weight, arbitrary }))), { maxLength: 4 }),
         ...more,
     }) as fc.Arbitrary<History>;

@@ -38,7 +38,8 @@ export class Electorates {
         return this.groups(name).flatMap((group) => this.region.leaders(group, this.franchise.tagKey));
     }
 
-    private groups(name: string): string[] {
+    /** Names of its groups. */
+    groups(name: string): string[] {
         return [...this.region.groups.keys()].filter((group) => this.nameOf(group) === name);
     }
 }

@@ -75,6 +75,12 @@ export const verbs = {
     /** The operator vetoes the instance, or takes the veto back. */
     veto: ({ region, scope: { tagKey } }: Scene, { id, on }: OfInstance & { on: boolean }) =>
         region.setTags(id, { [`${tagKey}:eligible`]: on ? "False" : undefined }),
+    /** The instance gets as many tags as it may have. */
+    fill: ({ region }: Scene, { id }: OfInstance) => {
+        const count = Object.keys(region.tags(id)).filter((key) => !key.startsWith("aws:")).length;
+        const more = Array.from({ length: 50 - count }, (_, index) => [`more-${count + index}`, ""]);
+        region.setTags(id, Object.fromEntries(more));
+    },
     /** EC2 schedules the instance's retirement, or does no more. */
     schedule: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) => {
         region.instance(id).scheduled = on ? ["The instance is running on degraded hardware"] : [];

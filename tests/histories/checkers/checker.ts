@@ -2,7 +2,7 @@ import type { Call } from "../../simulator/aws/faults";
 import type { Batch, Container } from "../../simulator/clock";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Evidence } from "./evidence";
-import type { Verdict } from "./model";
+import type { Verdict, View } from "./model";
 
 /** A rule that was broken, and how; `at`: milliseconds since 1970. */
 export interface Violation {
@@ -28,8 +28,8 @@ export interface Checker {
     atRest?(home: string, verdict: Verdict): void;
     /** The same, once for the region. */
     afterRest?(): void;
-    /** Another sweep has ended, and nothing has changed since `restedAt`. */
-    atEnd?(restedAt: number): void;
+    /** Another sweep has ended, and nothing has changed since `restedAt`; the view is of now. */
+    atEnd?(restedAt: number, view: View): void;
 }
 
 export type MakeChecker = (evidence: Evidence, note: Note) => Checker;

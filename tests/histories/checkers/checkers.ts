@@ -8,7 +8,7 @@ import { decisionTable } from "./decision-table";
 import { Evidence, type Expectations } from "./evidence";
 import { handOver } from "./hand-over";
 import { flapping, memory, quiet } from "./memory";
-import type { Verdict } from "./model";
+import { type Verdict, viewOf } from "./model";
 import { oneLeader } from "./one-leader";
 import { onlyOurs, permitsWhatIsDone } from "./only-ours";
 import { protection } from "./protection";
@@ -84,7 +84,8 @@ export class Referee {
 
     /** Checks what another sweep has done since the region was at rest. */
     checkEnd(restedAt: number): void {
-        this.each((checker) => checker.atEnd?.(restedAt));
+        const view = viewOf(this.evidence.world.region, this.evidence.electorates);
+        this.each((checker) => checker.atEnd?.(restedAt, view));
     }
 
     private checkInvocation(invocation: Invocation, by: Container): void {

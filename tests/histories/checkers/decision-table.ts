@@ -4,47 +4,69 @@ import type { Container } from "../../simulator/clock";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
-import { agrees, inWords, isAlive, type Verdict, type View, verdictOn } from "./model";
+import { agrees, inWords, isFitSight, isFull, leadersIn, sinceIn, type Verdict, type View, verdictOn, viewOf } from "./model";
 
-/** Compares what an undisturbed election came to with the verdict on what it saw. */
+/** Compares what an undisturbed election came to with the verdict on what it saw; and at rest with that on the region. */
 export function decisionTable(evidence: Evidence, note: Note): Checker {
     const { expect, electorates, world } = evidence;
+    const { region } = world;
+    const { tagKey } = expect;
+    const leadersNow = (home: string) => leadersIn(viewOf(region, electorates), home, tagKey).map(([id]) => id);
+
+    const checkElection = (home: string, view: View, invocation: Invocation, by: Container) => {
+        const { start, reports, events } = invocation;
+        const report = reports.find(({ group }) => group === home);
+        const leaders = leadersNow(home);
+        // A refusal may be remembered, or forgotten, for three minutes.
+        const verdicts = [false, true].map((avoids) =>
+            verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids)),
+        );
+        const [verdict] = verdicts;
+        const reported = report ? `${report.outcome}: ${report.reason}` : "no report";
+        if (!verdicts.some((one) => agrees(one, leaders))) {
+            note(ruleOf(verdict, leaders), `${home}: ${inWords(verdict, leaders)}; ${reported}`);
+        } else if (report && leaders.length === 0 && report.outcome !== "failed") {
+            const wanted = electorates
+                .groups(home)
+                .reduce((sum, group) => sum + (region.groups.get(group)?.desired ?? 0), 0);
+            const outcome = wanted > 0 ? "vacant" : "empty";
+            if (report.outcome !== outcome) {
+                note("reports are true", `${home} wants ${wanted}: ${outcome}, not ${reported}`);
+            }
+        }
+    };
+
     return {
         afterInvocation: (invocation, by) => {
             const view = evidence.undisturbed(invocation, by);
             if (!view) {
                 return;
             }
-            const { events, start, reports } = invocation;
-            const swept = events.some((event) => event["detail-type"] === "Scheduled Event");
-            for (const home of swept ? electorates.names() : reports.map(({ group }) => group)) {
-                const report = reports.find(({ group }) => group === home);
-                if (report?.outcome !== "failed" && !isExcused(evidence, home, view, invocation, by)) {
-                    const leaders = electorates.leaders(home);
-                    const verdict = verdictOn(view, home, start, expect, events);
-                    if (!agrees(verdict, leaders)) {
-                        const reported = report ? `${report.outcome}: ${report.reason}` : "no report";
-                        note(ruleOf(verdict, leaders), `${home}: ${inWords(verdict, leaders)}; ${reported}`);
-                    }
+            const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");
+            const reported = invocation.reports.map(({ group }) => group);
+            for (const home of swept ? electorates.names() : reported) {
+                if (!isExcused(evidence, home, view, invocation, by)) {
+                    checkElection(home, view, invocation, by);
                 }
             }
         },
         atRest: (home, verdict) => {
-            const leaders = electorates.leaders(home);
-            const members = electorates.members(home);
-            // Where EC2 refuses to write an instance's tags, the group may be kept from what the table says.
-            const refused = (id: string) => expect.refused.get(id) === "UnauthorizedOperation";
-            const right = members.some(({ id }) => refused(id))
-                ? leaders.filter((id) => !refused(id)).length <= 1
-                : agrees(verdict, leaders);
-            if (!right) {
-                note(ruleOf(verdict, leaders), `${home}: ${inWords(verdict, leaders)}`);
+            const leaders = leadersNow(home);
+            if (!agrees(verdict, leaders)) {
+                note(ruleOf(verdict, leaders), `${home} at rest: ${inWords(verdict, leaders)}`);
+            }
+            const view = viewOf(region, electorates);
+            for (const [id, sight] of leadersIn(view, home, tagKey)) {
+                const lacks = sinceIn(sight.tags, tagKey, region.timeline.now) === 0;
+                const canBeTagged = !expect.refused.has(id) && !isFull(sight, tagKey);
+                if (lacks && isFitSight(sight, tagKey) && canBeTagged && leaders.length === 1) {
+                    note("a fit leader has a since after a sweep", `${id} of ${home}`);
+                }
             }
         },
         afterRest: () => {
-            const { region } = world;
             for (const id of region.instances.keys()) {
-                if (isOrphan(evidence, id) && expect.refused.get(id) !== "UnauthorizedOperation") {
+                if (isOrphan(evidence, id) && expect.refused.get(id) !== "create and delete") {
                     note("an instance in no group loses the tags", `${id} carries them`);
                 }
             }
@@ -61,27 +83,27 @@ function ruleOf({ row, oneOf }: Verdict, leaders: string[]) {
         const isOther = leaders.length === 1 && row === "fit members" && oneOf.length > 0;
         return isOther ? "the leader is one that may lead" : "a group with fit members has a fit leader";
     }
-    return row === "arriving members" ? "while a group boots, a member leads" : "the leader is one that may lead";
+    return row === "arriving members" && leaders.length === 0
+        ? "while a group boots, a member leads"
+        : "the leader is one that may lead";
 }
 
-/** Whether what came of a group's election may differ: a write is refused, a change unknown, or the group is flapping. */
+/** Whether what came of a group's election may differ: its container can't know of a change, or the group is flapping. */
 function isExcused(
     evidence: Evidence,
     home: string,
     view: View,
-    { start }: Pick<Invocation, "start">,
+    { start, reports }: Pick<Invocation, "start" | "reports">,
     by: Container,
 ): boolean {
     const about = [...view].filter(([, sight]) => sight.home === home);
-    const promotions = evidence.writes.filter((write) => write.by === by && write.home === home && write.since);
-    return (
-        about.some(([id]) => evidence.expect.refused.has(id) || evidence.isUnaware(id, by, start)) ||
-        promotions.length >= 3
-    );
+    const triggers = reports.find(({ group }) => group === home)?.triggers ?? [];
+    const onlyTags = triggers.every((type) => type === "Tag Change on Resource");
+    return about.some(([id]) => evidence.isUnaware(id, by, start)) || (onlyTags && evidence.isFlapping(home, by));
 }
 
 function isOrphan({ world: { region }, expect: { tagKey } }: Evidence, id: string): boolean {
     const tags = region.tags(id);
     const marked = isTrue(tags[tagKey]) && tags[`${tagKey}:since`] !== undefined;
-    return marked && isAlive({ state: region.state(id) }) && tags[groupKey] === undefined && !region.memberOf(id);
+    return marked && region.state(id) !== "terminated" && tags[groupKey] === undefined && !region.memberOf(id);
 }

@@ -6,7 +6,7 @@ import type { Batch, Container } from "../../simulator/clock";
 import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { World } from "../../simulator/world";
-import { type Known, type Sight, type View, viewOf } from "./model";
+import { isFull, type Knowledge, type Known, type Sight, type View, viewOf } from "./model";
 
 /** What is expected of an election depends on the stack's settings, and on how the world is disturbed. */
 export interface Expectations extends Known {
@@ -26,6 +26,11 @@ export const mostLagMillis = 5000;
 /** How long what a container wrote counts as read. */
 export const rememberedMillis = 30_000;
 
+/** How long a Spot warning counts, from its event's time, and a refusal to tag an instance. */
+export const warningMillis = 3 * 60 * 1000;
+const refusalMillis = 3 * 60 * 1000;
+const stoppingMillis = 10_000;
+
 /** A tag that the function wrote on an instance. */
 export interface Write {
     at: number;
@@ -33,7 +38,9 @@ export interface Write {
     /** The electorate, or the group if it elects on its own. */
     home: string | undefined;
     by: unknown;
-    /** When it promotes. */
+    /** Whether the instance leads from then on. */
+    leads: boolean;
+    /** The `since` that it wrote, in milliseconds since 1970. */
     since?: number;
     /** Whether its container may not have got the answer. */
     unsure: boolean;
@@ -57,6 +64,10 @@ export class Evidence {
     private readonly disturbed = new WeakSet<object>();
     /** Batches whose groups or leaders couldn't be read. */
     private readonly unread = new WeakSet<object>();
+    /** Instances that a container tried to tag in vain, each with the time of the last try. */
+    private readonly refusals = new WeakMap<object, Map<string, number>>();
+    /** Batches whose container was ended by a fault. */
+    private readonly killed = new WeakSet<object>();
     /** Batches in which protection couldn't be set. */
     private readonly unprotected = new WeakSet<object>();
     /** When instances last joined a group or left one. */
@@ -98,6 +109,9 @@ export class Evidence {
             return; // no election depends on it
         }
         this.disturbed.add(events);
+        if (fails && /Tags$/.test(call.action)) {
+            this.noteRefusals(call, call.input.Resources);
+        }
         if (fails && (/Groups$/.test(call.action) || isAboutTags(call))) {
             this.unread.add(events);
         }
@@ -133,6 +147,55 @@ export class Evidence {
         return this.unread.has(events);
     }
 
+    /** Notes that a container's batch will get no answer any more. */
+    kill({ batch }: Container): void {
+        if (batch) {
+            this.killed.add(batch.events);
+        }
+    }
+
+    wasKilled({ events }: Pick<Batch, "events">): boolean {
+        return this.killed.has(events);
+    }
+
+    /** What a container knows from events at a time; `avoids`: whether it may remember refusals. */
+    knowledge(by: Container, { events, start }: Pick<Batch, "events" | "start">, avoids: boolean): Knowledge {
+        const received = [...new Set([...(this.received.get(by) ?? []).map(({ event }) => event), ...events])];
+        const ofType = (type: string) => received.filter((event) => event["detail-type"] === type);
+        const warnings = ofType("EC2 Spot Instance Interruption Warning").filter(
+            ({ time }) => Date.parse(time) + warningMillis > start,
+        );
+        const changes = ofType("EC2 Instance State-change Notification");
+        const isOf = (state: string) => changes.filter(({ detail }) => detail.state === state);
+        const launches = events.filter((event) => event["detail-type"] === "EC2 Instance Launch Successful");
+        const stopping = isOf("stopping").filter(({ time }) => Date.parse(time) + stoppingMillis > start);
+        const running = stopping.filter(({ detail }) => this.isRunning(detail["instance-id"]));
+        return {
+            warned: new Set(warnings.map(({ detail }) => detail["instance-id"])),
+            launched: new Set(launches.map(({ detail }) => detail.EC2InstanceId)),
+            states: new Map(running.map(({ detail }) => [detail["instance-id"], "stopping"])),
+            avoided: avoids ? this.refusedLately(by, start) : new Set(),
+        };
+    }
+
+    /** Instances that a container tried to tag in vain in the last minutes. */
+    refusedLately(by: object, now: number): Set<string> {
+        const times = [...(this.refusals.get(by) ?? [])].filter(([, at]) => now - at <= refusalMillis + 1000);
+        return new Set(times.map(([id]) => id));
+    }
+
+    private noteRefusals({ by, start }: Call, ids: string[]): void {
+        const refusals = this.refusals.get(by as object) ?? new Map();
+        this.refusals.set(by as object, refusals);
+        for (const id of ids) {
+            refusals.set(id, start);
+        }
+    }
+
+    private isRunning(id: string): boolean {
+        return this.world.region.instances.has(id) && this.world.region.state(id) === "running";
+    }
+
     isUnprotected({ events }: Pick<Batch, "events">): boolean {
         return this.unprotected.has(events);
     }
@@ -163,7 +226,7 @@ export class Evidence {
     }
 
     /** Whether the caller's container must remember a write, because nothing contradicts it. */
-    isKnown({ id, at, by, since, unsure }: Write, call: Call, batch: Batch): boolean {
+    isKnown({ id, at, by, leads, unsure }: Write, call: Call, batch: Batch): boolean {
         const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis + 1000;
         // Others may have written since, or an event of the same second may report what was before.
         const contradicted = (this.received.get(call.by as object) ?? []).some(
@@ -171,7 +234,7 @@ export class Evidence {
                 receivedAt >= at &&
                 source === "aws.tag" &&
                 resources[0].endsWith(id) &&
-                isTrue(detail.tags[this.expect.tagKey]) !== (since !== undefined),
+                isTrue(detail.tags[this.expect.tagKey]) !== leads,
         );
         // What was written may not be what was seen, if others wrote while reads lagged.
         const edited = (this.edited.get(id) ?? never) > at - mostLagMillis;
@@ -192,11 +255,15 @@ export class Evidence {
     private noteTags({ id: event, resources, detail }: BusEvent): void {
         const { now } = this.world.region.timeline;
         const id = resources[0].split("/")[1];
-        this.touched.set(id, event);
-        if (!this.isWriting && detail["changed-tag-keys"].some((key: string) => key !== groupKey)) {
+        const keys: string[] = detail["changed-tag-keys"];
+        const { tagKey } = this.expect;
+        if (keys.some((key) => [groupKey, tagKey, `${tagKey}:since`].includes(key))) {
+            this.touched.set(id, event);
+        }
+        if (!this.isWriting && keys.some((key) => key === tagKey || key === `${tagKey}:since`)) {
             this.edited.set(id, now);
         }
-        if (detail["changed-tag-keys"].includes(groupKey)) {
+        if (keys.includes(groupKey)) {
             this.moved.set(id, now);
         }
     }
@@ -215,6 +282,12 @@ export class Evidence {
                 this.sweeps.push({ at: region.timeline.now, by: call.by });
             }
         }
+        for (const id of call.action === "ec2:CreateTags" ? (call.input.Resources as string[]) : []) {
+            const isRefused = this.expect.refused.has(id) || isFull({ tags: region.tags(id) }, this.expect.tagKey);
+            if (isRefused) {
+                this.noteRefusals(call, [id]);
+            }
+        }
         if (isRead(call)) {
             this.lastView ??= viewOf(region, this.electorates);
             views.push(this.lastView);
@@ -230,13 +303,15 @@ export class Evidence {
         const { region } = this.world;
         const { tagKey } = this.expect;
         const { Resources, Tags } = call.input;
-        const promotes = call.action === "ec2:CreateTags";
+        const written = Object.fromEntries(
+            (Tags ?? []).map(({ Key, Value }: { Key: string; Value?: string }) => [Key, Value]),
+        );
+        const sinceKey = `${tagKey}:since`;
+        const creates = call.action === "ec2:CreateTags";
         for (const id of Resources) {
             const tags = region.tags(id);
-            const done = promotes
-                ? isTrue(tags[tagKey]) && tags[`${tagKey}:since`] === Tags[1]?.Value
-                : tags[tagKey] === undefined;
-            if (!done) {
+            const isDone = Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined));
+            if (!isDone || !(tagKey in written)) {
                 continue;
             }
             this.touched.delete(id);
@@ -245,10 +320,24 @@ export class Evidence {
                 id,
                 home: this.homeNamedBy(tags),
                 by: call.by,
-                since: promotes ? Date.parse(Tags[1]?.Value) : undefined,
+                leads: creates,
+                since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
                 unsure: call.by?.batch !== undefined && this.isDisturbed(call.by.batch),
             });
         }
+    }
+
+    /** Whether a group changed its leader so often that its container may wait for the next sweep. */
+    isFlapping(home: string | undefined, by: unknown): boolean {
+        return this.promotionsSinceSweep(home, by).length >= 3;
+    }
+
+    /** A container's promotions in a group since it last began a sweep. */
+    promotionsSinceSweep(home: string | undefined, by: unknown): Write[] {
+        const lastSweep = this.sweeps.filter((sweep) => sweep.by === by).at(-1)?.at ?? never;
+        return this.writes.filter(
+            (write) => write.home === home && write.by === by && write.leads && write.at > lastSweep,
+        );
     }
 }
 
@@ -256,5 +345,5 @@ export const isRead = ({ action }: Call): boolean => /:(Describe|Get)/.test(acti
 
 function isAboutTags({ action, input }: Call): boolean {
     const filters: { Name: string }[] = input.Filters ?? [];
-    return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag:"));
+    return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag"));
 }

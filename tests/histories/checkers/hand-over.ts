@@ -4,7 +4,7 @@ import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import { type Evidence, mostLagMillis } from "./evidence";
-import { isAlive } from "./model";
+import { writingOf } from "./only-ours";
 
 /** A live leader was demoted, and no instance leads. */
 interface Vacancy {
@@ -30,7 +30,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         }
     });
 
-    const lives = (id: string) => isAlive({ state: region.state(id) });
+    const lives = (id: string) => region.state(id) !== "terminated"; // while EC2 ends it, its work may go on
     const leads = (id: string) => isTrue(region.tags(id)[tagKey]) && lives(id);
 
     /** Where an instance leads if it has the tag, or led when it left, as a batch's events say. */
@@ -60,7 +60,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
             const home = currentHome(id, events);
             const vacancy = { id, at: timeline.now, by: call.by, events };
             queueMicrotask(() => {
-                if (home !== undefined && !leads(id) && electorates.leaders(home).length === 0) {
+                if (home !== undefined && !leads(id) && !electorates.leaders(home).some(leads)) {
                     vacancies.set(home, vacancy);
                 }
             });
@@ -105,7 +105,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
 
     return {
         beforeCall: (call, batch) => {
-            if (call.action === "ec2:CreateTags") {
+            if (writingOf(call, tagKey) === "promotion") {
                 checkPromotions(call, batch);
             } else if (call.action === "ec2:DeleteTags") {
                 noteVacancies(call, batch);

@@ -3,32 +3,60 @@ import type { Call } from "../../simulator/aws/faults";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import { type Evidence, mostLagMillis } from "./evidence";
+import { isFull } from "./model";
+import { writingOf } from "./only-ours";
+
+const rule = "a container remembers what it wrote";
 
 /** Looks for writes that were made already, and for a `since` that its own container has passed. */
 export function memory(evidence: Evidence, note: Note): Checker {
     const { expect } = evidence;
+    /** Demotions of a batch that were made before: they are right only before a promotion. */
+    const repeated = new WeakMap<object, { home?: string; how: string }[]>();
+    const promotedIn = new WeakMap<object, Set<string | undefined>>();
+    const homeOf = (id: string, batch: Batch) =>
+        evidence.sightsOf(batch, id).find(({ electorate }) => electorate !== undefined)?.electorate;
+
     const check = (id: string, call: Call, batch: Batch) => {
-        const promotes = call.action === "ec2:CreateTags";
-        const what = `${promotes ? "promotion" : "demotion"} of ${id}`;
+        const writing = writingOf(call, expect.tagKey);
         const known = evidence.writes.filter((write) => evidence.isKnown(write, call, batch));
         const last = evidence.writes.filter((write) => write.id === id).at(-1);
+        const home = homeOf(id, batch);
         // What was written may have been for the group that the instance belonged to when it was read.
         const at = last?.at ?? 0;
         const moved = evidence.movedAt(id) > at || evidence.electoratesChangedAt > at - mostLagMillis;
-        if (last && known.includes(last) && (last.since !== undefined) === promotes && !moved) {
-            note("a container remembers what it wrote", `${what}: that was done at ${last.at}`);
+        const again = last !== undefined && known.includes(last) && !moved;
+        if (again && last.leads && writing === "promotion") {
+            note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
-        const home = evidence.sightsOf(batch, id).find(({ electorate }) => electorate !== undefined)?.electorate;
+        // Memory does not count for an instance that its group no longer lists.
+        if (again && !last.leads && home !== undefined && writing === "demotion") {
+            const how = `${writing} of ${id}: that was done at ${last.at}`;
+            repeated.set(batch.events, [...(repeated.get(batch.events) ?? []), { home, how }]);
+        }
         const before = known.filter((write) => write.home === home && write.since !== undefined).at(-1);
-        if (promotes && before && Date.parse(call.input.Tags[1]?.Value) <= (before.since as number)) {
-            note("a container remembers what it wrote", `${what}: its since does not come after ${before.since}`);
+        const since = Date.parse(call.input.Tags.at(-1)?.Value);
+        if ((writing === "promotion" || writing === "adoption") && before && since <= (before.since as number)) {
+            note(rule, `${writing} of ${id}: its since does not come after ${before.since}`);
         }
     };
     return {
         beforeCall: (call, batch) => {
-            if (/Tags$/.test(call.action) && expect.alone && !evidence.isDisturbed(batch)) {
-                for (const id of call.input.Resources) {
-                    check(id, call, batch);
+            if (!/Tags$/.test(call.action) || !expect.alone || evidence.isDisturbed(batch)) {
+                return;
+            }
+            for (const id of call.input.Resources) {
+                check(id, call, batch);
+                if (call.action === "ec2:CreateTags") {
+                    const homes = promotedIn.get(batch.events) ?? new Set();
+                    promotedIn.set(batch.events, homes.add(homeOf(id, batch)));
+                }
+            }
+        },
+        afterInvocation: ({ events }) => {
+            for (const { home, how } of repeated.get(events) ?? []) {
+                if (!promotedIn.get(events)?.has(home) && !evidence.isDisturbed({ events })) {
+                    note(rule, how);
                 }
             }
         },
@@ -43,15 +71,12 @@ export function flapping(evidence: Evidence, note: Note): Checker {
             if (call.action !== "ec2:CreateTags" || !evidence.expect.exact || !onlyTags) {
                 return;
             }
-            const lastSweep = evidence.sweeps.filter(({ by }) => by === call.by).at(-1)?.at ?? 0;
             for (const id of call.input.Resources) {
                 const home = evidence.sightsOf(batch, id)[0]?.electorate;
-                const own = evidence.writes.filter(
-                    ({ home: elsewhere, by, since, at, unsure }) =>
-                        elsewhere === home && by === call.by && since !== undefined && at > lastSweep && !unsure,
-                );
-                const isFlapping = own.some((write, index) => index >= 2 && write.at - own[index - 2].at <= 60_000);
-                if (isFlapping) {
+                const own = evidence
+                    .promotionsSinceSweep(home, call.by)
+                    .filter(({ unsure, at }) => !unsure && at < batch.start);
+                if (own.some((write, index) => index >= 2 && write.at - own[index - 2].at < 60_000)) {
                     note("a group that flaps waits for the sweep", `promotion of ${id} in ${home}`);
                 }
             }
@@ -59,13 +84,16 @@ export function flapping(evidence: Evidence, note: Note): Checker {
     };
 }
 
-/** At rest a sweep finds nothing to write. */
+/** At rest a sweep finds nothing to write, unless EC2 refused it before. */
 export function quiet(evidence: Evidence, note: Note): Checker {
+    const { expect } = evidence;
     return {
-        atEnd: (restedAt) => {
-            const { refused } = evidence.expect;
-            const isRefused = ({ input }: Call) => input.Resources?.some((id: string) => refused.has(id));
-            const writes = evidence.writeCallsSince(restedAt).filter((call) => !isRefused(call));
+        atEnd: (restedAt, view) => {
+            const isRefused = (id: string) => {
+                const sight = view.get(id);
+                return expect.refused.has(id) || (sight !== undefined && isFull(sight, expect.tagKey));
+            };
+            const writes = evidence.writeCallsSince(restedAt).filter(({ input }) => !input.Resources?.some(isRefused));
             if (writes.length > 0) {
                 const said = writes.map(({ action, input }) => `${action} ${JSON.stringify(input)}`);
                 note("nothing is written when nothing changes", said.join("; "));

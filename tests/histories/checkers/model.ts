@@ -1,6 +1,5 @@
 // The model: the decision table as it is read off the region, for a group or an electorate. Every checker asks it.
 import { groupKey, isTrue, type Region } from "../../simulator/aws/region";
-import type { Batch } from "../../simulator/clock";
 import { Electorates, type Franchise } from "../../simulator/electorates";
 
 /** What a read shows of an instance at a time. */
@@ -16,68 +15,126 @@ export interface Sight {
     lifecycleState?: string;
     healthStatus?: string;
     checks: string;
+    /** Whether EC2 has scheduled an event for it. */
+    scheduled: boolean;
     load?: number;
 }
 
 /** All instances of the region at a time, by id. */
 export type View = Map<string, Sight>;
 
-/** What the decision table says of a group: no instance leads, or exactly one of these does. */
+/** What the decision table says of a group: which instances lead afterwards. */
 export interface Verdict {
-    row: "a fit leader" | "fit members" | "a leader alive" | "arriving members" | "no candidate";
+    row: "a fit leader" | "fit members" | "a leader that may stay" | "arriving members" | "no candidate";
+    /** Exactly one of these leads; if there is none, no instance is chosen. */
     oneOf: string[];
+    /** Leaders beside it, because EC2 refuses to take their tag. */
+    stuck: string[];
 }
+
+/** Which of an instance's tags EC2 refuses to write: to set them, or to remove them, too. */
+export type Refusal = "create" | "create and delete";
 
 /** What the table depends on beside the region. */
 export interface Known extends Franchise {
-    /** Instances whose tags EC2 refuses to write, each with the error's name. */
-    refused: Map<string, string>;
+    /** Instances whose tags EC2 refuses to write. */
+    refused: Map<string, Refusal>;
 }
+
+/** What a container has learned from events, and from AWS's refusals. */
+export interface Knowledge {
+    /** Instances with a Spot interruption warning. */
+    warned: Set<string>;
+    /** Instances whose launch the batch reports. */
+    launched: Set<string>;
+    /** States that events report, by the instance's id. */
+    states: Map<string, string>;
+    /** Instances that AWS refused to tag lately: they are chosen only where no leader may stay, and last. */
+    avoided: Set<string>;
+}
+
+export const nothingKnown: Knowledge = {
+    warned: new Set(),
+    launched: new Set(),
+    states: new Map(),
+    avoided: new Set(),
+};
 
 const dayMillis = 24 * 60 * 60 * 1000;
 const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
+const mostTags = 50;
 
 /** The decision table's verdict on a group or an electorate as the region is, with no event in mind. */
 export function verdict(region: Region, home: string, known: Known): Verdict {
-    return verdictOn(viewOf(region, new Electorates(region, known)), home, region.timeline.now, known, []);
+    return verdictOn(viewOf(region, new Electorates(region, known)), home, region.timeline.now, known);
 }
 
-/** The decision table's verdict on a view; `events` are those of the batch that asks. */
-export function verdictOn(view: View, home: string, now: number, known: Known, events: Batch["events"]): Verdict {
+/** The decision table's verdict on a view; `now` in milliseconds since 1970. */
+export function verdictOn(view: View, home: string, now: number, known: Known, knowledge = nothingKnown): Verdict {
     const { tagKey, refused } = known;
-    const [warned, launched] = [warnedIn(events), launchedIn(events)];
-    const members = [...view].filter(([, sight]) => sight.electorate === home);
-    const leaders = [...view]
-        .filter(([, sight]) => leadsIn(home, tagKey)(sight) && isAlive(sight))
-        .sort(
-            ([a, one], [b, other]) =>
-                sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
-        )
-        .map(([id]) => id);
-    const fit = members.filter(([id, sight]) => isFitSight(sight) && !warned.has(id)).map(([id]) => id);
-    const fitLeaders = leaders.filter((id) => fit.includes(id));
-    if (fitLeaders.length > 0) {
-        return { row: "a fit leader", oneOf: fitLeaders.slice(0, 1) };
+    const { warned, states, avoided } = knowledge;
+    const seen = [...view].map(([id, sight]): [string, Sight] => [
+        id,
+        { ...sight, state: states.get(id) ?? sight.state },
+    ]);
+    const leaders = leadersIn(new Map(seen), home, tagKey).sort(
+        ([a, one], [b, other]) => sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
+    );
+    const ids = (some: [string, Sight][]) => some.map(([id]) => id);
+    const isFit = ([id, sight]: [string, Sight]) => isFitSight(sight, tagKey) && !warned.has(id);
+    const isStuck = ([id, { state }]: [string, Sight]) =>
+        refused.get(id) === "create and delete" && state !== "terminated";
+    const stuckBeside = (leader?: string) => ids(leaders.filter(isStuck)).filter((id) => id !== leader);
+    const [fitLeader] = ids(leaders.filter(isFit));
+    if (fitLeader) {
+        return { row: "a fit leader", oneOf: [fitLeader], stuck: stuckBeside(fitLeader) };
     }
-    const electable = members.filter(([id]) => !refused.has(id));
+    const [staying] = leaders.filter(([, sight]) => !isBarred(sight, tagKey));
+    const electable = seen.filter(
+        ([id, sight]) =>
+            sight.electorate === home &&
+            !isTrue(sight.tags[tagKey]) &&
+            !isVetoed(sight, tagKey) &&
+            !refused.has(id) &&
+            !isFull(sight, tagKey) &&
+            (staying === undefined || !avoided.has(id)),
+    );
+    // No instance is promoted beside a leader that can't be demoted, unless EC2 is ending that one.
+    const isBlocked = leaders.some((leader) => isStuck(leader) && leader[1].state !== "shutting-down");
+    const fit = electable.filter(isFit);
     if (fit.length > 0) {
-        const able = electable.filter(([id]) => fit.includes(id));
-        return { row: "fit members", oneOf: best(able, (id) => (launched.has(id) ? 0 : 1)) };
+        const oneOf = isBlocked ? [] : best(fit, knowledge);
+        return { row: "fit members", oneOf, stuck: stuckBeside() };
     }
-    if (leaders.length > 0) {
-        return { row: "a leader alive", oneOf: leaders.slice(0, 1) };
+    if (staying) {
+        return { row: "a leader that may stay", oneOf: [staying[0]], stuck: stuckBeside(staying[0]) };
     }
-    const arriving = electable.filter(([, sight]) => isArriving(sight));
-    return { row: arriving.length > 0 ? "arriving members" : "no candidate", oneOf: best(arriving) };
+    const arriving = electable.filter(([, sight]) => isArriving(sight, tagKey));
+    return arriving.length > 0
+        ? { row: "arriving members", oneOf: isBlocked ? [] : best(arriving, knowledge), stuck: stuckBeside() }
+        : { row: "no candidate", oneOf: [], stuck: stuckBeside() };
 }
 
 /** Whether these leaders are what a verdict says. */
-export const agrees = ({ oneOf }: Verdict, leaders: string[]): boolean =>
-    leaders.length === Math.min(1, oneOf.length) && leaders.every((id) => oneOf.includes(id));
+export function agrees({ oneOf, stuck }: Verdict, leaders: string[]): boolean {
+    const others = leaders.filter((id) => !stuck.includes(id));
+    return (
+        stuck.every((id) => leaders.includes(id)) &&
+        others.length === Math.min(1, oneOf.length) &&
+        others.every((id) => oneOf.includes(id))
+    );
+}
 
 /** A verdict, and what was found instead. */
-export const inWords = ({ row, oneOf }: Verdict, leaders: string[]): string =>
-    `${row}: one of ${oneOf.join(", ") || "none"}; found ${leaders.join(", ") || "none"}`;
+export function inWords({ row, oneOf, stuck }: Verdict, leaders: string[]): string {
+    const beside = stuck.length > 0 ? ` beside ${stuck.join(", ")}` : "";
+    return `${row}: one of ${oneOf.join(", ") || "none"}${beside}; found ${leaders.join(", ") || "none"}`;
+}
+
+/** The leaders of a group or an electorate, those that EC2 is ending among them. */
+export function leadersIn(view: View, home: string, tagKey: string): [string, Sight][] {
+    return [...view].filter(([, sight]) => leadsIn(home, tagKey)(sight) && sight.state !== "terminated");
+}
 
 /** A `since` in milliseconds since 1970, as far as it counts. */
 export function sinceIn(tags: Record<string, string>, tagKey: string, now: number): number {
@@ -89,33 +146,41 @@ export function sinceIn(tags: Record<string, string>, tagKey: string, now: numbe
 /** The region as it is. */
 export function viewOf(region: Region, electorates: Electorates): View {
     const view: View = new Map();
-    for (const { id, checks, load } of region.instances.values()) {
+    for (const { id, checks, load, scheduled = [] } of region.instances.values()) {
         const tags = region.tags(id);
         const home = tags[groupKey] && electorates.nameOf(tags[groupKey]);
-        view.set(id, { state: region.state(id), tags, home, checks, load });
+        view.set(id, { state: region.state(id), tags, home, checks, load, scheduled: scheduled.length > 0 });
     }
     for (const { name: group, members } of region.groups.values()) {
         const electorate = electorates.nameOf(group);
         for (const { id, lifecycleState, healthStatus } of members) {
-            const listed = { group, electorate, home: electorate, lifecycleState, healthStatus };
-            Object.assign(view.get(id) as Sight, listed);
+            const sight = view.get(id);
+            if (sight) {
+                Object.assign(sight, { group, electorate, home: electorate, lifecycleState, healthStatus });
+            }
         }
     }
     return view;
 }
 
-/** The members that rank first: by launch, checks, and load in steps of ten points; chance decides among them. */
-function best(members: [string, Sight][], tier: (id: string) => number = () => 0): string[] {
-    const rankOf = ([id, sight]: [string, Sight]) => tier(id) * 10_000 + rankOfSight(sight);
+/** The members that rank first; chance decides among them, and says which ten of more are ranked. */
+function best(members: [string, Sight][], { launched, avoided }: Knowledge): string[] {
+    const rankOf = ([id, sight]: [string, Sight]) =>
+        Number(avoided.has(id)) * 100_000 + rankOfSight(sight, launched.has(id));
     const first = Math.min(...members.map(rankOf));
-    return members.filter((member) => rankOf(member) === first).map(([id]) => id);
+    return members.length > mostRanked
+        ? members.map(([id]) => id)
+        : members.filter((member) => rankOf(member) === first).map(([id]) => id);
 }
 
-/** Lower is better: by checks, then by load in steps of ten points. */
-export function rankOfSight({ state, checks, load }: Sight): number {
+/** Of a group. */
+export const mostRanked = 10;
+
+/** Lower is better: by status checks and scheduled events, by launch, then by load in steps of ten points. */
+export function rankOfSight({ state, checks, scheduled, load }: Sight, launched: boolean): number {
     const grade = { ok: 0, impaired: 2 } as Record<string, number>;
-    const check = state === "running" ? (grade[checks] ?? 1) : 1;
-    return check * 1000 + (load === undefined ? 999 : Math.floor(load / 10));
+    const check = scheduled ? 2 : state === "running" ? (grade[checks] ?? 1) : 1;
+    return check * 10_000 + Number(!launched) * 1000 + (load === undefined ? 999 : Math.floor(load / 10));
 }
 
 /** Whether a group lists an instance as InService and Healthy, and EC2 says that it runs. */
@@ -126,17 +191,25 @@ export function isFit(region: Region, id: string): boolean {
     );
 }
 
+export const isVetoed = ({ tags }: Sight, tagKey: string): boolean => /^false$/i.test(tags[`${tagKey}:eligible`] ?? "");
+
+/** Whether a leader may not stay even if no other instance can lead. */
+export const isBarred = (sight: Sight, tagKey: string): boolean =>
+    sight.group === undefined || isVetoed(sight, tagKey) || !isAlive(sight);
+
 export const isReady = ({ lifecycleState, healthStatus }: Sight): boolean =>
     lifecycleState === "InService" && healthStatus === "Healthy";
 
-export const isFitSight = (sight: Sight): boolean => isReady(sight) && sight.state === "running";
+export const isFitSight = (sight: Sight, tagKey: string): boolean =>
+    isReady(sight) && sight.state === "running" && !isVetoed(sight, tagKey);
 
 export const isListedArriving = ({ lifecycleState, healthStatus }: Sight): boolean =>
     arrivingStates.includes(lifecycleState as string) && healthStatus === "Healthy";
 
-export const isArriving = (sight: Sight): boolean =>
-    isListedArriving(sight) && ["pending", "running"].includes(sight.state);
+const isArriving = (sight: Sight, tagKey: string): boolean =>
+    isListedArriving(sight) && ["pending", "running"].includes(sight.state) && !isVetoed(sight, tagKey);
 
+/** Whether EC2 has not begun to end an instance. */
 export const isAlive = ({ state }: Pick<Sight, "state">): boolean =>
     state !== "shutting-down" && state !== "terminated";
 
@@ -145,12 +218,8 @@ export const leadsIn =
     (sight: Sight): boolean =>
         isTrue(sight.tags[tagKey]) && sight.home === home;
 
-export function warnedIn(events: Batch["events"]): Set<string> {
-    const warnings = events.filter((event) => event["detail-type"] === "EC2 Spot Instance Interruption Warning");
-    return new Set(warnings.map(({ detail }) => detail["instance-id"]));
-}
-
-function launchedIn(events: Batch["events"]): Set<string> {
-    const launches = events.filter((event) => event["detail-type"] === "EC2 Instance Launch Successful");
-    return new Set(launches.map(({ detail }) => detail.EC2InstanceId));
+/** Whether an instance has no room for the leader's tags. */
+export function isFull({ tags }: Pick<Sight, "tags">, tagKey: string): boolean {
+    const keys = new Set([...Object.keys(tags), tagKey, `${tagKey}:since`]);
+    return [...keys].filter((key) => !key.startsWith("aws:")).length > mostTags;
 }

@@ -18,7 +18,8 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
     });
     return {
         afterWrite: ({ action, input }) => {
-            for (const id of action === "ec2:CreateTags" ? (input.Resources as string[]) : []) {
+            const tagged = input.Tags?.some(({ Key }: { Key: string }) => Key === expect.tagKey);
+            for (const id of action === "ec2:CreateTags" && tagged ? (input.Resources as string[]) : []) {
                 const home = evidence.homeNamedBy(region.tags(id));
                 if (home !== undefined && isTrue(region.tags(id)[expect.tagKey])) {
                     made.set(id, home);

@@ -1,4 +1,4 @@
-// The function touches nothing that is not the stack's, writes its tags in one form, and needs no more than its policy allows.
+// The function touches nothing that is not the stack's, writes its tags in four forms, and needs no more than its policy allows.
 import type { Call } from "../../simulator/aws/faults";
 import { allows, requestsIn, rolePolicyOf } from "../../simulator/aws/iam";
 import { groupKey } from "../../simulator/aws/region";
@@ -6,6 +6,29 @@ import type { Batch } from "../../simulator/clock";
 import { accountId, type Program } from "../../simulator/stack/program";
 import type { Checker, Note } from "./checker";
 import { type Evidence, mostLagMillis } from "./evidence";
+
+/** What a write of tags is for. */
+export type Writing = "promotion" | "giving back" | "adoption" | "demotion" | "stripping";
+
+/** What a call that writes tags is for; undefined if it writes anything else. */
+export function writingOf({ action, input }: Call, tagKey: string): Writing | undefined {
+    const tags: { Key: string; Value?: string }[] = input.Tags ?? [];
+    const keys = tags.map(({ Key }) => Key).join();
+    const sinceKey = `${tagKey}:since`;
+    const since = tags.find(({ Key }) => Key === sinceKey)?.Value ?? "";
+    if (action === "ec2:DeleteTags") {
+        return keys === tagKey ? "demotion" : keys === `${tagKey},${sinceKey}` ? "stripping" : undefined;
+    }
+    const leads = tags.some(({ Key, Value }) => Key === tagKey && Value === "true");
+    const isDated = !Number.isNaN(Date.parse(since)) && new Date(since).toISOString() === since;
+    if (keys === tagKey && leads) {
+        return "giving back";
+    }
+    if (keys === sinceKey && isDated) {
+        return "adoption";
+    }
+    return keys === `${tagKey},${sinceKey}` && leads && isDated ? "promotion" : undefined;
+}
 
 /** Looks at the tags of every write, and at the groups of its instances. */
 export function onlyOurs(evidence: Evidence, note: Note): Checker {
@@ -17,26 +40,17 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
         const stays = evidence.movedAt(id) < batch.start - mostLagMillis;
         return stays && sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]));
     };
-    const checkTags = ({ action, input }: Call) => {
-        const { Tags = [], Resources } = input;
-        const since = Date.parse(Tags[1]?.Value);
-        const promotion = [
-            { Key: tagKey, Value: "true" },
-            { Key: `${tagKey}:since`, Value: Number.isNaN(since) ? "" : new Date(since).toISOString() },
-        ];
-        const form = action === "ec2:CreateTags" ? promotion : [{ Key: tagKey }, { Key: `${tagKey}:since` }];
-        if (JSON.stringify(Tags) !== JSON.stringify(form)) {
-            const tags = JSON.stringify(input.Tags) ?? "all tags";
-            note("no other tags are touched", `${action} of ${tags} on ${Resources.join(", ")}`);
-        }
-    };
     return {
         beforeCall: (call, batch) => {
             if (!/Tags$/.test(call.action)) {
                 return;
             }
-            checkTags(call);
-            for (const id of call.input.Resources.filter((one: string) => touchesForeign(one, batch))) {
+            const { Tags, Resources } = call.input;
+            if (writingOf(call, tagKey) === undefined) {
+                const tags = JSON.stringify(Tags) ?? "all tags";
+                note("no other tags are touched", `${call.action} of ${tags} on ${Resources.join(", ")}`);
+            }
+            for (const id of Resources.filter((one: string) => touchesForeign(one, batch))) {
                 const { tags, group = tags[groupKey] } = evidence.sightsOf(batch, id)[0];
                 note("no other groups are touched", `${call.action} on ${id} of ${group}`);
             }

@@ -13,12 +13,18 @@ export function protection(evidence: Evidence, note: Note): Checker {
     const { region } = world;
     /** Instances that were demoted in a batch. */
     const demotedIn = new WeakMap<object, Set<string>>();
-    /** Batches in which protection has been set. */
-    const begun = new WeakSet<object>();
 
+    /** Instances that were protected when a container promoted them. */
+    const protectedBefore = new WeakMap<object, Set<string>>();
+
+    /** Whether a group leaves protection to the function: it does not protect by default, and is not to be empty. */
+    const leavesIt = (id: string) => {
+        const group = region.memberOf(id)?.group;
+        return group !== undefined && group.protectsNew !== true && (group.desired ?? 1) > 0;
+    };
     const lacks = (id: string) => {
         const member = region.memberOf(id)?.member;
-        return member?.lifecycleState === "InService" && !member.protected;
+        return member?.lifecycleState === "InService" && !member.protected && leavesIt(id);
     };
     const isProtected = (id: string) => {
         const member = region.memberOf(id)?.member;
@@ -32,16 +38,26 @@ export function protection(evidence: Evidence, note: Note): Checker {
             ({ tags }, index) => isTrue(tags[expect.tagKey]) && (versions[index + 1]?.at ?? start) >= remembered,
         );
     };
-    const checkProtection = ({ InstanceIds, ProtectedFromScaleIn: on }: Call["input"], batch: Batch) => {
+    const checkProtection = ({ InstanceIds, ProtectedFromScaleIn: on }: Call["input"], batch: Batch, by: object) => {
         if (!expect.protectLeader) {
             note("no other protection is touched", "it was set, though the setting is off");
         }
         for (const id of InstanceIds as string[]) {
-            if (on ? !ledSince(id, batch.start) : !demotedIn.get(batch.events)?.has(id)) {
-                note(
-                    "no other protection is touched",
-                    `${id}: ${on ? "set on no leader" : "removed, and not demoted"}`,
-                );
+            const group = region.memberOf(id)?.group;
+            const fails = (how: string) => note("no other protection is touched", `${id} of ${group?.name}: ${how}`);
+            const isToBeEmpty = group?.desired === 0;
+            if (group?.protectsNew) {
+                fails("its group protects all new instances");
+            } else if (on) {
+                if (!ledSince(id, batch.start)) {
+                    fails("set, and it does not lead");
+                } else if (isToBeEmpty) {
+                    fails("set, and its group is to be empty");
+                }
+            } else if (!demotedIn.get(batch.events)?.has(id) && !isToBeEmpty) {
+                fails("removed, and it was not demoted");
+            } else if (protectedBefore.get(by)?.has(id)) {
+                fails("removed, and it was there before the promotion");
             }
         }
     };
@@ -53,12 +69,15 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 return;
             }
             if (action === "autoscaling:SetInstanceProtection") {
-                begun.add(batch.events);
-                checkProtection(input, batch);
+                checkProtection(input, batch, by);
                 return;
             }
-            if (begun.has(batch.events)) {
-                note("protection is set last", action);
+            if (action === "ec2:CreateTags") {
+                const before = protectedBefore.get(by) ?? new Set();
+                protectedBefore.set(by, before);
+                for (const id of input.Resources as string[]) {
+                    before[region.memberOf(id)?.member.protected ? "add" : "delete"](id);
+                }
             }
             const demoted = demotedIn.get(batch.events) ?? new Set();
             demotedIn.set(batch.events, demoted);
@@ -76,7 +95,8 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 if (leader !== undefined && (outcome === "elected" || swept) && lacks(leader)) {
                     note("leaders are protected from scaling in", `${leader} of ${group} is in service, and is not`);
                 }
-                for (const id of demoted.filter(isProtected)) {
+                const ours = (id: string) => leavesIt(id) && !protectedBefore.get(by)?.has(id);
+                for (const id of demoted.filter((one) => isProtected(one) && ours(one))) {
                     note("the protection of a demoted leader is removed", `${id} of ${group} has it still`);
                 }
             }

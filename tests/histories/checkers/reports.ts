@@ -1,18 +1,18 @@
 // Reports are complete and true, changes are logged, and nothing fails unless AWS does.
 
 import { groupKey, isTrue } from "../../simulator/aws/region";
-import type { Batch } from "../../simulator/clock";
+import type { Batch, Container } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
-import { type View, warnedIn } from "./model";
+import { isFull, isVetoed, type View } from "./model";
 
 /** Compares what the function reports with what it saw, and with what it logged. */
 export function reports(evidence: Evidence, note: Note): Checker {
     const { expect, world } = evidence;
     let linesRead = 0;
     return {
-        afterInvocation: (invocation) => {
-            const { start, events, reports } = invocation;
+        afterInvocation: (invocation, by) => {
+            const { reports, start } = invocation;
             const logged = new Set(world.lines.slice(linesRead).map(({ entry }) => JSON.stringify(entry)));
             linesRead = world.lines.length;
             for (const report of reports) {
@@ -22,7 +22,7 @@ export function reports(evidence: Evidence, note: Note): Checker {
                 }
                 const statements = [...reason.matchAll(/(i-\w+) (is [^;]*|has a Spot[^;]*)/g)];
                 for (const [, id, said] of expect.exact ? statements : []) {
-                    if (!isTrueOf(evidence, id, said.trim(), group, { start, events })) {
+                    if (!isTrueOf(evidence, id, said.trim(), group, invocation, by)) {
                         note("reasons are true", `${group} at ${start}: ${id} ${said}`);
                     }
                 }
@@ -35,26 +35,37 @@ export function reports(evidence: Evidence, note: Note): Checker {
     };
 }
 
-/** Nothing fails when AWS answers, and nothing goes on when it does not; each event is followed by an election. */
+/** An invocation ends in time with reports; nothing fails when AWS answers, and each event is followed by an election. */
 export function failures(evidence: Evidence, note: Note): Checker {
+    const { world } = evidence;
+    let linesRead = 0;
     return {
         afterInvocation: (invocation, by) => {
             const { start, events, reports, error } = invocation;
-            if (evidence.isUnread(invocation) && !error) {
-                note("nothing is decided from half an answer", `the invocation at ${start} went on`);
+            const lines = world.lines.slice(linesRead);
+            linesRead = world.lines.length;
+            if (error && !evidence.wasKilled(invocation)) {
+                note("an invocation ends in time, and throws nothing", `the one at ${start}: ${error.message}`);
+            }
+            if (
+                evidence.isUnread(invocation) &&
+                !error &&
+                !lines.some(({ level }) => level === "error" || level === "warn")
+            ) {
+                note("what can't be read is reported", `the invocation at ${start}`);
             }
             const view = evidence.undisturbed(invocation, by);
-            if (!view) {
+            if (!view || error) {
                 return;
             }
-            if (error) {
-                note(
-                    "no election fails when nothing is wrong with AWS",
-                    `the invocation at ${start}: ${error.message}`,
-                );
-                return;
-            }
-            for (const { group, reason } of reports.filter(({ outcome }) => outcome === "failed")) {
+            const { refused, tagKey } = evidence.expect;
+            const mayFail = new Set(
+                [...view].flatMap(([id, sight]) =>
+                    refused.has(id) || isFull(sight, tagKey) ? (sight.home ?? []) : [],
+                ),
+            );
+            const failed = reports.filter(({ group, outcome }) => outcome === "failed" && !mayFail.has(group));
+            for (const { group, reason } of failed) {
                 note("no election fails when nothing is wrong with AWS", `${group} at ${start}: ${reason}`);
             }
             const reported = reports.map(({ group }) => group);
@@ -82,16 +93,27 @@ function homesIn({ expect, electorates }: Evidence, events: Batch["events"], vie
     return new Set(ours.map((group) => electorates.nameOf(group)));
 }
 
-function isTrueOf(evidence: Evidence, id: string, said: string, home: string, batch: Batch): boolean {
+function isTrueOf(
+    evidence: Evidence,
+    id: string,
+    said: string,
+    home: string,
+    batch: Pick<Batch, "start" | "events">,
+    by: Container,
+): boolean {
+    const { warned, states } = evidence.knowledge(by, batch, false);
     const sights = evidence.sightsOf(batch, id);
     const [, lifecycleState, healthStatus] = said.match(/^is listed as (\S+) and (\S+)$/) ?? [];
     if (said === "has a Spot interruption warning") {
-        return warnedIn(batch.events).has(id);
+        return warned.has(id);
+    }
+    if (said === "is vetoed") {
+        return sights.some((sight) => isVetoed(sight, evidence.expect.tagKey));
     }
     if (lifecycleState) {
         return sights.some((s) => s.lifecycleState === lifecycleState && s.healthStatus === healthStatus);
     }
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
-        : sights.some(({ state }) => said === `is ${state}`);
+        : sights.some(({ state }) => said === `is ${state}`) || said === `is ${states.get(id)}`;
 }

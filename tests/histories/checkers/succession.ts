@@ -1,37 +1,46 @@
 // Each promotion and each demotion has its reason in what there was to be seen.
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
-import type { Batch } from "../../simulator/clock";
+import type { Batch, Container } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
 import {
     isAlive,
+    isBarred,
     isFitSight,
+    isFull,
     isListedArriving,
     isReady,
+    isVetoed,
     leadsIn,
+    mostRanked,
     rankOfSight,
     type Sight,
     sinceIn,
-    warnedIn,
 } from "./model";
+import { writingOf } from "./only-ours";
 
-const mostRanked = 10;
-
-/** A promoted instance may lead, and no better one was there. */
+/** A promoted instance may lead, and no better one was there; a tag is given back to the leader that may stay. */
 export function promotions(evidence: Evidence, note: Note): Checker {
     return {
         beforeCall: (call, batch) => {
-            for (const id of call.action === "ec2:CreateTags" ? (call.input.Resources as string[]) : []) {
-                checkCandidate(evidence, note, id, batch);
-                checkPromotion(evidence, note, id, call, batch);
+            const writing = writingOf(call, evidence.expect.tagKey);
+            for (const id of writing === undefined ? [] : (call.input.Resources as string[])) {
+                if (writing === "promotion") {
+                    checkCandidate(evidence, note, id, batch);
+                    checkPromotion(evidence, note, id, call, batch);
+                } else if (writing === "giving back") {
+                    checkGivingBack(evidence, note, id, call, batch);
+                } else if (writing === "adoption" && evidence.expect.exact) {
+                    checkAdoption(evidence, note, id, batch);
+                }
             }
         },
     };
 }
 
 function checkCandidate(evidence: Evidence, note: Note, id: string, batch: Batch): void {
-    const { asgPrefix, exact } = evidence.expect;
+    const { asgPrefix, exact, tagKey } = evidence.expect;
     const sights = evidence.sightsOf(batch, id);
     const fails = (how: string) => note("only a member that may lead is promoted", `${id} ${how}`);
     if (!sights.some(({ group }) => group?.startsWith(asgPrefix))) {
@@ -42,6 +51,41 @@ function checkCandidate(evidence: Evidence, note: Note, id: string, batch: Batch
     }
     if (exact && !sights.some(({ state }) => ["pending", "running"].includes(state))) {
         fails(`is ${sights[0]?.state}`);
+    }
+    if (exact && sights.length > 0 && sights.every((sight) => isVetoed(sight, tagKey))) {
+        fails("is vetoed");
+    }
+}
+
+/** The leader that row 3 would have kept gets its tag back, after it lost it in the same election. */
+function checkGivingBack(evidence: Evidence, note: Note, id: string, { by }: Call, batch: Batch): void {
+    const { tagKey, exact } = evidence.expect;
+    const fails = (how: string) => note("only a leader that may stay gets its tag back", `${id} ${how}`);
+    if (
+        !evidence.writes.some((write) => write.id === id && write.by === by && !write.leads && write.at >= batch.start)
+    ) {
+        fails("was not demoted in this election");
+    }
+    const sights = evidence.sightsOf(batch, id);
+    if (exact && sights.length > 0 && sights.every((sight) => isBarred(sight, tagKey))) {
+        fails("is barred");
+    }
+}
+
+/** A sweep gives a fit leader a `since` if it has none that counts. */
+function checkAdoption(evidence: Evidence, note: Note, id: string, batch: Batch): void {
+    const { tagKey } = evidence.expect;
+    const fails = (how: string) => note("only a fit leader without a since gets one", `${id} ${how}`);
+    const sights = evidence.sightsOf(batch, id);
+    if (!sights.some(({ tags }) => isTrue(tags[tagKey]))) {
+        fails("does not lead");
+    } else if (!sights.some((sight) => isFitSight(sight, tagKey))) {
+        fails("is not fit");
+    } else if (sights.every(({ tags }) => sinceIn(tags, tagKey, batch.start) > 0)) {
+        fails("has one");
+    }
+    if (!batch.events.some((event) => event["detail-type"] === "Scheduled Event")) {
+        fails("was not swept");
     }
 }
 
@@ -54,8 +98,9 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
         return;
     }
     const [home] = homes;
-    const warned = warnedIn(batch.events);
-    const remembered = evidence.remembered(call.by, batch.start).filter((write) => write.since === undefined);
+    const knowledge = evidence.knowledge(call.by as Container, batch, true);
+    const { warned, avoided, states, launched } = knowledge;
+    const remembered = evidence.remembered(call.by, batch.start).filter((write) => !write.leads);
     const demoted = new Set(remembered.map((write) => write.id));
     const always = (holds: (sight: Sight) => boolean) => (other: string) =>
         views.every((view) => {
@@ -64,10 +109,11 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
         });
     const leads = leadsIn(home, tagKey);
     const everyone = [...views[0].keys()];
-    const others = everyone.filter((other) => other !== id && !warned.has(other));
+    const others = everyone.filter((other) => other !== id && !warned.has(other) && !states.has(other));
+    const isFitHere = (sight: Sight) => isFitSight(sight, tagKey);
     const where = `promotion of ${id} in ${home}`;
 
-    const reigning = others.filter(always((sight) => isFitSight(sight) && leads(sight)));
+    const reigning = others.filter(always((sight) => isFitHere(sight) && leads(sight)));
     if (reigning.some((other) => !demoted.has(other))) {
         note("a fit leader stays", `${where}: ${reigning.join(", ")} leads, and is fit`);
     }
@@ -77,20 +123,23 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
     if (sights.every(leads) && !demoted.has(id)) {
         note("an instance that leads is not promoted again", `${where}: it led already`);
     }
-    const electable = others.filter((other) => always(isFitSight)(other) && !refused.has(other));
+    const canBeTagged = (other: string) =>
+        !refused.has(other) && !avoided.has(other) && !views.some((view) => isFull(view.get(other) as Sight, tagKey));
+    const isCandidate = (sight: Sight) => isFitHere(sight) && !leads(sight);
+    const electable = others.filter((other) => always(isCandidate)(other) && canBeTagged(other));
     if (!sights.some(isReady)) {
-        const alive = everyone.filter(always((sight) => leads(sight) && isAlive(sight)));
-        const better = [...electable, ...alive].find((other) => !demoted.has(other));
+        const staying = everyone.filter(always((sight) => leads(sight) && !isBarred(sight, tagKey)));
+        const better = [...electable, ...staying].find((other) => !demoted.has(other));
         if (better) {
             note("only a member that may lead is promoted", `${where}: it is only arriving, and ${better} is there`);
         }
         return;
     }
-    const launched = batch.events.some(({ detail }) => detail.EC2InstanceId === id);
-    const rank = Math.min(...sights.map(rankOfSight));
-    const better = electable.filter((other) => views.every((view) => rankOfSight(view.get(other) as Sight) < rank));
+    const rankOf = (other: string) =>
+        Math.min(...views.map((view) => rankOfSight(view.get(other) as Sight, launched.has(other))));
+    const better = electable.filter((other) => rankOf(other) < rankOf(id));
     const unranked = Math.max(0, others.length + 1 - mostRanked);
-    if (!launched && !refused.has(id) && better.length > unranked) {
+    if (!refused.has(id) && !avoided.has(id) && better.length > unranked) {
         note("the successor is healthy and idle", `${where}: it was preferred to ${better.join(", ")}`);
     }
 }
@@ -113,26 +162,32 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const sinceKey = `${tagKey}:since`;
     const views = evidence.viewsOf(batch);
     const sights = evidence.sightsOf(batch, id);
+    const { warned, states } = evidence.knowledge(call.by as Container, batch, true);
     const memory = evidence.remembered(call.by, batch.start);
-    const promoted = memory.filter((write) => write.since !== undefined).map((write) => write.id);
+    const promoted = memory.filter((write) => write.leads).map((write) => write.id);
     const where = `demotion of ${id}`;
     if (!sights.some(({ tags }) => isTrue(tags[tagKey])) && !promoted.includes(id)) {
         note("only a leader is demoted", `${where}: it has no leader tag`);
     }
     if (sights.some(({ tags, group }) => tags[groupKey] === undefined && group === undefined)) {
-        if (!sights.some(({ tags }) => tags[sinceKey] !== undefined) && !promoted.includes(id)) {
+        const detached = batch.events.some(
+            (event) => event["detail-type"] === "EC2 Instance Detach Successful" && event.detail.EC2InstanceId === id,
+        );
+        if (!detached && !sights.some(({ tags }) => tags[sinceKey] !== undefined) && !promoted.includes(id)) {
             note("only a leader is demoted", `${where}: it is in no group, and was not elected`);
         }
         return;
     }
+    if (sights.some((sight) => isBarred(sight, tagKey))) {
+        return;
+    }
     const home = sights[0]?.home;
-    const warned = warnedIn(batch.events);
     const others = [...(views[0]?.keys() ?? [])].filter((other) => other !== id);
     const once = (other: string, holds: (sight: Sight) => boolean) =>
         promoted.includes(other) || views.some((view) => view.has(other) && holds(view.get(other) as Sight));
     const leads = leadsIn(home, tagKey);
-    const fitHere = (sight: Sight) => isFitSight(sight) && sight.electorate === home;
-    const fitThroughout = sights.every(fitHere) && !warned.has(id);
+    const fitHere = (sight: Sight) => isFitSight(sight, tagKey) && sight.electorate === home;
+    const fitThroughout = sights.every(fitHere) && !warned.has(id) && !states.has(id);
     const isLater = (other: string) =>
         views.some((view) => {
             const [mine, theirs] = [id, other].map((one) => sinceIn(view.get(one)?.tags ?? {}, tagKey, batch.start));
