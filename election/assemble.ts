@@ -99,6 +99,7 @@ export function assemble(
             orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
             triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...ownTriggers])],
             protecting: listed.filter(({ protectsNew }) => protectsNew).map((one) => one.name),
+            emptying: listed.filter(({ desired }) => desired === 0).map((one) => one.name),
             latestWritten: 0,
             flapping: false,
             handingOver: false,

@@ -22,6 +22,8 @@ export interface Clients {
 /** What an invocation works with: the clients, and the signal that ends every call in time to report. */
 export interface Aws extends Clients {
     signal: AbortSignal;
+    /** Milliseconds until then. */
+    millisLeft: () => number;
     /** Whether AWS refused so many tag writes, and allowed none, that it seems to refuse them all. */
     tagging: { isRefused: boolean };
 }
@@ -56,7 +58,8 @@ export function connect(): Clients {
 /** The clients for one invocation, whose calls end after some milliseconds, whatever AWS does. */
 export function withDeadline(clients: Clients, millis: number): Aws {
     clients.patience.doublings = 0;
-    return { ...clients, signal: within(millis), tagging: { isRefused: false } };
+    const end = Date.now() + millis;
+    return { ...clients, signal: within(millis), millisLeft: () => end - Date.now(), tagging: { isRefused: false } };
 }
 
 /** A signal that aborts after some milliseconds. */

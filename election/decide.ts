@@ -42,6 +42,8 @@ export interface Group {
     triggers: Trigger[];
     /** Names of its groups that protect all new instances from scaling in. */
     protecting: string[];
+    /** Names of its groups that are to be empty. */
+    emptying: string[];
     /** The latest `since` that this container wrote here, in milliseconds since 1970. */
     latestWritten: number;
     /** Whether the leader changed too often, and only tag events ask for an election. */

@@ -64,7 +64,7 @@ function changesIn({ group, plan, result }: Written, protectedBefore: Set<string
         if (group.protecting.includes(name)) {
             return [];
         }
-        if (id === leader && group.desired > 0) {
+        if (id === leader && !group.emptying.includes(name)) {
             if (id === result.promoted?.id && listed.protected && !result.isGivenBack) {
                 protectedBefore.add(id);
             }

@@ -89,7 +89,11 @@ function shuffled(candidates: Candidate[], draw: (candidate: Candidate) => numbe
 }
 
 function loadOf(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> {
-    return readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal: within(loadMillis) });
+    return readLoad(aws, idsOf(vacancies), {
+        now,
+        minutes: loadMinutes,
+        signal: within(Math.min(loadMillis, aws.millisLeft())),
+    });
 }
 
 /** Those that EC2 has in a state that will do, and those that can't be read. */

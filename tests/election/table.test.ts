@@ -398,6 +398,7 @@ function groupOf(instances: Record<string, Instance>, desired?: number): Group {
         orphans: [],
         triggers: [],
         protecting: [],
+        emptying: [],
         latestWritten: 0,
         flapping: false,
         handingOver: false,

@@ -4,7 +4,18 @@ import type { Container } from "../../simulator/clock";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
-import { agrees, inWords, isFitSight, isFull, leadersIn, sinceIn, type Verdict, type View, verdictOn, viewOf } from "./model";
+import {
+    agrees,
+    inWords,
+    isFitSight,
+    isFull,
+    leadersIn,
+    sinceIn,
+    type Verdict,
+    type View,
+    verdictOn,
+    viewOf,
+} from "./model";
 
 /** Compares what an undisturbed election came to with the verdict on what it saw; and at rest with that on the region. */
 export function decisionTable(evidence: Evidence, note: Note): Checker {

@@ -30,6 +30,7 @@ export const rememberedMillis = 30_000;
 export const warningMillis = 3 * 60 * 1000;
 const refusalMillis = 3 * 60 * 1000;
 const stoppingMillis = 10_000;
+const flappingMillis = 61_000; // from the end of one writing to the end of another
 
 /** A tag that the function wrote on an instance. */
 export interface Write {
@@ -329,7 +330,11 @@ export class Evidence {
 
     /** Whether a group changed its leader so often that its container may wait for the next sweep. */
     isFlapping(home: string | undefined, by: unknown): boolean {
-        return this.promotionsSinceSweep(home, by).length >= 3;
+        const own = this.writes.filter((write) => write.home === home && write.by === by && write.leads);
+        const since = this.promotionsSinceSweep(home, by);
+        return own.some(
+            (write, index) => index >= 2 && since.includes(write) && write.at - own[index - 2].at <= flappingMillis,
+        );
     }
 
     /** A container's promotions in a group since it last began a sweep. */

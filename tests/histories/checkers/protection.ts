@@ -56,7 +56,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 }
             } else if (!demotedIn.get(batch.events)?.has(id) && !isToBeEmpty) {
                 fails("removed, and it was not demoted");
-            } else if (protectedBefore.get(by)?.has(id)) {
+            } else if (expect.alone && protectedBefore.get(by)?.has(id)) {
                 fails("removed, and it was there before the promotion");
             }
         }

@@ -68,6 +68,7 @@ describe("election/README.md", function () {
             orphans: [],
             triggers: [],
             protecting: [],
+            emptying: [],
             latestWritten: 0,
             flapping: false,
             handingOver: false,
