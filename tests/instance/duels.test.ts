@@ -1,0 +1,34 @@
+// Random runs of leader-only --while on two instances: with handoverSeconds by the rule never two works at once, no
+// process is left behind, every loss of the lead ends the work in every + grace + wait. LEADER_ONLY_RUNS tries more.
+import { randomInt } from "node:crypto";
+import { expect } from "chai";
+import { duels } from "./duel";
+import { insist, Machine, shells } from "./machine";
+
+const runs = Number(process.env.LEADER_ONLY_RUNS ?? 16);
+const seed = Number(process.env.SEED ?? randomInt(2 ** 30));
+
+describe("leader-only --while on two instances", function () {
+    this.timeout(60_000 + runs * 5_000);
+
+    let machine: Machine;
+    before(function () {
+        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
+            insist(this, tool);
+        }
+        machine = new Machine();
+    });
+    after(() => machine?.remove());
+
+    it(`has one at work at a time, and leaves nothing behind, in ${runs} random runs (SEED=${seed})`, async () => {
+        const { PATH } = { PATH: machine.tools };
+        const reports = await duels(seed, runs, { PATH, HOME: machine.directory });
+        const failed = reports.filter(({ violations }) => violations.length > 0);
+        const messages = failed.map(({ seed, violations, story }) =>
+            [`SEED=${seed}`, ...violations, ...story].join("\n    "),
+        );
+        expect(messages.join("\n\n"), `${failed.length} runs failed`).to.equal("");
+        expect(reports.length).to.equal(runs);
+        expect(reports.reduce((sum, { starts }) => sum + starts, 0)).to.be.above(runs / 2);
+    });
+});
