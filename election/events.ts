@@ -234,7 +234,7 @@ function readTags({ event, detail, trigger, scope, batch }: Reading): string | u
         leads: marksLeader(tags[scope.tagKey]),
         ...(typeof since === "string" ? { since } : {}),
     });
-    if (typeof tags[groupKey] !== "string") {
+    if (typeof tags[groupKey] !== "string" || tags[groupKey] === "") {
         batch.unplaced.set(id, trigger);
     }
     return undefined;

@@ -4,7 +4,6 @@ import type { Context, SQSRecord } from "aws-lambda";
 import { connect, withDeadline } from "./aws";
 import { decide } from "./decide";
 import { readBatch } from "./events";
-import { warn } from "./log";
 import { emptyMemory, learn, recall, remember } from "./memory";
 import { observe } from "./observe";
 import { planFor } from "./plan";
@@ -58,10 +57,11 @@ export function createHandler(
     };
 }
 
+/** Throws if the function was invoked with anything else than a batch of the queue: a payload was mistyped. */
 function bodies(event: Batch): unknown[] {
-    if (!Array.isArray(event?.Records)) {
-        warn("ignored", "an invocation without the queue's records");
-        return [];
+    if (!Array.isArray(event?.Records) || event.Records.length === 0) {
+        const payload = JSON.stringify(event)?.slice(0, 500);
+        throw new Error(`Not a batch of the queue, {"Records":[{"body":"<an event in JSON>"}]}: ${payload}`);
     }
     return event.Records.map((record) => record?.body);
 }

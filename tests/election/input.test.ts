@@ -2,7 +2,7 @@
 
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
-import { type BusEvent, samples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
+import { type BusEvent, samples as oldSamples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import type { Call } from "../simulator/aws/faults";
 import { groupKey, Region } from "../simulator/aws/region";
 import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
@@ -10,6 +10,10 @@ import { hour, isoTime, leading, programWith, start, tagKey } from "../simulator
 import { startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 
+/** The sample events, as if they had just happened. */
+const samples: Record<string, BusEvent> = Object.fromEntries(
+    Object.entries(oldSamples).map(([name, event]) => [name, { ...event, time: isoTime(start) }]),
+);
 const shop: string = samples["launch-successful"].detail.AutoScalingGroupName;
 /** The instance that the samples name. It is the busier one of the shop's: an election chooses it only after a hint. */
 const named: string = samples["launch-successful"].detail.EC2InstanceId;
@@ -32,20 +36,20 @@ type Invoke = (batch: Anything, sample?: string) => Promise<Aftermath>;
 
 let program: Program;
 
-/** A test in which one container gets all batches. */
+/** A test in which each batch gets a container of its own: what one remembers is no matter here. */
 function rule(name: string, act: (invoke: Invoke) => Promise<void>): void {
     it(name, async () => {
         const timeline = new Timeline(start);
         const region = new Region(timeline);
         const lines: Line[] = [];
-        const container: Container = { dead: false };
         try {
             await onTimeline(timeline, lines, async () => {
-                const handler = running.run(container, () => startContainer(program));
                 await act(async (batch, sample) => {
+                    const container: Container = { dead: false };
+                    const handler = running.run(container, () => startContainer(program));
                     lines.length = 0;
                     region.calls.length = 0;
-                    timeline.now += 2 * 60 * 1000; // what the container remembers is over
+                    timeline.now = start;
                     if (sample !== undefined) {
                         arrange(region, sample);
                     }
@@ -117,8 +121,12 @@ function meaning(sample: string, event: Anything): Meaning {
     switch (whole["detail-type"]) {
         case "Scheduled Event":
             return { looks: isKnown, hint: false, sweeps: isKnown, warns: !isKnown };
-        case "Tag Change on Resource":
-            return looking(isKnown && isFields(detail.tags) && isId(instanceOf(event.resources)));
+        case "Tag Change on Resource": {
+            const isRight = isKnown && isFields(detail.tags) && isId(instanceOf(event.resources));
+            const group = isRight && detail.tags[groupKey];
+            // Without its group's name the instance is looked up by its id.
+            return { ...looking(isRight), looks: names || (isRight && (typeof group !== "string" || group === "")) };
+        }
         case "EC2 Spot Instance Interruption Warning":
         case "EC2 Instance State-change Notification": {
             const departs = !("state" in whole.detail) || ["stopping", "shutting-down"].includes(detail.state);
@@ -156,7 +164,7 @@ function leadersAfter(sample: string, { looks, hint, sweeps }: Meaning): string[
         case "spot-interruption-warning":
             return [hint ? rival : named];
         case "state-change-shutting-down":
-            return looks ? [named, rival] : [named]; // a dead leader keeps its tag
+            return looks ? [rival] : [named];
         default:
             return [...(looks ? [rival] : []), ...blog];
     }
@@ -378,12 +386,12 @@ describe("An event from the queue", () => {
             expectNoHarm(after, false, "a deleted group");
         });
 
-        rule("leaves the tags of a leader alone whose group is no more", async (invoke) => {
-            const { region } = await invoke(batchOf(), "spot-interruption-warning");
+        rule("demotes a leader whose group is no more, and that no group lists", async (invoke) => {
+            const sweep = batchOf(samples.scheduled);
+            const { region } = await invoke(sweep, "spot-interruption-warning");
             region.groups.delete(shop);
-            const tags = region.tags(named);
             const after = await invoke(batchOf(scalingEvent("terminate-successful", start, shop, rival)));
-            expect(region.tags(named)).to.deep.equal(tags);
+            expect(region.tags(named)).to.not.include.keys(tagKey);
             expectNoHarm(after, false, "a deleted group");
         });
     });
@@ -415,19 +423,33 @@ describe("An invocation", () => {
         });
     }
 
-    const batches: [what: string, batch: Anything][] = [
+    const noBatches: [what: string, payload: Anything][] = [
         ["without records", {}],
+        ["with no records", { Records: [] }],
         ["with null for records", { Records: null }],
         ["with a text for records", { Records: launch }],
-        ["with a record that is null", { Records: [null] }],
-        ["with a record that is a text", { Records: [launch] }],
-        ["with a record without a body", { Records: [{}] }],
         ["that is null", null],
         ["that is undefined", undefined],
         ["that is an event itself", samples.scheduled],
         ["that is a list", [samples.scheduled]],
     ];
-    for (const [what, batch] of batches) {
+    for (const [what, payload] of noBatches) {
+        rule(`${what} is refused by name, and reads nothing`, async (invoke) => {
+            const refusal = await invoke(payload, "launch-successful").then(
+                () => undefined,
+                (error: Error) => error,
+            );
+            expect(refusal?.message).to.match(/^Not a batch of the queue, .*: /);
+            expect(refusal?.message).to.contain(JSON.stringify(payload)?.slice(0, 500) ?? "undefined");
+        });
+    }
+
+    const emptyRecords: [what: string, batch: Anything][] = [
+        ["with a record that is null", { Records: [null] }],
+        ["with a record that is a text", { Records: [launch] }],
+        ["with a record without a body", { Records: [{}] }],
+    ];
+    for (const [what, batch] of emptyRecords) {
         rule(`${what} warns, and reads nothing`, async (invoke) => {
             const after = await invoke(batch, "launch-successful");
             expect(after.lines.map(({ level }) => level)).to.deep.equal(["warn"]);
@@ -436,11 +458,4 @@ describe("An invocation", () => {
             expect(after.region.leaders(shop, tagKey)).to.deep.equal([]);
         });
     }
-
-    rule("with no records reads nothing", async (invoke) => {
-        const { region, reports } = await invoke({ Records: [] }, "launch-successful");
-        expect(reports).to.deep.equal([]);
-        expect(region.calls).to.deep.equal([]);
-        expect(region.leaders(shop, tagKey)).to.deep.equal([]);
-    });
 });
