@@ -228,6 +228,32 @@ describe("election/stack/README.md", function () {
         });
     });
 
+    describe("coming from another elector", () => {
+        /** Lets the sweep look at a group whose leader another elector has tagged; gives its leaders' tags, and the reports. */
+        const swept = (some: Program) =>
+            inWorld(some, async ({ region, fleet, stack }) => {
+                const [leader] = fleet.addGroup(group, 2);
+                region.setTags(leader, { [tagKey]: "true" });
+                stack.sweep();
+                await stack.settle();
+                const reports = stack.invocations.flatMap((invocation) => invocation.reports);
+                const leaders = region.leaders(group, tagKey);
+                return { leader, leaders, since: region.tags(leader)[sinceKey], reports };
+            });
+
+        it("nothing is written with dryRun, and the log says what would be done", async () => {
+            const { leader, leaders, since, reports } = await swept(await runProgram({ config: { dryRun: "true" } }));
+            expect({ leaders, since }).to.deep.equal({ leaders: [leader], since: undefined });
+            expect(reports.at(-1)).to.include({ outcome: "kept", leader, dryRun: true });
+        });
+
+        it("afterwards a fit leader stays, and gets a since", async () => {
+            const { leader, leaders, since } = await swept(program);
+            expect(leaders).to.deep.equal([leader]);
+            expect(since).to.match(/^2026-11-23T06:00:/);
+        });
+    });
+
     describe("a rule that reacts to a change", () => {
         const pattern = JSON.parse(readme.namedBlock("pattern"));
 
