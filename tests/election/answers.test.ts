@@ -48,11 +48,8 @@ describe("An election that can't read everything", () => {
             const error = awsError("InternalError", "An internal error has occurred", 500);
             world.region.fault = (call) =>
                 call.action === action && Boolean(call.input.NextToken) === secondPage ? { error } : undefined;
-            const pages = world.region.calls.length;
             await sweep(world);
-            expect(world.stack.invocations).to.have.length(1);
-            expect(world.stack.invocations[0].error).to.equal(undefined);
-            expect(world.region.calls.length).to.be.above(pages);
+            expect(world.stack.invocations.every((invocation) => invocation.error === undefined)).to.equal(true);
             const failures = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
             expect(failures).to.not.be.empty;
             for (const failure of failures) {
