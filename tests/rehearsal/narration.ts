@@ -132,10 +132,10 @@ export class Narrator {
         } else if (outcome === "elected") {
             const words = [...(gap ? [inWords(gap, start)] : []), ...rivalry].join(", ");
             this.row(group, `★ ${leader} leads`, "green", words, why);
-        } else if (demoted.length > 0) {
+        } else if (leader && demoted.length > 0) {
             this.row(group, `★ ${leader} leads`, "green", rivalry.join(), why);
-        } else if (outcome !== "kept" && outcome !== before) {
-            const words = outcome === "empty" ? "no instance is left" : "no instance can lead";
+        } else if (!leader && (demoted.length > 0 || outcome !== before)) {
+            const words = outcome === "empty" ? "the group is to be empty" : "no instance can lead";
             this.row(group, "☆ no leader", "yellow", words, why);
         }
     }

@@ -161,7 +161,7 @@ describe("the rehearsal", function () {
             expect({ status, err }).to.deep.equal({ status: 0, err: "" });
         });
 
-        for (const seed of [1, 19]) {
+        for (const seed of [9, 17]) {
             it(`keeps every rule with updates, gentle hand-overs and protected leaders: seed ${seed}`, async () => {
                 const settings = { electorateTag: "team", handoverSeconds: "10", protectLeader: "true" };
                 const { text, violations } = await rehearse(await runProgram({ config: settings }), {
@@ -255,17 +255,22 @@ describe("the rehearsal", function () {
             ],
             ["deletes all tags", /(aws\.ec2\.deleteTags\(\{ Resources), Tags/, "$1", "no other tags are touched"],
             ["forgets the prefix", /asgPrefix: "awseb-"/, 'asgPrefix: ""', "no other groups are touched"],
-            ["writes the wrong time", /new Date\(time\)\.toISOString/, "new Date(0).toISOString", "since only grows"],
+            [
+                "writes the wrong time",
+                /new Date\((\w+\.)?plan\.since\)\.toISOString/g,
+                "new Date(0).toISOString",
+                "since only grows",
+            ],
             [
                 "prefers busy instances",
-                /Math\.floor\((average|mean)/,
-                "-Math.floor($1",
+                /Math\.floor\(\(load\.get\(id\)/,
+                "-Math.floor((load.get(id)",
                 "the successor is healthy and idle",
             ],
             [
                 "treats an electorate's groups apart",
-                /electorate: electorate \|\| undefined/,
-                "electorate: undefined",
+                /const electorate = view\.groups\.get\(group\)\?\.electorate;/,
+                "const electorate = undefined;",
                 "each group that an event names has an election",
                 together,
             ],
@@ -278,8 +283,8 @@ describe("the rehearsal", function () {
             ],
             [
                 "takes a foreign group into an electorate",
-                /startsWith\(asgPrefix\)\);(?=\s+return new Map)/,
-                'startsWith(""));',
+                /(map\(\(group\) => listedGroup\(group, scope\)\)\.filter\(\(\{ name \}\) => name\.startsWith\()scope\.asgPrefix/,
+                '$1""',
                 "a group with fit members has a fit leader",
                 together,
             ],

@@ -30,7 +30,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         }
     });
 
-    const lives = (id: string) => region.state(id) !== "terminated"; // while EC2 ends it, its work may go on
+    const lives = (id: string) => region.instances.has(id) && region.state(id) !== "terminated"; // while EC2 ends it, its work may go on
     const leads = (id: string) => isTrue(region.tags(id)[tagKey]) && lives(id);
 
     /** Where an instance leads if it has the tag, or led when it left, as a batch's events say. */
