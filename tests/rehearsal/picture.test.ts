@@ -29,9 +29,10 @@ describe("the rehearsal's picture", () => {
 
     it("has a lane for each instance of a part of the day, its events and its elections, and no quiet group", () => {
         const texts = textsIn(readFileSync(stored, "utf8"));
-        expect(instancesIn(texts)).to.deep.equal(["shop-2", "shop-3", "shop-4", "shop-5"]);
-        expect(texts.filter((text) => text.startsWith("crash: shop-4"))).to.have.length(1);
-        expect(texts.filter((text) => /^shop-\d leads, after 0\.\d\d s without a leader$/.test(text))).to.have.length(
+        const [, crashed, which] = texts.join("\n").match(/^(crash: (shop-\d+), the leader,)/m) ?? [];
+        expect(instancesIn(texts)).to.have.length.above(2).and.include(which);
+        expect(texts.filter((text) => text.startsWith(crashed))).to.have.length(1);
+        expect(texts.filter((text) => /^shop-\d+ leads, after 0\.\d\d s without a leader$/.test(text))).to.have.length(
             1,
         );
         expect(texts).to.include.members(["shop", "leads", "fit", "ending", "no leader"]).and.not.include("blog");
