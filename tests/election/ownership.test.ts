@@ -7,15 +7,21 @@ import {
     a,
     addMembers,
     atFive,
+    atFour,
     b,
+    c,
+    d,
+    eligibleKey,
     eventOf,
     leadersOf,
     leading,
     programWith,
     receive,
     shop,
+    sinceKey,
     sweep,
     tagKey,
+    untag,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -31,7 +37,7 @@ describe("An election", () => {
         it(name, () => inWorld(program, act));
     }
 
-    describe("of what is not ours (rule 9)", () => {
+    describe("of what is not ours", () => {
         /** Whatever the stack does, nothing is written for the groups of these names. */
         async function leavesAlone(world: World, groups: string[]): Promise<void> {
             const ids = groups.flatMap((group) => [
@@ -75,7 +81,7 @@ describe("An election", () => {
             });
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([b]);
-            expect(world.region.tags(a)).to.deep.equal({ ...others, [groupKey]: shop });
+            expect(world.region.tags(a)).to.deep.equal({ ...others, [sinceKey]: atFive, [groupKey]: shop });
             expect(world.region.tags(b)).to.include(others);
         });
 
@@ -109,8 +115,8 @@ describe("An election", () => {
         });
     });
 
-    describe("of a stray (rule 9)", () => {
-        const others = { Name: "stray" };
+    describe("of an orphan", () => {
+        const others = { Name: "orphan" };
 
         rule("takes both tags off it, and no other, when a Detach event names it", async (world) => {
             addMembers(world, { [a]: { tags: { ...leading(atFive).tags, ...others } }, [b]: {} });
@@ -135,10 +141,21 @@ describe("An election", () => {
             expect(ids.map((id) => world.region.tags(id))).to.deep.equal(ids.map(() => others));
         });
 
-        rule("leaves one alone that has no since: another tool may have tagged it", async (world) => {
+        rule(
+            "takes both tags off one without since, if a Detach event says that it left a group of ours",
+            async (world) => {
+                for (const since of [undefined, "2099-01-01T00:00:00.000Z"]) {
+                    const id = world.region.addInstance(undefined, leading(since));
+                    await receive(world, eventOf(world, "detach-successful", id));
+                    expect(world.region.tags(id)).to.deep.equal({});
+                }
+            },
+        );
+
+        rule("leaves one without since alone otherwise: another tool may have tagged it", async (world) => {
             const id = world.region.addInstance(undefined, leading());
-            await receive(world, eventOf(world, "detach-successful", id));
-            world.stack.hear(tagEvent(world.timeline.now, id, [tagKey], world.region.tags(id)));
+            await receive(world, eventOf(world, "detach-successful", id, "my-shop"));
+            await receive(world, tagEvent(world.timeline.now, id, [tagKey], world.region.tags(id)));
             await sweep(world);
             expect(world.region.tags(id)).to.deep.equal(leading().tags);
         });
@@ -176,6 +193,97 @@ describe("An election", () => {
             await receive(world, eventOf(world, "detach-successful", id));
             await sweep(world);
             expect(world.region.tags(id)).to.deep.equal(before);
+        });
+    });
+
+    describe("of a leader that its group does not list", () => {
+        rule("demotes one that moved into another group of ours, which has one leader at once", async (world) => {
+            const { region, fleet, stack, timeline } = world;
+            const blog = "awseb-blog";
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            addMembers(world, { [c]: leading(atFour), [d]: {} }, blog);
+            fleet.detach(a);
+            fleet.attach(a, blog);
+            await timeline.pass(1000);
+            await stack.settle();
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(leadersOf(world, blog)).to.deep.equal([c]);
+            expect(region.tags(a)[tagKey]).to.equal(undefined);
+        });
+
+        rule("finds one in another group of ours, though its own tag still names the old group", async (world) => {
+            const { region } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            addMembers(world, { [c]: leading(atFour), [d]: {} }, "awseb-blog");
+            region.unlist(a);
+            region.groups.get("awseb-blog")?.members.push({
+                id: a,
+                lifecycleState: "InService",
+                healthStatus: "Healthy",
+                protected: false,
+            });
+            await receive(world, eventOf(world, "terminate-unsuccessful", b));
+            const leaders = [a, b, c, d].filter((id) => region.tags(id)[tagKey] === "true");
+            // It is fit where it is listed, and has the later since.
+            expect(leaders).to.deep.equal([a, b]);
+        });
+
+        rule("demotes the only member when it goes back to its warm pool", async (world) => {
+            const { region, fleet } = world;
+            addMembers(world, { [a]: leading(atFive) });
+            region.unlist(a);
+            await receive(world, eventOf(world, "terminate-successful", a));
+            expect(region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: atFive });
+            expect(leadersOf(world)).to.deep.equal([]);
+            expect(fleet.members(shop)).to.deep.equal([]);
+        });
+
+        rule("leaves one alone that moved into a foreign group", async (world) => {
+            const { region } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            region.detach(a);
+            region.enlist(a, "my-shop", "InService");
+            const before = region.tags(a);
+            await receive(world, eventOf(world, "detach-successful", a));
+            await sweep(world);
+            expect(region.tags(a)).to.deep.equal(before);
+            expect(leadersOf(world)).to.deep.equal([b]);
+        });
+    });
+
+    describe("of an instance whose tag event does not name its group", () => {
+        const bare = (tags: Record<string, string>) =>
+            Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith("aws:")));
+
+        rule("elects anew when its tag was taken", async (world) => {
+            const { region, stack, timeline } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            stack.fate = () => [];
+            untag(world, a);
+            await receive(world, tagEvent(timeline.now, a, [tagKey], bare(region.tags(a))));
+            expect(leadersOf(world)).to.have.length(1);
+        });
+
+        rule("demotes one that got a copy of the tag", async (world) => {
+            const { region, stack, timeline } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            stack.fate = () => [];
+            region.setTags(b, { [tagKey]: "true", [sinceKey]: atFour });
+            await receive(world, tagEvent(timeline.now, b, [tagKey], bare(region.tags(b))));
+            expect(leadersOf(world)).to.deep.equal([a]);
+        });
+
+        rule("replaces a leader that is vetoed, and may choose it again once the veto is lifted", async (world) => {
+            const { region, stack, timeline } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            stack.fate = () => [];
+            region.setTags(a, { [eligibleKey]: "false" });
+            await receive(world, tagEvent(timeline.now, a, [eligibleKey], bare(region.tags(a))));
+            expect(leadersOf(world)).to.deep.equal([b]);
+            region.setTags(a, { [eligibleKey]: undefined });
+            region.setMember(b, { lifecycleState: "Standby" });
+            await receive(world, tagEvent(timeline.now, a, [eligibleKey], bare(region.tags(a))));
+            expect(leadersOf(world)).to.deep.equal([a]);
         });
     });
 });
