@@ -60,8 +60,8 @@ export type Settings = Partial<Record<"electorateTag" | "handoverSeconds" | "pro
 /** A world and what happens in it; what is not said happens as usual. */
 export interface History {
     settings?: Settings;
-    /** `electorate`: the value of a group's tag. */
-    groups: { foreign?: boolean; size: number; electorate?: string }[];
+    /** `electorate`: the value of a group's tag; `tagged`: all its members carry the leader tag. */
+    groups: { foreign?: boolean; size: number; electorate?: string; tagged?: boolean }[];
     /** `wait`: milliseconds before it. */
     acts: { wait: number; act: Act }[];
     /** What becomes of the first events, in the order in which they come; a number: milliseconds of delay. */
@@ -81,7 +81,7 @@ export const tagKey = "app:isLeader";
 const sinceKey = `${tagKey}:since`;
 export const asgPrefix = "awseb-";
 export const electorateTag = "elasticbeanstalk:environment-name";
-const ourNames = ["awseb-a", "awseb-a\\b", "awseb-a*", "awseb-ab", "awseb-"];
+const ourNames = ["awseb-a", "awseb-a\\b", "awseb-a*", "awseb-ab", "awseb-", "awseb-?"];
 const foreignNames = ["other", "awseb", "xawseb-a", "Awseb-a", "awseb_a"];
 
 // As in AWS, but quicker: less time is to pass before a fleet is at rest.
@@ -186,9 +186,12 @@ class Life {
         let read = 0;
         region.lag = () => lags?.[read++ % lags.length] ?? 0;
         const [ours, foreign] = [[...ourNames], [...foreignNames]];
-        this.names = groups.map(({ foreign: isForeign, size, electorate }) => {
+        this.names = groups.map(({ foreign: isForeign, size, electorate, tagged }) => {
             const name = (isForeign ? foreign : ours).shift() as string;
-            fleet.addGroup(name, size, electorate === undefined ? {} : { [electorateTag]: electorate });
+            const members = fleet.addGroup(name, size, electorate === undefined ? {} : { [electorateTag]: electorate });
+            for (const id of tagged ? members : []) {
+                region.tags(id)[tagKey] = "true"; // it began so, without an event
+            }
             return name;
         });
         region.addInstance(undefined);

@@ -159,4 +159,212 @@ export const regressions: Record<string, History> = {
             { wait: 0, act: { kind: "sweep" } },
         ],
     },
+
+    // What each rule of the field is there for.
+    "an eleventh member of a group is the only one that runs": {
+        groups: [{ size: 40 }, { size: 40 }],
+        acts: [
+            ...[0, 1].flatMap((group) =>
+                Array.from(
+                    { length: 39 },
+                    (_, n) => ({ wait: 0, act: { kind: "stop", pick: member(n, group) } }) as const,
+                ),
+            ),
+            { wait: 5000, act: { kind: "sweep" } },
+        ],
+        fates: Array(160).fill("lost"),
+    },
+    "the answer to a promotion stalls": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "create", fault: "stalls", partly: 0 } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 20_000, act: { kind: "sweep" } },
+        ],
+    },
+    "a demotion stalls, and has no effect": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "delete", fault: "stallsBeforeEffect", partly: 0 } },
+            { wait: 0, act: { kind: "sweep" } },
+        ],
+    },
+    "a group joins an electorate between two reads of one election": {
+        settings: { electorateTag },
+        groups: [{ size: 2 }, { size: 2, electorate: "shop" }, { size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "failLaunch", group: 2, withInstance: false } },
+            { wait: 10, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 0, act: { kind: "failLaunch", group: 1, withInstance: false } },
+            { wait: 370, act: { kind: "joinElectorate", group: 0, electorate: "shop" } },
+        ],
+    },
+    "a new leader ends before EC2 shows that it leads": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 1000, act: { kind: "endSlowly", pick: leader, millis: 20_000 } },
+            { wait: 1000, act: { kind: "sweep" } },
+        ],
+        lags: [4000],
+    },
+    "EC2 shows a promotion half a minute late, and there was a pause before it": {
+        settings: { handoverSeconds },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "enterStandby", pick: leader } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 32_000, act: { kind: "sweep" } },
+        ],
+        lags: [29_000],
+    },
+    "an operator hands over by a later since, and its event is lost": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "tag", pick: member(0), value: "true", since: "later" } },
+            { wait: 1000, act: { kind: "tag", pick: member(1), value: "true", since: "later" } },
+            { wait: 1000, act: { kind: "sweep" } },
+            { wait: 1000, act: { kind: "date", pick: member(0), since: "later" } },
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "later" } },
+            { wait: 1000, act: { kind: "sweep" } },
+        ],
+        fates: ["onTime", "lost", "lost", "onTime", "lost", "lost"],
+    },
+    "a leader shuts down for a minute": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "endSlowly", pick: leader, millis: 60_000 } },
+        ],
+    },
+    "a leader shuts down for a minute, and its successor waits": {
+        settings: { handoverSeconds },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "endSlowly", pick: leader, millis: 60_000 } },
+        ],
+    },
+    "a second member gets a Spot warning after the leader": {
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "warn", pick: leader } },
+            { wait: 2000, act: { kind: "warn", pick: leader } },
+        ],
+    },
+    "a member whose retirement is scheduled has just been launched": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "launch", group: 0, hook: false } },
+            { wait: 100, act: { kind: "schedule", pick: member(2), on: true } },
+            { wait: 4800, act: { kind: "stop", pick: leader } },
+        ],
+    },
+    "a leader moves into another group of the stack": {
+        groups: [{ size: 2 }, { size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "move", pick: leader, group: 1, millis: 100 } },
+        ],
+    },
+    "the only member goes to its warm pool, and runs on": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "toWarmPool", pick: leader, running: true } },
+        ],
+    },
+    "events of tags leave out AWS's own": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "strip", pick: leader, what: "both" } },
+        ],
+        meagre: true,
+    },
+    "the successor can't be tagged, and the leader gets its tag back": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "earlier" } },
+            { wait: 5000, act: { kind: "refuse", pick: member(1), what: "create" } },
+            { wait: 0, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 2000, act: { kind: "sweep" } },
+        ],
+    },
+    "neither the successor nor the leader can be tagged": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "earlier" } },
+            { wait: 5000, act: { kind: "refuse", pick: member(0), what: "create" } },
+            { wait: 0, act: { kind: "refuse", pick: member(1), what: "create" } },
+            { wait: 0, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "sweep" } },
+        ],
+    },
+    "one of two successors can't be tagged": {
+        groups: [{ size: 3 }],
+        acts: [
+            { wait: 0, act: { kind: "fill", pick: member(0) } },
+            { wait: 0, act: { kind: "refuse", pick: member(1), what: "create" } },
+            { wait: 0, act: { kind: "sweep" } },
+        ],
+    },
+    "six electorates in one batch": {
+        settings: { electorateTag },
+        groups: ["a", "b", "c", "d", "e"]
+            .map((electorate) => ({ size: 1, electorate }))
+            .concat({ size: 1, electorate: "f" }),
+        acts: Array.from(
+            { length: 7 },
+            (_, n) =>
+                ({ wait: n === 0 ? 0 : 5, act: { kind: "failLaunch", group: n % 6, withInstance: false } }) as const,
+        ),
+    },
+    "a leader was tagged by hand, without a since": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "farFuture" } },
+            { wait: 5000, act: { kind: "sweep" } },
+        ],
+    },
+    "the container ends between a demotion and the promotion, and the since lay ahead": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "date", pick: leader, since: "later" } },
+            { wait: 1000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "create", fault: "kills", partly: 0 } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 30_000, act: { kind: "sweep" } },
+        ],
+    },
+    "a group is to be empty while its leader is protected": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "scale", group: 0, size: 0, hook: false } },
+            { wait: 1000, act: { kind: "sweep" } },
+        ],
+    },
+    "the leader is vetoed, and then the only other member, too": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "veto", pick: leader, on: true } },
+            { wait: 5000, act: { kind: "veto", pick: leader, on: true } },
+        ],
+    },
+    "a thousand copies of the leader's tag are taken off in one election": {
+        groups: [{ size: 1002, tagged: true }],
+        acts: [{ wait: 5000, act: { kind: "sweep" } }],
+        fates: Array(1002).fill("lost"),
+    },
 };

@@ -26,6 +26,7 @@ export const faults = {
     breaksHalfWay: (_: Call, partly: number) => ({ error: awsError("InternalError", "An error.", 500), partly }),
     isLate: (_: Call, partly: number) => ({ late: 1000 + 4000 * partly }),
     stalls: () => ({ stalls: true }),
+    stallsBeforeEffect: () => ({ stalls: true, error: awsError("TimeoutError", "no answer", 0) }),
     kills: () => ({ dies: true }),
     killsAfterEffect: () => ({ dies: true, afterEffect: true }),
 } satisfies Record<string, (call: Call, partly: number) => Fault>;

@@ -6,7 +6,7 @@ import type { Batch, Container } from "../../simulator/clock";
 import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { World } from "../../simulator/world";
-import { isFull, type Knowledge, type Known, type Sight, type View, viewOf } from "./model";
+import { isFull, type Knowledge, type Known, type Sight, sinceIn, type View, viewOf } from "./model";
 
 /** What is expected of an election depends on the stack's settings, and on how the world is disturbed. */
 export interface Expectations extends Known {
@@ -43,6 +43,8 @@ export interface Write {
     leads: boolean;
     /** The `since` that it wrote, in milliseconds since 1970. */
     since?: number;
+    /** The `since` that the instance has after it. */
+    left: number;
     /** Whether its container may not have got the answer. */
     unsure: boolean;
 }
@@ -213,11 +215,20 @@ export class Evidence {
         return this.moved.get(id) ?? never;
     }
 
-    /** Whether the function is the last to have written an instance's tags, as its container knows them. */
+    /** Whether others changed the tags that a container remembers, and no event and no later `since` says so. */
     isUnaware(id: string, by: Container, start: number): boolean {
         const touch = this.touched.get(id);
         const knows = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch);
-        return touch !== undefined && !knows && this.remembered(by, start - 1000).some((write) => write.id === id);
+        const last = this.remembered(by, start - 1000).findLast((write) => write.id === id);
+        const now = sinceIn(this.world.region.tags(id), this.expect.tagKey, start);
+        return touch !== undefined && !knows && last !== undefined && now <= last.left;
+    }
+
+    /** Whether a container received the event that EC2 is ending an instance. */
+    knowsThatEnds(id: string, by: Container): boolean {
+        return (this.received.get(by) ?? []).some(
+            ({ event: { detail } }) => detail["instance-id"] === id && detail.state === "shutting-down",
+        );
     }
 
     /** What a container wrote of late, and may remember still. */
@@ -323,6 +334,7 @@ export class Evidence {
                 by: call.by,
                 leads: creates,
                 since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
+                left: sinceIn(tags, tagKey, region.timeline.now),
                 unsure: call.by?.batch !== undefined && this.isDisturbed(call.by.batch),
             });
         }

@@ -30,6 +30,8 @@ export interface Verdict {
     oneOf: string[];
     /** Leaders beside it, because EC2 refuses to take their tag. */
     stuck: string[];
+    /** Whether the one may have lost its tag, and EC2 refuses to give it back. */
+    mayBeLost?: boolean;
 }
 
 /** Which of an instance's tags EC2 refuses to write: to set them, or to remove them, too. */
@@ -107,7 +109,9 @@ export function verdictOn(view: View, home: string, now: number, known: Known, k
         return { row: "fit members", oneOf, stuck: stuckBeside() };
     }
     if (staying) {
-        return { row: "a leader that may stay", oneOf: [staying[0]], stuck: stuckBeside(staying[0]) };
+        const [id] = staying;
+        const mayBeLost = refused.get(id) === "create";
+        return { row: "a leader that may stay", oneOf: [id], stuck: stuckBeside(id), mayBeLost };
     }
     const arriving = electable.filter(([, sight]) => isArriving(sight, tagKey));
     return arriving.length > 0
@@ -116,11 +120,11 @@ export function verdictOn(view: View, home: string, now: number, known: Known, k
 }
 
 /** Whether these leaders are what a verdict says. */
-export function agrees({ oneOf, stuck }: Verdict, leaders: string[]): boolean {
+export function agrees({ oneOf, stuck, mayBeLost }: Verdict, leaders: string[]): boolean {
     const others = leaders.filter((id) => !stuck.includes(id));
     return (
         stuck.every((id) => leaders.includes(id)) &&
-        others.length === Math.min(1, oneOf.length) &&
+        (others.length === Math.min(1, oneOf.length) || (mayBeLost && others.length === 0)) === true &&
         others.every((id) => oneOf.includes(id))
     );
 }

@@ -16,7 +16,10 @@ export function reports(evidence: Evidence, note: Note): Checker {
             const logged = new Set(world.lines.slice(linesRead).map(({ entry }) => JSON.stringify(entry)));
             linesRead = world.lines.length;
             for (const report of reports) {
-                const { group, outcome, demoted, reason } = report;
+                const { group, outcome, leader, demoted, reason } = report;
+                if (outcome === "kept" && leader !== undefined && evidence.knowsThatEnds(leader, by)) {
+                    note("no election keeps a leader that EC2 is ending", `${leader} of ${group} at ${start}`);
+                }
                 if ((outcome === "elected" || demoted.length > 0) && !logged.has(JSON.stringify(report))) {
                     note("changes are logged", `${group} at ${start}`);
                 }
