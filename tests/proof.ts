@@ -30,6 +30,10 @@ const allParts: Record<string, Part> = {
     mutations: { command: ["npm", "run", "mutate"], alone: true },
     coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
     "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
+    "leader-only under every shell": {
+        command: ["npx", "mocha", "tests/instance/*.test.ts"],
+        env: { EVERY_SHELL: "true", LEADER_ONLY_RUNS: "1000" },
+    },
     bench: { command: ["npm", "run", "bench"] },
     "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda.proof.ts") },
     "other releases of Node.js": { command: mocha("tests/integration/stack.proof.ts") },

@@ -64,7 +64,7 @@ describe("election/instance/README.md", function () {
         await sandbox.showMetadata(leaderTags, instance);
         sandbox.standIn("php");
         await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
-        const { text } = readme.shellBlock("leader-only --while --grace 20");
+        const { text } = readme.shellBlock("queue:work");
         expect(await sandbox.run(text.replace("--while", "--while --every 0.1"))).to.deep.include({ status: 0 });
         expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
     });
@@ -104,6 +104,80 @@ describe("election/instance/README.md", function () {
         ]);
         expect([query, output]).to.deep.equal([["Tags[].Value"], ["text"]]);
     });
+
+    it("workers of Laravel and Celery run on the leader", async () => {
+        await sandbox.showMetadata(leaderTags, instance);
+        sandbox.standIn("celery");
+        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
+        for (const [part, call] of [
+            ["schedule:work", ["php", "artisan", "schedule:work"]],
+            ["celery --app", ["celery", "--app", "shop", "beat", "--schedule", "/var/lib/shop/celerybeat-schedule"]],
+        ] as const) {
+            const { text } = readme.shellBlock(part);
+            expect((await sandbox.run(text.replace("--while", "--while --every 0.1"))).status).to.equal(0);
+            expect(sandbox.takeCalls()).to.deep.equal([call]);
+        }
+    });
+
+    it("the folder for Elastic Beanstalk is copied with the script beside it", async () => {
+        const { text } = readme.shellBlock("election/instance/beanstalk/.");
+        const script = `mkdir app && { ${text.replace("../my-app", "app")} } && ls -A app app/leader`;
+        const { status, stdout } = await sandbox.run(script);
+        expect(status).to.equal(0);
+        for (const name of [".ebextensions", ".platform", "leader-only", "cron", "worker.service", "run"]) {
+            expect(stdout.split("\n")).to.include(name);
+        }
+    });
+
+    it("an instance is drained, by hand and by its own health check", async () => {
+        await sandbox.showMetadata(leaderTags, instance);
+        const key = `${tagKey}:eligible`;
+        await sandbox.run(readme.shellBlock("create-tags").text);
+        await sandbox.run(readme.shellBlock("delete-tags").text);
+        const commands = sandbox.takeCalls();
+        expect(commands.map(([, , command]) => command)).to.deep.equal(["create-tags", "delete-tags"]);
+        expect(optionsOf(commands[0])["--tags"]).to.deep.equal([`Key=${key},Value=false`]);
+        expect(optionsOf(commands[1])["--tags"]).to.deep.equal([`Key=${key}`]);
+        const { text } = readme.shellBlock("leader-veto false");
+        await sandbox.run(text.replace("http://localhost/health", "http://127.0.0.1:9/health"));
+        const [own] = sandbox.takeCalls();
+        expect(optionsOf(own)["--resources"]).to.deep.equal([instance.id]);
+        expect(optionsOf(own)["--tags"]).to.deep.equal([JSON.stringify([{ Key: key, Value: "false" }])]);
+    });
+
+    it("metadata's tags are turned on for a region's new instances", async () => {
+        await sandbox.run(readme.shellBlock("modify-instance-metadata-defaults").text);
+        const [call] = sandbox.takeCalls();
+        expect(optionsOf(call)["--instance-metadata-tags"]).to.deep.equal(["enabled"]);
+    });
+
+    const languages: Record<string, [string, string]> = {
+        php: ["php", "echo leads() ? 'true' : 'false';"],
+        python: ["python3", "print(str(leads()).lower(), end='')"],
+        js: ["node", "leads().then((answer) => process.stdout.write(String(answer)));"],
+    };
+    for (const [language, [command, call]] of Object.entries(languages)) {
+        it(`an application in ${language} asks metadata itself`, async function () {
+            if (spawnSync(command, ["--version"]).error) {
+                if (process.env.CI === "true") {
+                    throw new Error(`${command} is not installed`);
+                }
+                this.skip();
+            }
+            const own = new Sandbox();
+            const code = readme.blocks.find((block) => block.language === language)?.text;
+            const program = `cat >program.cjs <<'END'\n${code}\n${call}\nEND\n${command} program.cjs`;
+            await own.showMetadata(leaderTags, instance);
+            expect(await own.run(program)).to.deep.include({ status: 0, stdout: "true" });
+            await own.showMetadata(followerTags, instance);
+            expect((await own.run(program)).stdout).to.equal("false");
+            own.hideMetadata();
+            const unknown = await own.run(program);
+            expect(unknown.status).to.not.equal(0);
+            expect(unknown.stdout).to.not.match(/^(true|false)$/);
+            own.close();
+        });
+    }
 
     it("the options are the script's", () => {
         const { stdout } = spawnSync(join(root, "election", "instance", "leader-only"), ["--help"], {
