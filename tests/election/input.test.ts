@@ -55,8 +55,7 @@ function rule(name: string, act: (invoke: Invoke) => Promise<void>): void {
                     }
                     const context = { getRemainingTimeInMillis: () => 10_000 };
                     const reports = await timeline.until(running.run(container, () => handler(batch, context)));
-                    // Node warns about the SDK, once.
-                    return { region, reports, lines: lines.filter(({ entry }) => !/^\(node:\d+\)/.test(entry)) };
+                    return { region, reports, lines };
                 });
             });
         } finally {

@@ -120,10 +120,13 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         };
         return signal;
     };
+    // Node.js itself warns of the SDK, once in a process, whichever test is running.
+    const isNodes = ([entry]: unknown[]) => typeof entry === "string" && /^\(node:\d+\)/.test(entry);
     const ofFunction = () => running.getStore() !== undefined;
     levels.forEach((level, place) => {
         console[level] = (...entries: unknown[]) =>
-            ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[place](...entries);
+            isNodes(entries) ||
+            (ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[place](...entries));
     });
     process.stdout.write = ((text: string, ...rest: never[]) =>
         ofFunction()
