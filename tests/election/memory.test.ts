@@ -1,7 +1,7 @@
 // Memory: what a container wrote itself counts before what EC2 answers, and gives way to what is newer.
 
 import { expect } from "chai";
-import { tagEvent } from "../simulator/aws/events";
+import { spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
 import {
@@ -9,18 +9,25 @@ import {
     addMembers,
     atFive,
     b,
+    c,
+    callsOf,
+    countLeaders,
     eventOf,
+    failOnce,
+    hour,
     isoTime,
     leadersOf,
     leading,
     minute,
     programWith,
     receive,
+    second,
     shop,
     sinceKey,
     start,
     sweep,
     tagKey,
+    timedOut,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -36,7 +43,7 @@ describe("An election", () => {
         it(name, () => inWorld(program, act));
     }
 
-    describe("while EC2's reads lag (rule 8)", () => {
+    describe("while EC2's reads lag", () => {
         const lagging = 20_000;
 
         rule("counts its own promotion as read", async (world) => {
@@ -115,6 +122,140 @@ describe("An election", () => {
             await world.timeline.pass(minute);
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([b]);
+        });
+    });
+
+    describe("while memory may be wrong", () => {
+        const lagging = 5000;
+
+        rule("demotes an instance again that got the tag back after its demotion", async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
+            world.stack.fate = () => [];
+            const [{ leader }] = await sweep(world);
+            world.region.setTags(a, { [tagKey]: "true" });
+            world.region.setState(leader as string, "terminated");
+            const counts = countLeaders(world);
+            await sweep(world);
+            expect(leadersOf(world)).to.have.length(1).and.to.not.include(a);
+            expect(counts.at(-1)).to.equal(1);
+            expect(Math.max(...counts), "most leaders after a write").to.equal(1);
+        });
+
+        rule("follows an operator's later since, for the fence too", async (world) => {
+            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+            world.stack.fate = () => [];
+            const [{ leader }] = await sweep(world);
+            const ahead = isoTime(world.timeline.now + 2 * hour);
+            world.region.setTags(leader as string, { [sinceKey]: ahead });
+            world.region.setMember(leader as string, { lifecycleState: "Standby" });
+            await sweep(world);
+            const [successor] = leadersOf(world);
+            expect(successor).to.not.equal(leader);
+            expect(world.region.tags(successor)[sinceKey] > ahead).to.equal(true);
+        });
+
+        rule("demotes no leader that a read shows for one that memory alone shows", async (world) => {
+            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+            world.stack.fate = () => [];
+            const [{ leader }] = await sweep(world);
+            const other = [a, b, c].find((id) => id !== leader) as string;
+            // An operator moves the tag, with an older since, and no event comes.
+            world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
+            world.region.setTags(other, { [tagKey]: "true", [sinceKey]: atFive });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([other]);
+            await world.timeline.pass(minute);
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([other]);
+        });
+
+        rule("keeps no stopped former leader after a demotion whose answer was lost", async (world) => {
+            addMembers(world, { [a]: {}, [b]: {} });
+            world.stack.fate = () => [];
+            const [{ leader }] = await sweep(world);
+            const other = leader === a ? b : a;
+            world.region.setMember(leader as string, { healthStatus: "Unhealthy" });
+            world.region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([]);
+            world.region.setMember(leader as string, { healthStatus: "Healthy" });
+            world.region.setState(leader as string, "stopped");
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([other]);
+        });
+
+        rule("counts from the sending of a write, not from the beginning of the election", async (world) => {
+            const slow = await programWith({ handoverSeconds: "30" });
+            await inWorld(slow, async (other) => {
+                addMembers(other, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
+                other.region.lag = () => 15 * second;
+                await sweep(other);
+                const [leader] = leadersOf(other);
+                await receive(other, eventOf(other, "terminate-unsuccessful", b));
+                expect(leadersOf(other)).to.deep.equal([leader]);
+                expect(callsOf(other, "ec2:CreateTags")).to.have.length(1);
+            });
+            expect(leadersOf(world)).to.deep.equal([]);
+        });
+
+        rule(
+            "replaces a leader at once that an event reports as ending, while reads call it running",
+            async (world) => {
+                for (const [index, state] of ["shutting-down", "stopping"].entries()) {
+                    const [leader, other] = [`i-${index}1`, `i-${index}2`];
+                    const group = `awseb-${index}`;
+                    addMembers(world, { [leader]: leading(atFive), [other]: {} }, group);
+                    await world.timeline.pass(10 * second);
+                    world.region.lag = () => lagging;
+                    world.region.setState(leader, state);
+                    await receive(world, stateEvent(world.timeline.now, leader, state));
+                    expect(leadersOf(world, group), state).to.deep.equal([other]);
+                }
+            },
+        );
+
+        rule(
+            "never chooses an instance again that was reported as shutting down, whatever reads say",
+            async (world) => {
+                addMembers(world, { [a]: leading(atFive), [b]: {} });
+                await world.timeline.pass(2 * minute);
+                world.region.lag = () => minute;
+                world.region.setState(a, "shutting-down");
+                await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
+                expect(leadersOf(world)).to.deep.equal([b]);
+                world.region.setMember(b, { lifecycleState: "Standby" });
+                await sweep(world);
+                expect(world.region.tags(a)[tagKey]).to.equal(undefined);
+                expect(leadersOf(world)).to.deep.equal([b]);
+            },
+        );
+
+        rule("does not take a stopping event of eleven seconds ago for a fact", async (world) => {
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            await receive(world, stateEvent(world.timeline.now - 11 * second, a, "stopping"));
+            expect(leadersOf(world)).to.deep.equal([a]);
+        });
+    });
+
+    describe("of a Spot warning", () => {
+        rule("lasts three minutes: no later election chooses that instance", async (world) => {
+            const { region, timeline } = world;
+            addMembers(world, { [a]: leading(atFive), [b]: { load: 1 }, [c]: { load: 99 } });
+            await receive(world, spotEvent(timeline.now, a));
+            expect(leadersOf(world)).to.deep.equal([b]);
+            await timeline.pass(20 * second);
+            await receive(world, spotEvent(timeline.now, b));
+            expect(leadersOf(world)).to.deep.equal([c]);
+            await timeline.pass(minute);
+            region.setMember(c, { lifecycleState: "Standby" });
+            await sweep(world);
+            expect(leadersOf(world), "none of the warned ones").to.deep.equal([c]);
+        });
+
+        rule("is none when it is older than three minutes", async (world) => {
+            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            await receive(world, spotEvent(world.timeline.now - 3 * minute - second, a));
+            expect(leadersOf(world)).to.deep.equal([a]);
         });
     });
 });

@@ -1,0 +1,180 @@
+// Progress: what an invocation does first, what it leaves to the next one, and that no call of AWS keeps it from its report.
+
+import { expect } from "chai";
+import { stateEvent } from "../simulator/aws/events";
+import { awsError, type Fault } from "../simulator/aws/faults";
+import {
+    a,
+    addMembers,
+    atFive,
+    atFour,
+    b,
+    c,
+    callsOf,
+    denied,
+    eventOf,
+    leadersOf,
+    leading,
+    minute,
+    orphansOf,
+    programWith,
+    receive,
+    second,
+    sweep,
+} from "../simulator/scenario";
+import type { Program } from "../simulator/stack/program";
+import { inWorld, type World } from "../simulator/world";
+
+describe("A sweep that has too little time", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith();
+    });
+
+    const groups = Array.from({ length: 450 }, (_, index) => `awseb-${String(index).padStart(3, "0")}`);
+    const leaderless = (world: World) => groups.filter((group) => leadersOf(world, group).length !== 1);
+
+    async function inSlowWorld(act: (world: World) => Promise<void>): Promise<void> {
+        await inWorld(program, async (world) => {
+            for (const group of groups) {
+                world.fleet.addGroup(group, 1);
+            }
+            world.stack.fate = () => [];
+            world.region.latency = 700; // a round takes three of these, an invocation has ten seconds
+            await act(world);
+        });
+    }
+
+    it("finishes the rounds that it began, and names those that it leaves", () =>
+        inSlowWorld(async (world) => {
+            await sweep(world);
+            const [{ error, start: began, end, reports }] = world.stack.invocations;
+            expect(error).to.equal(undefined);
+            expect(end - began).to.be.below(10 * second);
+            const left = leaderless(world);
+            expect(left).to.have.length.within(50, 350);
+            expect(reports).to.have.length(groups.length - left.length);
+            const warnings = world.lines
+                .filter(({ level }) => level === "warn")
+                .map(({ entry }) => JSON.stringify(entry));
+            expect(warnings.join()).to.contain("left to the next sweep");
+        }));
+
+    it("is continued by the next one, until each group has a leader", () =>
+        inSlowWorld(async (world) => {
+            const counts: number[] = [];
+            for (let sweeps = 0; sweeps < 4 && counts.at(-1) !== 0; sweeps++) {
+                await sweep(world);
+                counts.push(leaderless(world).length);
+            }
+            expect(counts.at(-1), `groups without a leader after each sweep: ${counts}`).to.equal(0);
+            expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
+        }));
+
+    it("looks first at the groups that events name in the same batch", () =>
+        inSlowWorld(async (world) => {
+            const last = groups[groups.length - 1];
+            const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
+            world.stack.fate = () => [300];
+            world.stack.hear(busy);
+            world.stack.hear(eventOf(world, "terminate-unsuccessful", world.fleet.members(last)[0], last));
+            world.stack.fate = () => [];
+            world.stack.sweep();
+            await world.stack.settle();
+            expect(leadersOf(world, last)).to.have.length(1);
+            const [first] = callsOf(world, "ec2:CreateTags");
+            expect(first.input.Resources).to.deep.equal(leadersOf(world, last));
+        }));
+});
+
+describe("An invocation", () => {
+    let program: Program;
+    before(async () => {
+        program = await programWith({ protectLeader: "true" });
+    });
+
+    const actions = [
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeAutoScalingInstances",
+        "autoscaling:SetInstanceProtection",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceStatus",
+        "ec2:CreateTags",
+        "ec2:DeleteTags",
+        "cloudwatch:GetMetricData",
+    ];
+    const faults: Record<string, Fault> = {
+        stalls: { stalls: true },
+        "comes a minute late": { late: minute },
+        "is refused": { error: denied },
+        "is an outage": { error: awsError("InternalFailure", "try again", 500) },
+    };
+
+    /** A group that hands over, one that has no leader, and an orphan: each action is called. */
+    function arrange(world: World): void {
+        addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
+        world.fleet.addGroup("awseb-vacant", 2);
+        world.region.addInstance(undefined, leading(atFour));
+    }
+
+    for (const action of actions) {
+        for (const [how, fault] of Object.entries(faults)) {
+            it(`ends in time with a report that names ${action}, if its answer ${how}`, () =>
+                inWorld(program, async (world) => {
+                    arrange(world);
+                    world.stack.fate = () => [];
+                    world.region.fault = (call) => (call.action === action ? fault : undefined);
+                    await sweep(world);
+                    expect(callsOf(world, action)).to.not.be.empty;
+                    for (const { error, start: began, end } of world.stack.invocations) {
+                        expect(error).to.equal(undefined);
+                        expect(end - began).to.be.at.most(10 * second);
+                    }
+                    const lines = world.lines.filter(({ level }) => level === "error" || level === "warn");
+                    expect(JSON.stringify(lines)).to.contain(action);
+                    expect(leadersOf(world).length).to.be.at.most(1);
+
+                    world.region.fault = () => undefined;
+                    await world.timeline.pass(4 * minute); // what is remembered of a refusal is over
+                    await sweep(world);
+                    await sweep(world);
+                    expect(leadersOf(world)).to.have.length(1).and.to.not.include(a);
+                    expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
+                    expect(orphansOf(world)).to.deep.equal([]);
+                }));
+        }
+    }
+
+    it("goes on through empty pages, however AWS divides an answer", () =>
+        inWorld(program, async (world) => {
+            const names = Array.from({ length: 5 }, (_, index) => `awseb-${index}`);
+            for (const name of names) {
+                world.region.addInstance(name, leading(atFive));
+                world.region.addInstance(name);
+            }
+            world.fleet.addGroup("awseb-vacant", 2);
+            world.region.pageSize = 2;
+            world.region.emptyPages = true;
+            const reports = await sweep(world);
+            expect(reports.map(({ outcome }) => outcome).sort()).to.deep.equal(
+                [...names.map(() => "kept"), "elected"].sort(),
+            );
+            expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
+        }));
+
+    it("fails for the groups alone that it can't read", () =>
+        inWorld(program, async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            world.fleet.addGroup("awseb-vacant", 2);
+            world.region.fault = (call) =>
+                call.action === "ec2:DescribeInstanceStatus" && call.input.InstanceIds?.length === 1
+                    ? { error: denied }
+                    : undefined;
+            await receive(world, eventOf(world, "terminate-unsuccessful", b));
+            expect(leadersOf(world)).to.deep.equal([a]);
+            world.region.fault = () => undefined;
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
+        }));
+});
