@@ -1,6 +1,7 @@
 // Pulumi's engine, as far as a program meets it: the CLI's language host runs the program in a process of its own, with its
 // settings as text in the environment, and this engine answers its gRPC calls as an update, or a preview, of an empty stack does.
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -42,8 +43,9 @@ const engineMessages = pulumi("./proto/engine_pb.js");
 const { ResourceMonitorService } = pulumi("./proto/resource_grpc_pb.js");
 const { EngineService } = pulumi("./proto/engine_grpc_pb.js");
 
-// Without what is undefined, which a Struct can't hold.
-const structOf = (value: object) => struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)));
+// Without what is undefined, which a Struct can't hold. The random part of physical names is the stack's own.
+const structOf = (value: object, suffix = "1234567") =>
+    struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value).replaceAll("-1234567", `-${suffix}`)));
 const errorSeverity = engineMessages.LogSeverity.ERROR;
 const region = "us-east-1";
 
@@ -174,6 +176,7 @@ function serve(
         const parentType = parent && !parent.includes("pulumi:pulumi:Stack") ? `${parent.split("::")[2]}$` : "";
         return `urn:pulumi:${stack}::${name}::${parentType}${type}::${resource}`;
     };
+    const suffix = createHash("sha256").update(`${name} ${stack}`).digest("hex").slice(0, 7);
     let rootUrn = "";
     const server = new grpc.Server();
     server.addService(ResourceMonitorService, {
@@ -207,7 +210,7 @@ function serve(
             response.setId(isCustom && !preview ? `${resource}-id` : "");
             const state =
                 isCustom && !preview ? { ...inputs, ...computed(type, resource, inputs.name, "aws", region) } : inputs;
-            response.setObject(structOf(state));
+            response.setObject(structOf(state, suffix));
             return response;
         }),
         registerResourceOutputs: answer((request) => {
