@@ -88,12 +88,9 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     if (batch.sweep && swept.length + unread.length === 0 && !isUnfinished) {
         warn("no group's name begins with the prefix", { asgPrefix: scope.asgPrefix, region: process.env.AWS_REGION });
     }
-    if (batch.sweep && (swept.length > 0 || unread.length === 0)) {
-        measureSweep(
-            scope.stack,
-            swept.map(({ report }) => report),
-            now,
-        );
+    // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
+    if (batch.sweep && (swept.length + failed.length > 0 || unread.length === 0)) {
+        measureSweep(scope.stack, [...swept.map(({ report }) => report), ...failed], now);
     }
     return [...done.map(({ report }) => report), ...failed];
 }

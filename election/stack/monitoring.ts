@@ -96,7 +96,8 @@ export function alarms(
             alarmDescription:
                 `Stack ${stack}: no sweep (${each}) has ended for ${without} times its period. ${after(without)} First ` +
                 "see whether the rule named sweep and the event source mapping of the function (the stack's output " +
-                "functionName) are enabled, then whether the function is throttled or fails. Meanwhile leaders stay as " +
+                "functionName) are enabled, then whether the function is throttled, fails, or can't read groups or instances: the " +
+                "log group (logGroupName) says so. Meanwhile leaders stay as " +
                 "they are. Events may still cause elections, but what no event reports is not found.",
             metricQueries: [
                 ofSweep("sweeps", "VacantGroups", "SampleCount"),

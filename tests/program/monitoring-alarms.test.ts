@@ -1,6 +1,8 @@
 // Which alarm goes off in which outage, how many minutes after its cause, and that the others stay quiet: with the packaged
 // function, the alarms as they are registered, and CloudWatch's rules for them.
 import { expect } from "chai";
+import { Document } from "../integration/readme/document";
+import { rehearse } from "../rehearsal/rehearsal";
 import { awsError } from "../simulator/aws/faults";
 import { type Alarm, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
@@ -64,8 +66,17 @@ const tagAnother = (world: World) => {
     }
 };
 
+/** A group's instances end, and launching others fails. */
+const starve = ({ fleet }: World) => {
+    fleet.launch = () => "";
+    for (const id of fleet.members(shop)) {
+        fleet.crash(id);
+    }
+};
+
 /** What happens, and which alarms it must set off. */
 const outages: Record<string, { happens: (world: World) => void; alarms: string[] }> = {
+    "a group wants instances and gets none": { happens: starve, alarms: ["no-leader"] },
     "no instance of a group can lead": { happens: unfit, alarms: ["no-leader"] },
     "tags can't be written, and a leader ends": {
         happens: (world) => {
@@ -73,6 +84,24 @@ const outages: Record<string, { happens: (world: World) => void; alarms: string[
             world.fleet.crash(leadersOf(world, shop)[0]);
         },
         alarms: ["no-leader"],
+    },
+    "groups can't be listed": {
+        happens: (world) => refuse(world, "autoscaling:DescribeAutoScalingGroups"),
+        alarms: ["no-sweep"],
+    },
+    "EC2 can't be read": {
+        happens: (world) => refuse(world, "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"),
+        alarms: ["no-sweep"],
+    },
+    "the tag is taken off a leader every 2 minutes": {
+        happens: (world) => {
+            every(world, 2 * minute, () => {
+                for (const id of leadersOf(world, shop)) {
+                    world.region.setTags(id, { [tagKey]: undefined });
+                }
+            });
+        },
+        alarms: ["flapping"],
     },
     "a second leader can't be demoted": {
         happens: (world) => {
@@ -204,6 +233,9 @@ function play(
     });
 }
 
+/** Minutes until alarms went off, as they are measured below: by outage, then by minutes between sweeps. */
+const measured: Record<string, Record<number, Record<string, number[]>>> = {};
+
 for (const sweepMinutes of [1, 60]) {
     describe(`With a sweep every ${sweepMinutes} min`, () => {
         let program: Program;
@@ -224,6 +256,9 @@ for (const sweepMinutes of [1, 60]) {
                         expect(Object.keys(each)).to.have.members(alarms);
                     }
                     for (const [name, after] of found.flatMap((each) => Object.entries(each))) {
+                        measured[what] ??= { 1: {}, 60: {} };
+                        const ofAlarm = measured[what][sweepMinutes];
+                        ofAlarm[name] = [...(ofAlarm[name] ?? []), after];
                         const described = alarmsOf(program)[name] as { alarmDescription?: string };
                         // These two count from the first event that fails or waits, and the next sweep is one.
                         const wait = ["function-failing", "backlog"].includes(name) ? sweepMinutes : 0;
@@ -254,3 +289,50 @@ for (const sweepMinutes of [1, 60]) {
         }
     });
 }
+
+describe("While a whole day passes", () => {
+    for (const seed of [undefined, 1, 2, 3, 4]) {
+        it(`no alarm goes off on ${seed === undefined ? "the rehearsed day" : `the random day ${seed}`}`, async () => {
+            const program = await programWith({ alarmTopicArn });
+            let metrics: Metrics | undefined;
+            let world: World | undefined;
+            let from = 0;
+            await rehearse(program, {
+                seed,
+                onWorld: (begun) => {
+                    world = begun;
+                    from = begun.timeline.now;
+                    metrics = record(begun, names);
+                },
+            });
+            const to = (world as World).timeline.now;
+            expect(to - from).to.be.at.least(24 * 60 * minute);
+            expect(goingOff(program, metrics as Metrics, { from, since: from, to })).to.deep.equal([{}, {}]);
+        });
+    }
+});
+
+describe("The table of outages in election/stack/README.md", () => {
+    it("says what was measured here", () => {
+        const cell = (found: Record<string, number[]>) =>
+            Object.entries(found)
+                .map(([name, minutes]): [string, number, number] => [name, Math.min(...minutes), Math.max(...minutes)])
+                .sort(([, a], [, b]) => a - b)
+                .map(([name, least, most]) => `\`${name}\` ${least === most ? least : `${least} to ${most}`}`)
+                .join(", ");
+        const rows = Object.entries(measured).map(([what, found]) => [what, cell(found[1]), cell(found[60])]);
+        expect(rows).to.have.length(Object.keys(outages).length);
+        expect(new Document("election/stack/README.md").namedTable("outages")).to.deep.equal(rows);
+    });
+
+    it("says in which times no alarm goes off", () => {
+        const { text } = new Document("election/stack/README.md");
+        const [, listed] = text.match(/<!-- quiet -->\n+((?:[-` ].*\n)+)/) ?? [];
+        expect(
+            listed
+                .replaceAll(/\n {2}/g, " ")
+                .trim()
+                .split("\n"),
+        ).to.have.members(Object.keys(quietTimes).map((what) => `- ${what}`));
+    });
+});

@@ -128,6 +128,8 @@ function holds(operator: string, wanted: string[], values: string[]): boolean {
             return !holds("ArnEquals", wanted, values);
         case "StringEquals":
             return single(operator, values).some((value) => wanted.includes(value));
+        case "ForAnyValue:StringEquals":
+            return values.some((value) => wanted.includes(value));
         case "ForAllValues:StringEquals":
             return values.every((value) => wanted.includes(value));
         case "Null":
