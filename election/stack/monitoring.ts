@@ -186,14 +186,14 @@ export function queries(sweepMinutes: number): Record<string, string> {
         ].join("\n"),
         downtime: [
             "# At most how many seconds each group was without exactly one leader, as far as the lines say.",
-            "# A change that an event caused counts from the event to the tag. What a sweep found, and a vacant group each",
-            "# time that it is found, counts as one period of the sweep. Add the two columns up.",
+            "# A change that an event caused counts from the event to the tag. What a sweep found, a vacant group each time",
+            "# that it is found, and the end of that count as one period of the sweep. Add the two columns up.",
             "filter ispresent(message.group) and not ispresent(message.dryRun)",
             '| parse @message /"outcome":"(?<vacant>v)acant"/',
-            '| parse @message /"outcome":"(?<swept>e)lected".*"triggers":\\["Scheduled Event"\\]/',
+            '| parse @message /"outcome":"(?<found>e)lected".*("triggers":\\["Scheduled Event"\\]|"reason":"no leader)/',
             '| parse @message /"leaders":\\["[^"]+"(?<contested>,)/',
             `| stats sum(message.delay) / 1000 as eventSeconds, ` +
-                `(count(vacant) + count(swept) + count(contested)) * ${60 * sweepMinutes} as sweepSeconds by message.group`,
+                `(count(vacant) + count(found) + count(contested)) * ${60 * sweepMinutes} as sweepSeconds by message.group`,
             "| sort sweepSeconds desc",
         ].join("\n"),
     };
