@@ -290,24 +290,44 @@ for (const sweepMinutes of [1, 60]) {
     });
 }
 
+/** Follows the longest time that a group wanted instances and had no leader, in milliseconds. */
+function longestVacancy({ region, fleet, timeline }: World): { millis: number } {
+    const longest = { millis: 0 };
+    const since = new Map<string, number>();
+    region.onChange.push(() => {
+        for (const group of region.groups.keys()) {
+            const isOurs = group.startsWith("awseb-");
+            if (isOurs && fleet.size(group) > 0 && region.leaders(group, tagKey).length === 0) {
+                since.set(group, since.get(group) ?? timeline.now);
+            } else if (since.has(group)) {
+                longest.millis = Math.max(longest.millis, timeline.now - Number(since.get(group)));
+                since.delete(group);
+            }
+        }
+    });
+    return longest;
+}
+
 describe("While a whole day passes", () => {
     for (const seed of [undefined, 1, 2, 3, 4]) {
-        it(`no alarm goes off on ${seed === undefined ? "the rehearsed day" : `the random day ${seed}`}`, async () => {
+        const day = seed === undefined ? "the rehearsed day" : `the random day ${seed}`;
+        it(`no alarm goes off on ${day}, unless a group was without a leader for minutes`, async () => {
             const program = await programWith({ alarmTopicArn });
-            let metrics: Metrics | undefined;
-            let world: World | undefined;
-            let from = 0;
+            let watched: { metrics: Metrics; world: World; from: number; vacancy: { millis: number } } | undefined;
             await rehearse(program, {
                 seed,
-                onWorld: (begun) => {
-                    world = begun;
-                    from = begun.timeline.now;
-                    metrics = record(begun, names);
+                onWorld: (world) => {
+                    const metrics = record(world, names);
+                    watched = { metrics, world, from: world.timeline.now, vacancy: longestVacancy(world) };
                 },
             });
-            const to = (world as World).timeline.now;
+            const { metrics, world, from, vacancy } = watched as NonNullable<typeof watched>;
+            const to = world.timeline.now;
             expect(to - from).to.be.at.least(6 * 60 * minute);
-            expect(goingOff(program, metrics as Metrics, { from, since: from, to })).to.deep.equal([{}, {}]);
+            const mayPage = seed !== undefined && vacancy.millis >= 2 * minute ? ["no-leader"] : [];
+            for (const found of goingOff(program, metrics, { from, since: from, to })) {
+                expect(mayPage).to.include.members(Object.keys(found));
+            }
         });
     }
 });
