@@ -189,6 +189,7 @@ export const regressions: Record<string, History> = {
             { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
             { wait: 0, act: { kind: "trouble", calls: 1, on: "delete", fault: "stallsBeforeEffect", partly: 0 } },
             { wait: 0, act: { kind: "sweep" } },
+            { wait: 15_000, act: { kind: "sweep" } },
         ],
     },
     "a group joins an electorate between two reads of one election": {
@@ -218,6 +219,7 @@ export const regressions: Record<string, History> = {
             { wait: 5000, act: { kind: "enterStandby", pick: leader } },
             { wait: 0, act: { kind: "sweep" } },
             { wait: 32_000, act: { kind: "sweep" } },
+            { wait: 2000, act: { kind: "sweep" } },
         ],
         lags: [29_000],
     },

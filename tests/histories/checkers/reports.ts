@@ -45,6 +45,11 @@ export function failures(evidence: Evidence, note: Note): Checker {
     const { world } = evidence;
     let linesRead = 0;
     return {
+        beforeCall: ({ action, input }) => {
+            if (/Tags$/.test(action) && input.Resources.length > 1000) {
+                note("no request asks for more than AWS allows", `${action} on ${input.Resources.length} instances`);
+            }
+        },
         afterInvocation: (invocation, by) => {
             const { start, events, reports, error } = invocation;
             const lines = world.lines.slice(linesRead);
