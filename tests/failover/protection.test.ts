@@ -199,6 +199,52 @@ describe("A protected leader", () => {
             expect(protectedIn(world).sort()).to.deep.equal([theirs, ...leadersOf(world)].sort());
         }));
 
+    it("keeps what it had before it led, when it leads no more", () =>
+        inShop(2, async (world) => {
+            const { region, stack, leader, others } = world;
+            region.setMember(others[0], { protected: true });
+            region.setMember(leader, { healthStatus: "Unhealthy" });
+            stack.sweep();
+            await stack.settle();
+            expect(leadersOf(world)).to.deep.equal(others);
+            expect(protectedIn(world), "the old leader loses what its promotion set").to.deep.equal(others);
+            region.setMember(leader, { healthStatus: "Healthy" });
+            region.setMember(others[0], { healthStatus: "Unhealthy" });
+            stack.sweep();
+            await stack.settle();
+            expect(leadersOf(world)).to.deep.equal([leader]);
+            expect(protectedIn(world).sort()).to.deep.equal([leader, others[0]].sort());
+        }));
+
+    it("keeps it in a group that protects all its new instances", () =>
+        inShop(3, async (world) => {
+            const { region, fleet, stack, leader } = world;
+            Object.assign(region.groups.get(shop) as object, { protectsNew: true });
+            for (const id of fleet.members(shop)) {
+                region.setMember(id, { protected: true });
+            }
+            region.setMember(leader, { healthStatus: "Unhealthy" });
+            stack.sweep();
+            await stack.settle();
+            expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
+            expect(protectedIn(world)).to.deep.equal(fleet.members(shop));
+            expect(protections(region.calls)).to.deep.equal([]);
+        }));
+
+    it("is not protected while its group is to be emptied, so that the group can be", () =>
+        inShop(1, async (world) => {
+            const { region, stack, leader } = world;
+            Object.assign(region.groups.get(shop) as object, { desired: 0 });
+            for (let sweeps = 0; sweeps < 2; sweeps++) {
+                stack.sweep();
+                await stack.settle();
+            }
+            expect(leadersOf(world)).to.deep.equal([leader]);
+            expect(protectedIn(world)).to.deep.equal([]);
+            const settings = protections(region.calls).map(({ input }) => input.ProtectedFromScaleIn);
+            expect(settings).to.not.include(true);
+        }));
+
     it("is spared when its group scales in, though it is the oldest", () =>
         inShop(4, async (world) => {
             const { fleet, timeline, leader, others } = world;
