@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { start } from "../simulator/npm-start";
 import { runProgram } from "../simulator/stack/program";
-import { start } from "./command";
 import { dayLength } from "./day";
 import { readOptions, rehearse } from "./rehearsal";
 

@@ -1,7 +1,7 @@
 // The rehearsal: what it shows, what it refuses, and that it fails when the program breaks a rule.
 import { expect } from "chai";
+import { start } from "../simulator/npm-start";
 import { type Program, runProgram } from "../simulator/stack/program";
-import { start } from "./command";
 import { deedsOf, randomDay } from "./day";
 import { prologue, readOptions, rehearse } from "./rehearsal";
 

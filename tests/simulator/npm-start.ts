@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { root } from "../simulator/stack/program";
+import { root } from "./stack/program";
 
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const [command, ...script] = scripts.start.split(" ");
