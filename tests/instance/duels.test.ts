@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { duels } from "./duel";
 import { insist, Machine, shells } from "./machine";
 
-const runs = Number(process.env.LEADER_ONLY_RUNS ?? 12);
+const runs = Number(process.env.LEADER_ONLY_RUNS ?? 8);
 const seed = Number(process.env.SEED ?? randomInt(2 ** 30));
 
 describe("leader-only --while on two instances", function () {

@@ -286,18 +286,21 @@ describe("leader-only --while", function () {
                 await run.leavesNothing();
             });
 
-            const signals: Record<string, { work: string; end: { status: number | null; signal: string | null } }> = {
+            const signals: Record<
+                string,
+                { setup?: string; work: string; end: { status: number | null; signal: string | null } }
+            > = {
                 SIGTERM: { work: "sleep 1000", end: { status: null, signal: "SIGTERM" } },
                 SIGINT: { work: "exec sleep 1000", end: { status: null, signal: "SIGINT" } },
-                SIGQUIT: { work: "trap 'exit 7' QUIT; sleep 1000 & wait", end: { status: 7, signal: null } },
-                SIGHUP: { work: "trap 'exit 8' HUP; sleep 1000 & wait", end: { status: 8, signal: null } },
-                SIGUSR1: { work: "trap 'exit 9' USR1; sleep 1000 & wait", end: { status: 9, signal: null } },
+                SIGQUIT: { setup: "trap 'exit 7' QUIT", work: "sleep 1000 & wait", end: { status: 7, signal: null } },
+                SIGHUP: { setup: "trap 'exit 8' HUP", work: "sleep 1000 & wait", end: { status: 8, signal: null } },
+                SIGUSR1: { setup: "trap 'exit 9' USR1", work: "sleep 1000 & wait", end: { status: 9, signal: null } },
                 SIGUSR2: { work: "exec sleep 1000", end: { status: 140, signal: null } },
             };
-            for (const [signal, { work, end }] of Object.entries(signals)) {
+            for (const [signal, { setup = ":", work, end }] of Object.entries(signals)) {
                 row(`passes ${signal} on to the work's group, and ends after it`, async () => {
                     lead();
-                    const run = new Run(shell, ["sh", "-c", `echo >>"${folder}/started"; ${work}`]);
+                    const run = new Run(shell, ["sh", "-c", `${setup}; echo >>"${folder}/started"; ${work}`]);
                     await until("the work has begun", () => lines("started").length === 1);
                     await run.says(/starts/);
                     await sleep(50);
@@ -307,7 +310,11 @@ describe("leader-only --while", function () {
 
             it("kills work that doesn't end by TERM, and ends with its status", async () => {
                 lead();
-                const run = new Run(shell, worker("trap '' TERM; while :; do sleep 1000; done"));
+                const run = new Run(shell, [
+                    "sh",
+                    "-c",
+                    `trap '' TERM; echo >>"${folder}/started"; while :; do sleep 1000; done`,
+                ]);
                 await until("the work has begun", () => lines("started").length === 1);
                 await run.says(/starts/);
                 await sleep(50);
