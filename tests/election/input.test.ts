@@ -149,7 +149,7 @@ function meaning(sample: string, event: Anything): Meaning {
     }
 }
 
-/** Who has the leader tag in the end, of the instances that are ours. */
+/** The instances of ours that have the leader tag in the end. */
 function leadersAfter(sample: string, { looks, hint, sweeps }: Meaning): string[] {
     const blog = sweeps ? [blogger] : [];
     switch (sample) {

@@ -3,6 +3,7 @@ import Ajv from "ajv";
 import { expect } from "chai";
 import { scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
+import { writesIn } from "../simulator/changes";
 import type { Line } from "../simulator/clock";
 import {
     a,
@@ -13,6 +14,7 @@ import {
     c,
     denied,
     eventOf,
+    inPermittedWorld,
     leadersOf,
     leading,
     programWith,
@@ -22,6 +24,7 @@ import {
     start,
     sweep,
     tagKey,
+    untag,
 } from "../simulator/scenario";
 import { type Program, project } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -389,6 +392,58 @@ describe("The packaged function measures", () => {
                     region.setTags(leader, { [tagKey]: undefined, [`${tagKey}:eligible`]: "false" }),
                 ),
             ).to.equal(undefined);
+        });
+    });
+
+    it("the delay from an event to the tag, beside the ids of at most ten events", async () => {
+        await inWorld(program, async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            const caused = world.timeline.now;
+            const events = Array.from({ length: 8 }, () => eventOf(world, "terminate-unsuccessful", b));
+            const [report] = await receiveTogether(world, events);
+            const [{ start: sent }] = world.region.calls.filter(({ action }) => action === "ec2:CreateTags");
+            expect(leadersOf(world)).to.deep.equal([b]);
+            expect(report.events).to.deep.equal(events.map(({ id }) => id));
+            expect(report.delay).to.equal(sent - caused);
+            const delays = metricsOf(world.lines).filter(({ name }) => name === "ElectionDelay");
+            expect(delays.map(({ value }) => value)).to.deep.equal([report.delay]);
+        });
+    });
+
+    it("groups whose leader changes too often, for as long as they need one", async () => {
+        await inWorld(program, async (world) => {
+            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+            await sweep(world);
+            for (let change = 0; change < 4; change++) {
+                await world.timeline.pass(2000);
+                for (const id of leadersOf(world)) {
+                    untag(world, id);
+                }
+                await world.stack.settle();
+            }
+            expect(leadersOf(world)).to.deep.equal([]);
+            const flapping = metricsOf(world.lines).filter(({ name }) => name === "FlappingGroups");
+            expect(flapping.map(({ value }) => value)).to.include(1);
+        });
+    });
+
+    it("and reports with dryRun what it would do, and writes nothing", async () => {
+        const trial = await programWith({ dryRun: "true", protectLeader: "true" });
+        await inPermittedWorld(trial, async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            addMembers(world, { [c]: leading() }, "awseb-adopted");
+            world.region.addInstance(undefined, leading(atFive));
+            const before = [...world.region.instances.keys()].map((id) => world.region.tags(id));
+            world.stack.sweep();
+            await world.stack.settle();
+            await receive(world, eventOf(world, "terminate-unsuccessful", b));
+            const [{ reports }, again] = world.stack.invocations;
+            expect(reports.every(({ dryRun }) => dryRun === true)).to.equal(true);
+            for (const report of [reports.find(({ group }) => group === shop), again.reports[0]]) {
+                expect(report).to.deep.include({ outcome: "elected", leader: b, demoted: [a], dryRun: true });
+            }
+            expect([...world.region.instances.keys()].map((id) => world.region.tags(id))).to.deep.equal(before);
+            expect(writesIn(world.region.calls)).to.deep.equal([]);
         });
     });
 
