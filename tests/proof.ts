@@ -35,6 +35,7 @@ const allParts: Record<string, Part> = {
         env: { EVERY_SHELL: "true", LEADER_ONLY_RUNS: "1000" },
     },
     bench: { command: ["npm", "run", "bench"] },
+    "moto, over HTTP": { command: mocha("tests/integration/moto.proof.ts") },
     "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda.proof.ts") },
     "other releases of Node.js": { command: mocha("tests/integration/stack.proof.ts") },
     [`histories, SEED=${seed}`]: { command: histories, env: { HISTORIES: "3600", SEED: seed } },

@@ -1,4 +1,4 @@
-// The packaged function against moto_server: the real SDK, over HTTP, from the event bus to the tags.
+// The packaged function against moto_server: the real SDK, over HTTP, from the event bus to the tags. Part of `npm run proof`.
 import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, sweepEvent, tagEvent } from "../simulator/aws/events";
 import { type Program, runProgram } from "../simulator/stack/program";
