@@ -366,7 +366,10 @@ export const regressions: Record<string, History> = {
     },
     "a thousand copies of the leader's tag are taken off in one election": {
         groups: [{ size: 1002, tagged: true }],
-        acts: [{ wait: 5000, act: { kind: "sweep" } }],
+        acts: [
+            { wait: 5000, act: { kind: "sweep" } },
+            { wait: 3000, act: { kind: "sweep" } },
+        ],
         fates: Array(1002).fill("lost"),
     },
 };
