@@ -220,7 +220,9 @@ export class Evidence {
         const touch = this.touched.get(id);
         const knows = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch);
         const last = this.remembered(by, start - 1000).findLast((write) => write.id === id);
-        const now = sinceIn(this.world.region.tags(id), this.expect.tagKey, start);
+        const { region } = this.world;
+        // EC2 shows an ended instance for an hour only.
+        const now = region.instances.has(id) ? sinceIn(region.tags(id), this.expect.tagKey, start) : never;
         return touch !== undefined && !knows && last !== undefined && now <= last.left;
     }
 
