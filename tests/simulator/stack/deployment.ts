@@ -241,7 +241,10 @@ export class Deployment {
     }
 
     private startedContainer(): StartedContainer {
-        this.container ??= this.newContainer();
+        // A container may die after its invocation has ended, with a call that nothing waited for.
+        if (!this.container || this.container.dead) {
+            this.container = this.newContainer();
+        }
         return this.container;
     }
 
