@@ -29,6 +29,7 @@ const histories = mocha("tests/histories/histories.test.ts");
 const allParts: Record<string, Part> = {
     mutations: { command: ["npm", "run", "mutate"], alone: true },
     coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
+    "two electors": { command: mocha("tests/histories/interleavings.test.ts"), env: { STARTS: "all" } },
     "histories, always the same": { command: histories, env: { HISTORIES: "3600", SEED: "1" } },
     "leader-only under every shell": {
         command: ["npx", "mocha", "tests/instance/*.test.ts"],

@@ -164,6 +164,7 @@ class Duel {
         region.groups.clear();
         region.calls.length = 0;
         this.world.lines.length = 0;
+        timeline.clear(); // deadlines of invocations that have ended
         timeline.now += 2 * 60 * 60 * 1000;
         for (const elector of this.electors) {
             await elector.forget(wrote ? timeline.now : undefined);

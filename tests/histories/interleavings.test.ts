@@ -1,13 +1,17 @@
 // Two electors at once: two stacks over one group, or a batch that came back while the first was still under way.
+// With STARTS=all every way to start is tried.
 import { expect } from "chai";
 import { theProgram } from "./history";
 import { explore, starts } from "./interleaving";
 
+// Every fifth of them takes a quarter of a minute; the proof tries all.
+const tried = starts.filter((_, index) => process.env.STARTS === "all" || index % 5 === 0);
+
 describe("Two electors of one group of two instances", () => {
     it("leave one leader, as the decision table says, however they start and in whatever order their calls come", async function () {
         this.timeout(0);
-        const { runs, failures } = await explore(await theProgram(), starts);
+        const { runs, failures } = await explore(await theProgram(), tried);
         expect(failures).to.deep.equal([]);
-        expect(runs).to.be.greaterThan(starts.length);
+        expect(runs).to.be.greaterThan(tried.length);
     });
 });

@@ -16,6 +16,11 @@ export class Timeline {
         this.due.splice(place < 0 ? this.due.length : place, 0, entry);
     }
 
+    /** Forgets everything that is due. */
+    clear(): void {
+        this.due = [];
+    }
+
     /** Waits for some milliseconds of this timeline. */
     after(millis: number): Promise<void> {
         return new Promise((resolve) => this.at(this.now + millis, resolve));
