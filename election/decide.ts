@@ -184,12 +184,12 @@ function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] 
     const arriving = isLeaderless ? others.filter(isArriving) : [];
     return [
         ...ready.map((instance) => ({ instance, tier: 0, states: ["running"] })),
-        ...arriving.map((instance) => ({ instance, tier: 1, states: ["pending", "running"] })),
+        ...arriving.map((instance) => ({ instance, tier: 2, states: ["pending", "running"] })),
     ]
         .filter(({ instance }) => isLeaderless || !instance.refused)
         .map(({ instance: { id, launched, refused }, tier, states }) => ({
             id,
-            tier: refused ? tier + 2 : tier,
+            tier: refused ? tier + 1 : tier,
             states,
             launched,
         }));

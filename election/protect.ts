@@ -56,8 +56,12 @@ export async function protect(
 function changesIn({ group, plan, result }: Written, protectedBefore: Set<string>): Change[] {
     const leader = result.promoted?.id ?? plan.keep;
     const isSwept = group.triggers.some(({ type }) => type === sweepType);
+    const promoted = result.isGivenBack ? undefined : result.promoted?.id;
     return group.instances.flatMap(({ id, listed }): Change[] => {
         const name = listed?.group;
+        if (id === promoted) {
+            protectedBefore[listed?.protected ? "add" : "delete"](id);
+        }
         if (!listed || name === undefined || !protectableStates.includes(listed.lifecycleState)) {
             return [];
         }
@@ -65,9 +69,6 @@ function changesIn({ group, plan, result }: Written, protectedBefore: Set<string
             return [];
         }
         if (id === leader && !group.emptying.includes(name)) {
-            if (id === result.promoted?.id && listed.protected && !result.isGivenBack) {
-                protectedBefore.add(id);
-            }
             const lacks = !listed.protected && listed.lifecycleState === "InService";
             return lacks && (id === result.promoted?.id || isSwept) ? [{ id, group: name, protect: true }] : [];
         }

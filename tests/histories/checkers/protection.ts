@@ -72,7 +72,8 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 checkProtection(input, batch, by);
                 return;
             }
-            if (action === "ec2:CreateTags") {
+            // Not if the call gives a tag back, or dates a leader: such a leader keeps what it had before its term.
+            if (action === "ec2:CreateTags" && input.Tags.length === 2) {
                 const before = protectedBefore.get(by) ?? new Set();
                 protectedBefore.set(by, before);
                 for (const id of input.Resources as string[]) {
