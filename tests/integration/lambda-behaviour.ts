@@ -168,11 +168,9 @@ export function behavesInLambda(
         expect(ofLevel(console, "INFO").map(({ message }) => message.outcome)).to.deep.equal(["elected"]);
     });
 
-    it("logs an event without records as a warning", async () => {
+    it("refuses by name what is no batch of the queue", async () => {
         const invoked = await (await start()).invoke({});
-        expect(invoked.error).to.equal(undefined);
-        const { console } = await logsOf(invoked);
-        expect(console.map(({ level }) => level)).to.deep.equal(["WARN"]);
+        expect(JSON.stringify(invoked.error)).to.contain("Not a batch of the queue");
     });
 
     it("names the action and the resource that AWS refuses", async () => {
