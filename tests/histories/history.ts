@@ -8,7 +8,7 @@ import { Deployment } from "../simulator/stack/deployment";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { type Args, type Scene, type Verb, verbs } from "../simulator/verbs";
 import { inWorld, type World } from "../simulator/world";
-import { Referee } from "./checkers/checkers";
+import { Referee } from "./checkers";
 import type { Expectations } from "./checkers/evidence";
 import { type Refusal, verdict } from "./checkers/model";
 import { faults, kinds } from "./trouble";

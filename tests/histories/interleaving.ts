@@ -171,7 +171,7 @@ class Duel {
         }
     }
 
-    /** Goes on along a schedule, and from its end on as it comes, until nobody can go on. */
+    /** Goes on along a schedule, and from its end on as it comes, until none can go on. */
     private async run(schedule: Choice[]): Promise<Choice[]> {
         const done: Choice[] = [];
         for (let step = 0; step < mostSteps; step++) {

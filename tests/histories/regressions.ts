@@ -8,7 +8,7 @@ const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
 
 /** Histories that chance seldom makes: those that once broke a rule, and what each rule is there for. */
 export const regressions: Record<string, History> = {
-    "the answer to a promotion is lost while somebody strips every leader": {
+    "the answer to a promotion is lost while every leader loses its tag": {
         groups: [{ size: 2 }],
         acts: [
             { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "none" } },
@@ -36,7 +36,7 @@ export const regressions: Record<string, History> = {
             { kind: "strip", pick: otherLeader, what: "both" },
         ],
     },
-    "nobody of a group can be tagged when another has no leader": {
+    "no instance of a group can be tagged when another has no leader": {
         groups: [{ size: 2 }, { size: 2 }],
         acts: [],
         last: [
@@ -81,7 +81,7 @@ export const regressions: Record<string, History> = {
         ],
         lags: [4000],
     },
-    "a leader is stopped, and nobody hears of it": {
+    "a leader is stopped, and its events are lost": {
         groups: [{ size: 2 }],
         acts: [
             { wait: 0, act: { kind: "sweep" } },
@@ -147,7 +147,7 @@ export const regressions: Record<string, History> = {
         ],
         fates: ["onTime", "lost", 5000, "lost", 5000],
     },
-    "somebody protects a member, and another leads": {
+    "an operator protects a member, and another leads": {
         settings: { protectLeader: "true" },
         groups: [{ size: 3 }],
         acts: [

@@ -135,7 +135,7 @@ describe("A saved query", () => {
         ["i-0abc is listed as Standby and Healthy", "is listed as Standby and Healthy"],
         ["no leader", "no leader"],
         ["fit, and the first by since", "fit, and the first by since"],
-        ["nobody is fit; i-0abc is stopping", "nobody is fit"],
+        ["no instance can lead; i-0abc is stopping", "no instance can lead"],
     ];
     for (const [reason, expected] of causes) {
         it(`changes-by-cause counts "${reason}" under "${expected}"`, () => {

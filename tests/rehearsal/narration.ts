@@ -1,9 +1,9 @@
 // How a day is printed: a line for what happens, a line for what the election makes of it, quiet times in one line.
 import { styleText } from "node:util";
 import type { Violation } from "../histories/checkers/checker";
-import type { Gap, Lookout } from "../histories/checkers/downtime";
 import type { Reports } from "../simulator/aws/endpoint";
 import type { BusEvent } from "../simulator/aws/events";
+import type { Gap, Lookout } from "../simulator/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
 import { type Stage, secondOf } from "./stage";
 
@@ -193,12 +193,12 @@ export function wrap(text: string, column: number): string[] {
     return lines;
 }
 
-function inWords({ start, leaderless, nobodyFit }: Gap, electionStart: number): string {
-    const lasted = `${duration(leaderless + nobodyFit)} without a leader`;
+function inWords({ start, leaderless, noneFit }: Gap, electionStart: number): string {
+    const lasted = `${duration(leaderless + noneFit)} without a leader`;
     if (start >= electionStart) {
         return `handed over, ${lasted}`;
     }
-    return nobodyFit > leaderless ? `${lasted}, none fit` : lasted;
+    return noneFit > leaderless ? `${lasted}, none fit` : lasted;
 }
 
 /** A time in milliseconds since 1970, as a clock shows it. */

@@ -1,7 +1,7 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
 
 import type { Violation } from "../histories/checkers/checker";
-import type { Lookout } from "../histories/checkers/downtime";
+import type { Lookout } from "../simulator/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
@@ -43,7 +43,7 @@ export function summary(
             "without a leader",
             `${duration(totals.leaderless)} in all with a fit instance${narrator.plain(longest(lookout, happened))}`,
         ],
-        ["", `${duration(totals.nobodyFit)} with none fit: booting, or ending`],
+        ["", `${duration(totals.noneFit)} with none fit: booting, or ending`],
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
         ...(workers ? [["workers", work(workers)]] : []),
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],

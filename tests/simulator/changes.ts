@@ -31,7 +31,7 @@ export function writesIn(calls: Call[]): Call[] {
     return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
 }
 
-/** How often somebody waited for an answer: calls that overlap in time are waited for together. */
+/** How often a caller waited for an answer: calls that overlap in time are waited for together. */
 export function roundTripsIn(calls: Call[]): number {
     let roundTrips = 0;
     let busyUntil = Number.NEGATIVE_INFINITY;

@@ -89,7 +89,7 @@ export interface Batch {
     events: any[];
 }
 
-/** Which container is running, for whoever is asked something by it. */
+/** Which container is running, for the service that it calls. */
 export const running = new AsyncLocalStorage<Container>();
 
 /** Runs something with the timeline in place of the machine's clock, and what it logs collected. */

@@ -133,7 +133,7 @@ export class Fleet {
         }
     }
 
-    /** Somebody has the group terminate a member, even a protected one, and launch no other for it. */
+    /** An operator has the group terminate a member, even a protected one, and launch no other for it. */
     retire(id: string): void {
         const group = this.groupOf(id);
         if (group && this.active(group).some((member) => member.id === id)) {
@@ -186,7 +186,7 @@ export class Fleet {
         this.later((isStopped ? this.pace.boot : 0) + this.pace.intoService, () => this.intoService(id, "Pending"));
     }
 
-    /** Somebody stops the instance; its group notices later, and terminates it. */
+    /** An operator stops the instance; its group notices later, and terminates it. */
     stop(id: string): void {
         if (this.state(id) !== "running") {
             return;

@@ -1,8 +1,8 @@
 // The packaged function under AWS's own Lambda runtime client on the Node.js that it is deployed for, with the SDKs that Lambda
 // has brought: the oldest, that of the current base image, and the newest. Part of `npm run proof`; needs the npm registry.
 import { rmSync } from "node:fs";
-import { behavesInLambda } from "./lambda-behaviour";
-import { install, nodeIn, nodePackage } from "./npm";
+import { install, nodeIn, nodePackage } from "../npm";
+import { behavesInLambda } from "./behaviour";
 
 const clients = ["auto-scaling", "cloudwatch", "ec2"];
 const folders: string[] = [];

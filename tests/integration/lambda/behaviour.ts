@@ -1,10 +1,10 @@
 // What the packaged function does under AWS's own runtime client, and what a log reader gets: the same tests for any Node.js and SDK.
 import { expect } from "chai";
-import { stateEvent, sweepEvent } from "../simulator/aws/events";
-import { AwsServer, refusal } from "../simulator/aws/http";
-import { Region } from "../simulator/aws/region";
-import { Timeline } from "../simulator/clock";
-import { type Program, runProgram } from "../simulator/stack/program";
+import { stateEvent, sweepEvent } from "../../simulator/aws/events";
+import { AwsServer, refusal } from "../../simulator/aws/http";
+import { Region } from "../../simulator/aws/region";
+import { Timeline } from "../../simulator/clock";
+import { type Program, runProgram } from "../../simulator/stack/program";
 import { type Invoked, Lambda, type LambdaOptions } from "./lambda";
 
 const tagKey = "app:isLeader";

@@ -1,20 +1,20 @@
 // All checkers by name, and a referee that lets them watch a world.
-import type { Container } from "../../simulator/clock";
-import type { Invocation } from "../../simulator/stack/deployment";
-import type { Program } from "../../simulator/stack/program";
-import type { World } from "../../simulator/world";
-import type { Checker, MakeChecker, Violation } from "./checker";
-import { decisionTable } from "./decision-table";
-import { Evidence, type Expectations } from "./evidence";
-import { handOver } from "./hand-over";
-import { flapping, memory, quiet } from "./memory";
-import { type Verdict, viewOf } from "./model";
-import { oneLeader } from "./one-leader";
-import { onlyOurs, permitsWhatIsDone } from "./only-ours";
-import { protection } from "./protection";
-import { failures, reports } from "./reports";
-import { since } from "./since";
-import { demotions, promotions } from "./succession";
+import type { Container } from "../simulator/clock";
+import type { Invocation } from "../simulator/stack/deployment";
+import type { Program } from "../simulator/stack/program";
+import type { World } from "../simulator/world";
+import type { Checker, MakeChecker, Violation } from "./checkers/checker";
+import { decisionTable } from "./checkers/decision-table";
+import { Evidence, type Expectations } from "./checkers/evidence";
+import { handOver } from "./checkers/hand-over";
+import { flapping, memory, quiet } from "./checkers/memory";
+import { type Verdict, viewOf } from "./checkers/model";
+import { oneLeader } from "./checkers/one-leader";
+import { onlyOurs, permitsWhatIsDone } from "./checkers/only-ours";
+import { protection } from "./checkers/protection";
+import { failures, reports } from "./checkers/reports";
+import { since } from "./checkers/since";
+import { demotions, promotions } from "./checkers/succession";
 
 /** A checker for each invariant, by name. */
 export const checkers = {

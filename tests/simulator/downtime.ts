@@ -1,17 +1,17 @@
-import type { Region } from "../../simulator/aws/region";
-import type { Electorates } from "../../simulator/electorates";
-import { isFit } from "./model";
+import { isFit } from "../histories/checkers/model";
+import type { Region } from "./aws/region";
+import type { Electorates } from "./electorates";
 
 /** How an electorate stands; a leader counts as long as EC2 calls it pending or running. */
-type Standing = "led" | "leaderless" | "nobody fit" | "empty";
+type Standing = "led" | "leaderless" | "none fit" | "empty";
 
 /** A time without a leader, in milliseconds. */
 export interface Gap {
     start: number;
-    /** How much of it somebody fit could have led. */
+    /** How much of it there was a fit instance. */
     leaderless: number;
-    /** How much of it there was nobody fit. */
-    nobodyFit: number;
+    /** How much of it there was none. */
+    noneFit: number;
 }
 
 interface Watched {
@@ -26,10 +26,10 @@ interface Watched {
 /** Measures how long each electorate of the stack is without a leader, or has several. */
 export class Lookout {
     /** In milliseconds, of all electorates. */
-    readonly totals = { leaderless: 0, nobodyFit: 0, contested: 0 };
+    readonly totals = { leaderless: 0, noneFit: 0, contested: 0 };
     /** How often an electorate had several leaders. */
     contests = 0;
-    /** The gap in which somebody fit waited longest. */
+    /** The gap in which a fit instance waited longest. */
     longest?: { electorate: string; gap: Gap };
     private readonly watched = new Map<string, Watched>();
     private readonly over = new Map<string, { gap?: Gap; contested?: number }>();
@@ -88,11 +88,7 @@ export class Lookout {
             return "led";
         }
         const members = this.electorates.members(electorate);
-        return members.length === 0
-            ? "empty"
-            : members.some(({ id }) => isFit(region, id))
-              ? "leaderless"
-              : "nobody fit";
+        return members.length === 0 ? "empty" : members.some(({ id }) => isFit(region, id)) ? "leaderless" : "none fit";
     }
 
     /** The gap so far, some milliseconds longer. */
@@ -100,8 +96,8 @@ export class Lookout {
         if (standing === "led" || standing === "empty") {
             return millis > 0 ? undefined : gap; // who stays empty misses no leader
         }
-        const longer = { ...(gap ?? { start: at, leaderless: 0, nobodyFit: 0 }) };
-        const part = standing === "leaderless" ? "leaderless" : "nobodyFit";
+        const longer = { ...(gap ?? { start: at, leaderless: 0, noneFit: 0 }) };
+        const part = standing === "leaderless" ? "leaderless" : "noneFit";
         longer[part] += millis;
         this.totals[part] += millis;
         if (longer.leaderless > (this.longest?.gap.leaderless ?? 0)) {

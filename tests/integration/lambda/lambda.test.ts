@@ -1,8 +1,8 @@
 // The packaged function under AWS's own Lambda runtime client, with this Node.js and the project's SDK.
 import { expect } from "chai";
-import { type Program, runProgram } from "../simulator/stack/program";
+import { type Program, runProgram } from "../../simulator/stack/program";
+import { behavesInLambda } from "./behaviour";
 import { Lambda } from "./lambda";
-import { behavesInLambda } from "./lambda-behaviour";
 
 describe("Under AWS's Lambda runtime client the packaged function", () => {
     behavesInLambda(() => ({}));

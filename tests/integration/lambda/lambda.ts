@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { accountId, type Program, root } from "../simulator/stack/program";
+import { accountId, type Program, root } from "../../simulator/stack/program";
 
 /** What an environment is made of. */
 export interface LambdaOptions {
