@@ -99,7 +99,7 @@ export async function promote(
         [],
     );
 
-    const signal = within(millisLeft - millisToReport);
+    const { signal } = aws;
     const going = steps.filter(({ result }) => !result.error);
     const waiting = pauseMillis > 0 ? going.filter((step) => pauses.includes(step)) : [];
     const retiring = going.filter(retiresLater);

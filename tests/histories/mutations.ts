@@ -70,8 +70,12 @@ export const mutations: Record<string, Mutation> = {
         "(ids.length > 0 ? [ids] : []).map(writeSome)",
     ],
     "promote without a time limit": [
-        "const signal = (0, aws_1.within)(millisLeft - exports.millisToReport);",
-        "const signal = new AbortController().signal;",
+        "const { signal } = aws;\n    const going",
+        "const { signal } = new AbortController();\n    const going",
+    ],
+    "count a promotion's time limit from the demotion's end": [
+        "const { signal } = aws;\n    const going",
+        "const signal = (0, aws_1.within)(millisLeft - exports.millisToReport);\n    const going",
     ],
     "count an aborted demotion as done": [
         "if (!error) {\n            result.demoted.push(id);",

@@ -372,4 +372,14 @@ export const regressions: Record<string, History> = {
         ],
         fates: Array(1002).fill("lost"),
     },
+    "a demotion is aborted, and so little time is left that the promotion must be, too": {
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 5000, act: { kind: "tag", pick: member(0, 1), value: "true", since: "none" } },
+            { wait: 500, act: { kind: "pace", latency: 3500 } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 250, act: { kind: "crash", pick: otherLeader } },
+            { wait: 9300, act: { kind: "sweep" } },
+        ],
+    },
 };
