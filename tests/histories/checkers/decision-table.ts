@@ -60,6 +60,15 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                     checkElection(home, view, invocation, by);
                 }
             }
+            for (const id of detachedIn(invocation, expect.asgPrefix)) {
+                const sight = view.get(id);
+                const led = sight && isTrue(sight.tags[tagKey]) && sight.state !== "terminated";
+                const isLoose = sight?.group === undefined && sight?.tags[groupKey] === undefined;
+                const isAsItWas = !evidence.isUnaware(id, by, invocation.start) && !expect.refused.has(id);
+                if (led && isLoose && isAsItWas && isTrue(region.tags(id)[tagKey])) {
+                    note("an instance in no group loses the tags", `${id} was detached, and leads on`);
+                }
+            }
         },
         atRest: (home, verdict) => {
             const leaders = leadersNow(home);
@@ -83,6 +92,14 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
             }
         },
     };
+}
+
+/** Ids of the instances that groups of the stack have let go, as an invocation's events say. */
+function detachedIn({ events }: Invocation, prefix: string): string[] {
+    return events
+        .filter((event) => event["detail-type"] === "EC2 Instance Detach Successful")
+        .filter(({ detail }) => detail.AutoScalingGroupName.startsWith(prefix))
+        .map(({ detail }) => detail.EC2InstanceId);
 }
 
 /** The rule that is broken where the leaders differ from the verdict. */
