@@ -44,7 +44,10 @@ export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): I
     if (!instance?.leads || instance.state === "terminated" || !isInNone) {
         return undefined;
     }
-    const hasLed = batch.detached.has(id) || (instance.since !== undefined && instance.group === undefined);
+    const { group, since } = instance;
+    const left = batch.detached.get(id) ?? [];
+    // Its own tag may lag and name the group that it left. If it names another one, it has led there since.
+    const hasLed = group === undefined ? left.length > 0 || since !== undefined : left.includes(group);
     return hasLed ? toInstance(instance, batch) : undefined;
 }
 

@@ -60,12 +60,9 @@ export function emptyMemory(): Memory {
 
 /** Takes in what a batch says, forgets what is too old or contradicted, and adds to the batch what it doesn't know. */
 export function learn(memory: Memory, batch: Batch, scope: Scope, now: number): void {
-    for (const [id, { at, until, leads, since }] of memory.writes) {
-        const isContradicted = batch.tagged.some(
-            (event) =>
-                event.id === id && (event.leads !== leads || (leads && event.since !== since)) && event.at + 1000 > at, // an event's time is cut to the second
-        );
-        if (isContradicted || now > until) {
+    for (const [id, write] of memory.writes) {
+        const isContradicted = batch.tagged.some((event) => event.id === id && contradicts(event, write, now));
+        if (isContradicted || now > write.until) {
             memory.writes.delete(id);
         }
     }
@@ -103,6 +100,14 @@ function learnState({ states }: Memory, id: string, state: string, until: number
     if (until > now && states.get(id)?.state !== "shutting-down") {
         states.set(id, { state, until });
     }
+}
+
+/** Whether a tag event is no older than a write, and says otherwise. */
+function contradicts(event: Batch["tagged"][number], { at, leads, since }: Write, now: number): boolean {
+    const differs = event.leads !== leads || (leads && event.since !== since);
+    // An event's time is cut to the second; an earlier promotion's comes with an earlier `since`.
+    const isEarlier = event.leads && leads && sinceOf(event, now) < sinceOf({ since }, now);
+    return differs && event.at + (isEarlier ? 0 : 1000) > at;
 }
 
 /** Corrects an observation by what this container knows better than EC2's reads. `now` is in milliseconds since 1970. */

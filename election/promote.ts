@@ -102,7 +102,7 @@ export async function promote(
     const { signal } = aws;
     const going = steps.filter(({ result }) => !result.error);
     const waiting = pauseMillis > 0 ? going.filter((step) => pauses.includes(step)) : [];
-    const retiring = going.filter(retiresLater);
+    const retiring = demoting.filter(retiresLater);
     await Promise.all([
         promoteFirst(going.filter((step) => !waiting.includes(step))),
         // The former leader may still be at work, and needs time to see that it leads no more.

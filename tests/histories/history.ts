@@ -356,6 +356,7 @@ class Life {
                 break;
             case "refuse":
                 this.expect.refused.set(id as string, act.what);
+                this.referee.evidence.changeUnseen();
                 break;
             case "hurry":
                 for (const each of this.stacks) {

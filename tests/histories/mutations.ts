@@ -21,7 +21,7 @@ export const mutations: Record<string, Mutation> = {
         'return status instanceof Error || states.includes(status?.state ?? "");',
         "return true;",
     ],
-    "forget what this container wrote": ["if (isContradicted || now > until) {", "if (true) {"],
+    "forget what this container wrote": ["if (isContradicted || now > write.until) {", "if (true) {"],
     "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
     "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
     "since from the clock alone": [

@@ -280,7 +280,7 @@ export class Region {
             await this.timeline.after(this.latency - this.latency / 2 + (fault.late ?? 0));
         }
         call.end = this.timeline.now;
-        if (by && fault.dies) {
+        if (by && fault.dies && !abortSignal?.aborted) {
             by.dead = true;
         }
         // A call that was under way when its container ended took effect, without an answer.
