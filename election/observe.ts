@@ -110,8 +110,10 @@ async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round
             addTrigger(triggers, scope, name, batch.sweep);
         }
     }
-    const orphans = mentioned.flatMap((id) => findOrphan(view, batch, id) ?? []);
     const failed = new Set(unread.flatMap(({ groups }) => groups));
+    // Its successor must wait for the pause, which no election of its group would know of.
+    const waits = (id: string) => scope.handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
+    const orphans = mentioned.flatMap((id) => (waits(id) ? [] : (findOrphan(view, batch, id) ?? [])));
     const groups = assemble(scope, batch, view, triggers, orphans);
     const isRead = ({ name, groups: names = [name] }: Group) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread };

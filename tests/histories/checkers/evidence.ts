@@ -80,7 +80,7 @@ export class Evidence {
     /** The last event about an instance's tags since the function last wrote them. */
     private readonly touched = new Map<string, string>();
     /** Events that a container received; copies have longer ids. */
-    private readonly received = new WeakMap<object, { at: number; event: BusEvent }[]>();
+    private readonly received = new WeakMap<object, { at: number; event: BusEvent; events: object }[]>();
     private isWriting = false;
     private lastChangeByOthers = never;
 
@@ -103,10 +103,12 @@ export class Evidence {
 
     /** Notes that a call will go wrong; `fails`: it gets no answer. */
     disturb(call: Call, fails: boolean): void {
-        const events = call.by?.batch?.events;
-        if (events === undefined) {
+        const batch = call.by?.batch;
+        if (batch === undefined) {
             return;
         }
+        const { events } = batch;
+        this.noteReceived(call.by as object, batch);
         if (/Protection$/.test(call.action)) {
             this.unprotected.add(events);
             return; // no election depends on it
@@ -207,8 +209,13 @@ export class Evidence {
     undisturbed(invocation: Invocation, by: Container): View | undefined {
         const [view] = this.viewsOf(invocation);
         const { exact } = this.expect;
-        const changed = this.lastChangeByOthers >= invocation.start;
-        return exact && !by.dead && !this.isDisturbed(invocation) && !changed ? view : undefined;
+        const isSound = exact && !by.dead && !this.isDisturbed(invocation);
+        return isSound && !this.isChangedSince(invocation.start) ? view : undefined;
+    }
+
+    /** Whether others have changed something since a time. */
+    isChangedSince(at: number): boolean {
+        return this.lastChangeByOthers >= at;
     }
 
     movedAt(id: string): number {
@@ -286,16 +293,7 @@ export class Evidence {
         const { region } = this.world;
         const views = this.views.get(batch.events) ?? [];
         this.views.set(batch.events, views);
-        if (views.length === 0) {
-            const received = (this.received.get(call.by as object) ?? []).filter(
-                ({ at }) => at > batch.start - keptMillis,
-            );
-            received.push(...batch.events.map((event) => ({ at: batch.start, event })));
-            this.received.set(call.by as object, received);
-            if (batch.events.some((event) => event["detail-type"] === "Scheduled Event")) {
-                this.sweeps.push({ at: region.timeline.now, by: call.by });
-            }
-        }
+        this.noteReceived(call.by as object, batch);
         for (const id of call.action === "ec2:CreateTags" ? (call.input.Resources as string[]) : []) {
             const isRefused = this.expect.refused.has(id) || isFull({ tags: region.tags(id) }, this.expect.tagKey);
             if (isRefused) {
@@ -310,6 +308,20 @@ export class Evidence {
             queueMicrotask(() => {
                 this.isWriting = false;
             });
+        }
+    }
+
+    /** A container has a batch as soon as it makes a call, whatever comes of that. */
+    private noteReceived(by: object, { events, start }: Batch): void {
+        const before = this.received.get(by) ?? [];
+        if (before.some((one) => one.events === events)) {
+            return;
+        }
+        const received = before.filter(({ at }) => at > start - keptMillis);
+        received.push(...events.map((event) => ({ at: start, event, events })));
+        this.received.set(by, received);
+        if (events.some((event) => event["detail-type"] === "Scheduled Event")) {
+            this.sweeps.push({ at: this.world.region.timeline.now, by });
         }
     }
 

@@ -6,6 +6,7 @@ import { type Evidence, mostLagMillis } from "./evidence";
 import { isFull } from "./model";
 import { writingOf } from "./only-ours";
 
+const dayMillis = 24 * 60 * 60 * 1000;
 const rule = "a container remembers what it wrote";
 
 /** Looks for writes that were made already, and for a `since` that its own container has passed. */
@@ -26,7 +27,10 @@ export function memory(evidence: Evidence, note: Note): Checker {
         const at = last?.at ?? 0;
         const moved = evidence.movedAt(id) > at || evidence.electoratesChangedAt > at - mostLagMillis;
         const again = last !== undefined && known.includes(last) && !moved;
-        if (again && last.leads && writing === "promotion") {
+        const since = Date.parse(call.input.Tags.at(-1)?.Value);
+        // One that lay too far ahead when the instance was promoted counts a moment later.
+        const followsLater = since > call.start + dayMillis - mostLagMillis;
+        if (again && last.leads && writing === "promotion" && !followsLater) {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
         // Memory does not count for an instance that its group no longer lists.
@@ -35,7 +39,6 @@ export function memory(evidence: Evidence, note: Note): Checker {
             repeated.set(batch.events, [...(repeated.get(batch.events) ?? []), { home, how }]);
         }
         const before = known.filter((write) => write.home === home && write.since !== undefined).at(-1);
-        const since = Date.parse(call.input.Tags.at(-1)?.Value);
         if ((writing === "promotion" || writing === "adoption") && before && since <= (before.since as number)) {
             note(rule, `${writing} of ${id}: its since does not come after ${before.since}`);
         }

@@ -51,7 +51,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
             } else if (on) {
                 if (!ledSince(id, batch.start)) {
                     fails("set, and it does not lead");
-                } else if (isToBeEmpty) {
+                } else if (isToBeEmpty && !evidence.isChangedSince(batch.start)) {
                     fails("set, and its group is to be empty");
                 }
             } else if (!demotedIn.get(batch.events)?.has(id) && !isToBeEmpty) {
@@ -93,10 +93,12 @@ export function protection(evidence: Evidence, note: Note): Checker {
             }
             const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");
             for (const { group, outcome, leader, demoted } of invocation.reports) {
-                if (leader !== undefined && (outcome === "elected" || swept) && lacks(leader)) {
+                const isDue = outcome === "elected" || (outcome === "kept" && swept);
+                if (leader !== undefined && isDue && lacks(leader)) {
                     note("leaders are protected from scaling in", `${leader} of ${group} is in service, and is not`);
                 }
-                const ours = (id: string) => leavesIt(id) && !protectedBefore.get(by)?.has(id);
+                // One that got its tag back leads on.
+                const ours = (id: string) => id !== leader && leavesIt(id) && !protectedBefore.get(by)?.has(id);
                 for (const id of demoted.filter((one) => isProtected(one) && ours(one))) {
                     note("the protection of a demoted leader is removed", `${id} of ${group} has it still`);
                 }
