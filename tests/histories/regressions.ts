@@ -382,4 +382,57 @@ export const regressions: Record<string, History> = {
             { wait: 9300, act: { kind: "sweep" } },
         ],
     },
+    "a leader shuts down in the group that it has moved into, and an old Detach comes with the news": {
+        groups: [{ size: 0 }, { size: 0 }],
+        acts: [
+            { wait: 0, act: { kind: "launch", group: 1, hook: true } },
+            { wait: 0, act: { kind: "hurry", millis: 7000 } },
+            { wait: 11_037, act: { kind: "move", pick: otherLeader, group: 0, millis: 0 } },
+            { wait: 4997, act: { kind: "endSlowly", pick: leader, millis: 20_417 } },
+            { wait: 346, act: { kind: "loseContainer" } },
+            { wait: 0, act: { kind: "endSlowly", pick: leader, millis: 5000 } },
+        ],
+        settings: { handoverSeconds },
+    },
+    "a promotion is tried again, and the event of the first one comes last": {
+        groups: [
+            { size: 1, electorate: "shop" },
+            { size: 1, electorate: "shop" },
+        ],
+        acts: [
+            { wait: 500, act: { kind: "sweep" } },
+            { wait: 500, act: { kind: "trouble", calls: 2, on: "create", fault: "timesOutAfterEffect", partly: 0 } },
+            { wait: 5000, act: { kind: "move", pick: leader, group: 0, millis: 0 } },
+            { wait: 5000, act: { kind: "launch", group: 0, hook: false } },
+            { wait: 900, act: { kind: "move", pick: leader, group: 0, millis: 0 } },
+        ],
+        pageSize: 1,
+        settings: { electorateTag, handoverSeconds, protectLeader: "true" },
+        lags: [431],
+    },
+    "one leader can't be demoted while another shuts down": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 5000, act: { kind: "attach", pick: loose, group: 0 } },
+            { wait: 5000, act: { kind: "trouble", calls: 1, on: "any", fault: "throttled", partly: 0 } },
+            { wait: 250, act: { kind: "enterStandby", pick: leader } },
+            { wait: 0, act: { kind: "endSlowly", pick: member(1), millis: 5000 } },
+            { wait: 500, act: { kind: "refuse", pick: leader, what: "create and delete" } },
+            { wait: 250, act: { kind: "tag", pick: member(1), value: "true", since: "none" } },
+        ],
+        settings: { protectLeader: "true" },
+    },
+    "a leader is detached, its group can't be read, and a successor is to wait": {
+        groups: [
+            { size: 0, electorate: "shop" },
+            { size: 2, electorate: "shop" },
+        ],
+        acts: [
+            { wait: 0, act: { kind: "move", pick: member(0, 1), group: 0, millis: 0 } },
+            { wait: 5000, act: { kind: "trouble", calls: 1, on: "any", fault: "throttled", partly: 0 } },
+            { wait: 250, act: { kind: "move", pick: leader, group: 0, millis: 331 } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+        ],
+        settings: { electorateTag, handoverSeconds },
+    },
 };
