@@ -141,6 +141,8 @@ class Life {
     private readonly past: BusEvent[] = [];
     private fates: Fate[];
     private copies = 0;
+    /** Until when invocations have begun that may be short of time still. */
+    private shortUntil = -1;
 
     constructor(
         world: World,
@@ -218,9 +220,9 @@ class Life {
         this.fates = [];
         this.troubles.length = 0;
         region.lag = () => 0;
-        region.latency = 20;
+        this.slow(20);
         for (const stack of this.stacks) {
-            stack.startMillis = 0;
+            this.hurry(stack, 0);
         }
         await timeline.pass(millisToRest);
         await this.settle();
@@ -260,6 +262,21 @@ class Life {
         }
     }
 
+    /** Whether invocations that begin now may run short of time. */
+    private isShortOfTime(): boolean {
+        return this.scene.region.latency > 200 || this.scene.stack.startMillis > 0;
+    }
+
+    private hurry(stack: Deployment, millis: number): void {
+        this.shortUntil = this.isShortOfTime() ? this.scene.timeline.now : this.shortUntil;
+        stack.startMillis = millis;
+    }
+
+    private slow(latency: number): void {
+        this.shortUntil = this.isShortOfTime() ? this.scene.timeline.now : this.shortUntil;
+        this.scene.region.latency = latency;
+    }
+
     private fate(stack: Deployment, event: BusEvent): number[] {
         const fate = this.fates.shift() ?? "onTime";
         if (fate === "lost") {
@@ -274,11 +291,10 @@ class Life {
     }
 
     private fault(call: Call): Fault | undefined {
-        const { region } = this.scene;
         const { evidence } = this.referee;
         const tagging: string[] = /Tags$/.test(call.action) ? call.input.Resources : [];
         const refusals = tagging.map((id) => this.expect.refused.get(id));
-        if (region.latency > 200 || this.scene.stack.startMillis > 0) {
+        if (this.isShortOfTime() || (call.by?.batch?.start ?? 0) <= this.shortUntil) {
             evidence.disturb(call, false); // little time remains
         }
         if (refusals.some((what) => what === "create and delete" || (what && call.action === "ec2:CreateTags"))) {
@@ -312,7 +328,7 @@ class Life {
     }
 
     private act(act: Act): void {
-        const { region, stack, timeline } = this.scene;
+        const { stack, timeline } = this.scene;
         const id = "pick" in act ? this.pick(act.pick) : undefined;
         const group = "group" in act ? this.groupName(act.group) : "";
         if ("pick" in act && id === undefined) {
@@ -345,7 +361,7 @@ class Life {
                 void stack.repeat();
                 break;
             case "pace":
-                region.latency = act.latency;
+                this.slow(act.latency);
                 break;
             case "trouble":
                 this.troubles.push({
@@ -360,7 +376,7 @@ class Life {
                 break;
             case "hurry":
                 for (const each of this.stacks) {
-                    each.startMillis = act.millis;
+                    this.hurry(each, act.millis);
                 }
                 break;
             default: {

@@ -37,9 +37,8 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         if (!verdicts.some((one) => agrees(one, leaders))) {
             note(ruleOf(verdict, leaders), `${home}: ${inWords(verdict, leaders)}; ${reported}`);
         } else if (report && leaders.length === 0 && report.outcome !== "failed") {
-            const wanted = electorates
-                .groups(home)
-                .reduce((sum, group) => sum + (region.groups.get(group)?.desired ?? 0), 0);
+            const groups = electorates.groups(home).flatMap((name) => region.groups.get(name) ?? []);
+            const wanted = groups.reduce((sum, { desired, members }) => sum + (desired ?? members.length), 0);
             const outcome = wanted > 0 ? "vacant" : "empty";
             if (report.outcome !== outcome) {
                 note("reports are true", `${home} wants ${wanted}: ${outcome}, not ${reported}`);

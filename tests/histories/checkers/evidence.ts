@@ -77,6 +77,8 @@ export class Evidence {
     private readonly moved = new Map<string, number>();
     /** When others last changed an instance's tags, beside its group's. */
     private readonly edited = new Map<string, number>();
+    /** When, and by which container, leaders last got a `since` alone. */
+    private readonly adopted = new Map<string, { at: number; by: unknown }>();
     /** The last event about an instance's tags since the function last wrote them. */
     private readonly touched = new Map<string, string>();
     /** Events that a container received; copies have longer ids. */
@@ -230,7 +232,18 @@ export class Evidence {
         const { region } = this.world;
         // EC2 shows an ended instance for an hour only.
         const now = region.instances.has(id) ? sinceIn(region.tags(id), this.expect.tagKey, start) : never;
-        return touch !== undefined && !knows && last !== undefined && now <= last.left;
+        const adoption = this.adopted.get(id);
+        const isAdopted = adoption?.by === by && adoption.at >= start - 1000 - rememberedMillis;
+        return touch !== undefined && !knows && (isAdopted || (last !== undefined && now <= last.left));
+    }
+
+    /** Whether an instance had a state a moment ago, as an event or memory may say. */
+    hadState(id: string, state: string, start: number): boolean {
+        const versions = this.world.region.instances.get(id)?.versions ?? [];
+        return versions.some(({ state: one, at }, index) => {
+            const until = versions[index + 1]?.at ?? Number.POSITIVE_INFINITY;
+            return one === state && at <= start && until >= start - rememberedMillis;
+        });
     }
 
     /** Whether a container received the event that EC2 is ending an instance. */
@@ -337,6 +350,9 @@ export class Evidence {
         for (const id of Resources) {
             const tags = region.tags(id);
             const isDone = Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined));
+            if (isDone && creates && !(tagKey in written)) {
+                this.adopted.set(id, { at: region.timeline.now, by: call.by });
+            }
             if (!isDone || !(tagKey in written)) {
                 continue;
             }

@@ -2,7 +2,7 @@
 import type { Call } from "../../simulator/aws/faults";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis } from "./evidence";
+import { type Evidence, mostLagMillis, rememberedMillis } from "./evidence";
 import { isFull } from "./model";
 import { writingOf } from "./only-ours";
 
@@ -29,7 +29,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
         const again = last !== undefined && known.includes(last) && !moved;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
         // One that lay too far ahead when the instance was promoted counts a moment later.
-        const followsLater = since > call.start + dayMillis - mostLagMillis;
+        const followsLater = since > call.start + dayMillis - rememberedMillis;
         if (again && last.leads && writing === "promotion" && !followsLater) {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }

@@ -125,5 +125,9 @@ function isTrueOf(
     }
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
-        : sights.some(({ state }) => said === `is ${state}`) || said === `is ${states.get(id)}`;
+        : sights.some(({ state }) => said === `is ${state}`) ||
+              said === `is ${states.get(id)}` ||
+              evidence.hadState(id, said.slice("is ".length), batch.start) ||
+              // A leader that memory alone shows counts as pending while it arrives.
+              (said === "is pending" && sights.some((sight) => sight.lifecycleState?.startsWith("Pending")));
 }

@@ -126,7 +126,12 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
     const canBeTagged = (other: string) =>
         !refused.has(other) && !avoided.has(other) && !views.some((view) => isFull(view.get(other) as Sight, tagKey));
     const isCandidate = (sight: Sight) => isFitHere(sight) && !leads(sight);
-    const electable = others.filter((other) => always(isCandidate)(other) && canBeTagged(other));
+    const { calls } = evidence.world.region;
+    const triedIn = calls.filter(
+        ({ action, by, start }) => action === "ec2:CreateTags" && by === call.by && start >= batch.start,
+    );
+    const tried = new Set(triedIn.filter((one) => one !== call).flatMap(({ input }) => input.Resources as string[]));
+    const electable = others.filter((other) => always(isCandidate)(other) && canBeTagged(other) && !tried.has(other));
     if (!sights.some(isReady)) {
         const staying = everyone.filter(always((sight) => leads(sight) && !isBarred(sight, tagKey)));
         const better = [...electable, ...staying].find((other) => !demoted.has(other));

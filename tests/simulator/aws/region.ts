@@ -172,6 +172,7 @@ export class Region {
     enlist(id: string, group: string, lifecycleState: string): void {
         const { members } = this.groups.get(group) ?? this.addGroup(group);
         members.push({ id, lifecycleState, healthStatus: "Healthy", protected: false });
+        this.changed(id);
         this.setTags(id, { [groupKey]: group });
     }
 
