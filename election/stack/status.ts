@@ -67,13 +67,8 @@ export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
         const planned = ranked.map((election) => ({ ...election, plan: planFor(election, now) }));
         const because = await whyFirst(aws, planned, now);
         found.push(...planned.map((election) => groupStatus(election, because, now)));
-        for (const { groups, error } of round.unread) {
-            if (groups.length === 0) {
-                throw error;
-            }
-            found.push(
-                ...groups.map((group): GroupStatus => ({ group, state: "failed", leaders: [], reason: error.message })),
-            );
+        for (const { error } of round.unread) {
+            throw error; // a table that lacks groups would look like all of them
         }
     }
     const isFine = ({ state }: GroupStatus) => state === "led" || state === "empty";
@@ -278,11 +273,14 @@ function scopeOf(values: ReturnType<typeof optionsOf>): Scope {
 }
 
 /** Prints what the command line asks for; gives the exit status. */
-async function main(args: string[]): Promise<number> {
+export async function main(
+    args: string[],
+    { stdout, stderr }: Record<"stdout" | "stderr", { write(text: string): unknown }> = process,
+): Promise<number> {
     try {
         const values = optionsOf(args);
         if (values.help) {
-            process.stdout.write(help);
+            stdout.write(help);
             return 0;
         }
         const scope = scopeOf(values);
@@ -291,15 +289,13 @@ async function main(args: string[]): Promise<number> {
         }
         const region = await connect().ec2.config.region();
         const statuses = await statusOf(scope);
-        process.stdout.write(
-            values.json ? `${JSON.stringify(statuses, undefined, 2)}\n` : tableOf(statuses, scope, region),
-        );
+        stdout.write(values.json ? `${JSON.stringify(statuses, undefined, 2)}\n` : tableOf(statuses, scope, region));
         if (statuses.some(({ state }) => state === "failed")) {
             return 2;
         }
         return statuses.some(({ state }) => state === "vacant" || state === "contested") ? 1 : 0;
     } catch (error) {
-        process.stderr.write(`${(error as Error).message}\n`);
+        stderr.write(`${(error as Error).message}\n`);
         return 2;
     }
 }

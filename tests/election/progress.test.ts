@@ -71,6 +71,24 @@ describe("A sweep that has too little time", () => {
             expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
         }));
 
+    it("is begun anew by the next one if AWS refuses the token to go on from", () =>
+        inSlowWorld(async (world) => {
+            await sweep(world);
+            const before = leaderless(world).length;
+            world.region.latency = 20;
+            const error = awsError("ValidationError", "The token has expired.");
+            let refused = 0;
+            world.region.fault = ({ action, input }) =>
+                action === "autoscaling:DescribeAutoScalingGroups" && input.NextToken && refused++ === 0
+                    ? { error }
+                    : undefined;
+            await sweep(world);
+            expect(before).to.be.above(0);
+            expect(leaderless(world)).to.deep.equal([]);
+            const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
+            expect(JSON.stringify(warnings)).to.contain("the sweep starts over").and.to.contain("token has expired");
+        }));
+
     it("looks first at the groups that events name in the same batch", () =>
         inSlowWorld(async (world) => {
             const last = groups[groups.length - 1];

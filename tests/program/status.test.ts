@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import type { GroupStatus } from "../../election/stack/status";
+import { type GroupStatus, main } from "../../election/stack/status";
 import { setStage } from "../rehearsal/stage";
 import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
@@ -16,7 +16,7 @@ const scope = { asgPrefix: "awseb-", tagKey, electorateTag: "" };
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
 
 /** The rehearsal's region after its groups have been led for some minutes, and something has happened. */
-async function regionAfter(happens: (world: World) => void | Promise<void> = () => {}): Promise<Region> {
+async function regionAfter(happens: (world: World) => void | Promise<void>): Promise<Region> {
     return inWorld(await programWith(), async (world) => {
         setStage(world, scope);
         world.fleet.scale(shop, 3);
@@ -31,6 +31,11 @@ async function regionAfter(happens: (world: World) => void | Promise<void> = () 
 }
 
 describe("npm run status", () => {
+    let quiet: Region;
+    before(async () => {
+        quiet = await regionAfter(() => {});
+    });
+
     let aws: AwsServer;
     afterEach(() => aws.close());
 
@@ -40,14 +45,33 @@ describe("npm run status", () => {
         return run(...options);
     }
 
+    const environment = () => ({
+        AWS_ENDPOINT_URL: aws.url,
+        AWS_ACCESS_KEY_ID: "testing",
+        AWS_SECRET_ACCESS_KEY: "testing",
+        AWS_REGION: "us-east-1",
+    });
+
+    /** Runs it in this process, which is quicker. */
     async function run(...options: string[]) {
-        const env = {
-            ...process.env,
-            AWS_ENDPOINT_URL: aws.url,
-            AWS_ACCESS_KEY_ID: "testing",
-            AWS_SECRET_ACCESS_KEY: "testing",
-            AWS_REGION: "us-east-1",
-        };
+        const before = { ...process.env };
+        const [stdout, stderr]: string[][] = [[], []];
+        Object.assign(process.env, environment());
+        try {
+            const into = (lines: string[]) => ({ write: (text: string) => lines.push(text) });
+            const code = await main(options, { stdout: into(stdout), stderr: into(stderr) });
+            return { stdout: stdout.join(""), stderr: stderr.join(""), code };
+        } finally {
+            for (const key of Object.keys(environment())) {
+                delete process.env[key];
+            }
+            Object.assign(process.env, before);
+        }
+    }
+
+    /** Runs it as npm does. */
+    async function runAlone(...options: string[]) {
+        const env = { ...process.env, ...environment() };
         const args = ["-r", "ts-node/register", join("election", "stack", "status.ts"), ...options];
         const child = spawn(process.execPath, args, { env, cwd: root, stdio: ["ignore", "pipe", "pipe"] });
         const [stdout, stderr, [code]] = await Promise.all([
@@ -59,16 +83,15 @@ describe("npm run status", () => {
     }
 
     it("shows each group with its leader, since when, and that an election changes nothing", async () => {
-        const region = await regionAfter();
-        const { stdout, code } = await status(region);
+        const { stdout, code } = await status(quiet);
         const lines = stdout.split("\n");
         for (const [group, wants] of [
             [shop, 3],
             [blog, 2],
         ] as const) {
-            const [leader] = region.leaders(group, tagKey);
+            const [leader] = quiet.leaders(group, tagKey);
             const line = lines.find((one) => one.startsWith(group));
-            expect(line).to.match(new RegExp(` led +${wants} +${wants} +${leader} +${region.tags(leader)[sinceKey]} `));
+            expect(line).to.match(new RegExp(` led +${wants} +${wants} +${leader} +${quiet.tags(leader)[sinceKey]} `));
             expect(line).to.match(/ \d+ (s|min|h|d) +changes nothing$/);
         }
         expect(stdout).to.contain("2 groups with the prefix awseb- in us-east-1: 0 vacant, 0 contested, 0 not read.");
@@ -131,8 +154,7 @@ describe("npm run status", () => {
     });
 
     it("looks at another prefix and tag key, and says so if no group has the prefix", async () => {
-        const region = await regionAfter();
-        expect((await status(region, "--prefix", "legacy-")).stdout).to.contain("legacy-jobs");
+        expect((await status(quiet, "--prefix", "legacy-")).stdout).to.contain("legacy-jobs");
         const none = await run("--prefix", "nothing-", "--region", "eu-west-1");
         expect(none.stdout).to.contain("No group's name begins with nothing- in eu-west-1.");
         expect(none.code).to.equal(0);
@@ -157,13 +179,42 @@ describe("npm run status", () => {
     });
 
     it("exits with 2 and names the call if AWS refuses to list the groups", async () => {
-        const region = await regionAfter();
-        aws = await AwsServer.open(region);
+        aws = await AwsServer.open(quiet);
         aws.fault = ({ action }) =>
             action === "DescribeAutoScalingGroups" ? refusal("AccessDenied", 403, "not allowed") : undefined;
         const { stdout, stderr, code } = await run();
         expect([stdout, code]).to.deep.equal(["", 2]);
         expect(stderr).to.contain("autoscaling:DescribeAutoScalingGroups").and.to.contain("AccessDenied");
+    });
+
+    it("exits with 2 and shows the group as not read if AWS refuses to say how its instances are", async () => {
+        const region = await regionAfter(({ region }) => {
+            for (const id of region.leaders(shop, tagKey)) {
+                region.setTags(id, { [tagKey]: undefined });
+            }
+        });
+        aws = await AwsServer.open(region);
+        aws.fault = ({ action }) =>
+            action === "DescribeInstanceStatus" ? refusal("UnauthorizedOperation", 403, "not allowed") : undefined;
+        const { stdout, code } = await run();
+        expect(code).to.equal(2);
+        expect(stdout).to.match(new RegExp(`^${shop} +failed `, "m"));
+        expect(stdout).to.contain("1 not read").and.to.contain("ec2:DescribeInstanceStatus");
+    });
+
+    it("is a command of its own, with exit status and streams, and explains itself", async () => {
+        const region = await regionAfter(({ region }) => {
+            for (const id of region.leaders(shop, tagKey)) {
+                region.setTags(id, { [tagKey]: undefined });
+            }
+        });
+        aws = await AwsServer.open(region);
+        const { stdout, code } = await runAlone();
+        expect(code).to.equal(1);
+        expect(stdout).to.match(new RegExp(`^${shop} +vacant `, "m"));
+        const explained = await run("--help");
+        expect(explained.code).to.equal(0);
+        expect(explained.stdout).to.contain("--prefix").and.to.contain("--json");
     });
 
     for (const [options, message] of [
@@ -174,7 +225,7 @@ describe("npm run status", () => {
         [["--tag-key", "aws:x"], /^Setting tagKey is "aws:x", but it must be /],
     ] as const) {
         it(`refuses ${options.join(" ")} in one line, and exits with 2`, async () => {
-            const { stdout, stderr, code } = await status(await regionAfter(), ...options);
+            const { stdout, stderr, code } = await status(quiet, ...options);
             expect([stdout, code]).to.deep.equal(["", 2]);
             expect(stderr).to.match(
                 typeof message === "string" ? new RegExp(`^${message.replaceAll(/[.?]/g, "\\$&")}$`) : message,

@@ -2,11 +2,10 @@
 import type { Call } from "../../simulator/aws/faults";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis, rememberedMillis } from "./evidence";
+import { type Evidence, mostLagMillis } from "./evidence";
 import { isFull } from "./model";
 import { writingOf } from "./only-ours";
 
-const dayMillis = 24 * 60 * 60 * 1000;
 const rule = "a container remembers what it wrote";
 
 /** Looks for writes that were made already, and for a `since` that its own container has passed. */
@@ -14,7 +13,6 @@ export function memory(evidence: Evidence, note: Note): Checker {
     const { expect } = evidence;
     /** Demotions of a batch that were made before: they are right only before a promotion. */
     const repeated = new WeakMap<object, { home?: string; how: string }[]>();
-    const promotedIn = new WeakMap<object, Set<string | undefined>>();
     const homeOf = (id: string, batch: Batch) =>
         evidence.sightsOf(batch, id).find(({ electorate }) => electorate !== undefined)?.electorate;
 
@@ -28,8 +26,8 @@ export function memory(evidence: Evidence, note: Note): Checker {
         const moved = evidence.movedAt(id) > at || evidence.electoratesChangedAt > at - mostLagMillis;
         const again = last !== undefined && known.includes(last) && !moved;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
-        // One that lay too far ahead when the instance was promoted counts a moment later.
-        const followsLater = since > call.start + dayMillis - rememberedMillis;
+        // A `since` ahead of the clock comes after one in a read, and that beats memory.
+        const followsLater = since > call.start;
         if (again && last.leads && writing === "promotion" && !followsLater) {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
@@ -50,17 +48,18 @@ export function memory(evidence: Evidence, note: Note): Checker {
             }
             for (const id of call.input.Resources) {
                 check(id, call, batch);
-                if (call.action === "ec2:CreateTags") {
-                    const homes = promotedIn.get(batch.events) ?? new Set();
-                    promotedIn.set(batch.events, homes.add(homeOf(id, batch)));
-                }
             }
         },
-        afterInvocation: ({ events }) => {
-            for (const { home, how } of repeated.get(events) ?? []) {
-                if (!promotedIn.get(events)?.has(home) && !evidence.isDisturbed({ events })) {
-                    note(rule, how);
-                }
+        afterInvocation: ({ events, start }, by) => {
+            const suspects = evidence.isDisturbed({ events }) ? [] : (repeated.get(events) ?? []);
+            if (suspects.length === 0) {
+                return;
+            }
+            const tried = evidence.writeCallsSince(start).filter(({ action }) => action === "ec2:CreateTags");
+            const chosen: string[] = tried.filter((call) => call.by === by).flatMap(({ input }) => input.Resources);
+            const homes = new Set(chosen.map((id) => homeOf(id, { events, start })));
+            for (const { how } of suspects.filter(({ home }) => !homes.has(home))) {
+                note(rule, how);
             }
         },
     };

@@ -31,7 +31,7 @@ export function startContainer({ functionText }: Pick<Program, "functionText">):
 /** To see which lines are reached, they must run as they are written; the text only says for which scope. */
 function startFromSource(functionText: string): Handler {
     const [, scope] = functionText.match(/^var __scope = (\{.*\});$/m) ?? [];
-    return require("../../election").createHandler(new Function(`return ${scope}`)());
+    return require("../../../election").createHandler(new Function(`return ${scope}`)());
 }
 
 /** A batch as the event source mapping hands it to the function. */
