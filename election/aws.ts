@@ -133,7 +133,7 @@ export async function withContext<T>(
     answer: Promise<T>,
     signal: AbortSignal,
 ): Promise<T> {
-    let abort = () => {};
+    let abort!: () => void; // assigned at once
     const aborted = new Promise<never>((_, reject) => {
         abort = () => reject(Object.assign(new Error("no answer in time"), { name: "AbortError" }));
     });

@@ -243,7 +243,7 @@ async function* pagesFrom(
         const hasMore = page.nextToken !== undefined && !page.groups.some(({ name }) => names.has(name));
         yield { ...page, hasMore };
         if (!hasMore) {
-            return;
+            break;
         }
     }
 }

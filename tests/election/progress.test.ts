@@ -13,6 +13,7 @@ import {
     callsOf,
     denied,
     eventOf,
+    failOnce,
     leadersOf,
     leading,
     minute,
@@ -87,6 +88,24 @@ describe("A sweep that has too little time", () => {
             expect(leaderless(world)).to.deep.equal([]);
             const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
             expect(JSON.stringify(warnings)).to.contain("the sweep starts over").and.to.contain("token has expired");
+        }));
+
+    it("goes on from the same token after an outage", () =>
+        inSlowWorld(async (world) => {
+            await sweep(world);
+            const left = leaderless(world);
+            world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
+                error: awsError("InternalFailure", "An internal error has occurred.", 500),
+            });
+            await sweep(world);
+            expect(leaderless(world)).to.deep.equal(left);
+            const asked = world.region.calls.length;
+            await sweep(world);
+            const [first] = callsOf(world, "autoscaling:DescribeAutoScalingGroups").filter(
+                ({ start }) => start >= world.region.calls[asked].start,
+            );
+            expect(first.input.NextToken).to.be.a("string");
+            expect(leaderless(world).length).to.be.below(left.length);
         }));
 
     it("looks first at the groups that events name in the same batch", () =>

@@ -157,7 +157,7 @@ describe("The program", () => {
     });
 
     it("moves an older stack's function to the log group of its name, once", async () => {
-        const logGroupAfter = async (lastOutputs?: Record<string, string>) => {
+        const logGroupAfter = async (lastOutputs?: Record<string, string> | Error) => {
             const { resources } = await run({ lastOutputs });
             return resources.find((one) => idOf(one) === lambda)?.inputs.loggingConfig.logGroup;
         };
@@ -167,6 +167,7 @@ describe("The program", () => {
         expect(await logGroupAfter(older)).to.equal("/aws/lambda/election-0123456");
         expect(await logGroupAfter({ functionName, logGroupName: `/aws/lambda/${functionName}` })).to.equal(undefined);
         expect(await logGroupAfter()).to.equal(undefined);
+        expect(await logGroupAfter(new Error("this backend can't tell"))).to.equal(undefined);
     });
 
     it("gives the role a permissions boundary if one is set", async () => {

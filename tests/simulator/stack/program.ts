@@ -73,7 +73,7 @@ export function configuration(overrides: Record<string, string | null> = {}): Re
  *
  * @param options.config settings beside the defaults
  * @param options.region the stack's region, us-east-1 if not given
- * @param options.lastOutputs the stack's outputs as its last update left them; without them it has had none
+ * @param options.lastOutputs the stack's outputs as its last update left them, or why they can't be read; without them it has had none
  * @param options.registered gets every resource at once, for when the program throws
  * @throws what the program throws
  */
@@ -83,7 +83,7 @@ export async function runProgram(
         stack?: string;
         partition?: string;
         region?: string;
-        lastOutputs?: Record<string, string>;
+        lastOutputs?: Record<string, string> | Error;
         registered?: Resource[];
     } = {},
 ): Promise<Program> {
@@ -100,6 +100,9 @@ export async function runProgram(
                 };
             },
             call: ({ token, inputs }) => {
+                if (token === "pulumi:pulumi:readStackOutputs" && lastOutputs instanceof Error) {
+                    throw lastOutputs;
+                }
                 const answers: Record<string, object> = {
                     "aws:index/getPartition:getPartition": { partition },
                     "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
