@@ -160,7 +160,7 @@ describe("leader-only --while", function () {
                 });
             }
 
-            it("goes on while it can't find out, for --blind, and says so once", async () => {
+            row("goes on while it can't find out, for --blind, and says so once", async () => {
                 lead();
                 const run = new Run(shell, worker());
                 await until("the work has begun", () => lines("started").length === 1);
@@ -175,26 +175,31 @@ describe("leader-only --while", function () {
                 await run.stop();
             });
 
-            it("asks for three items by one connection in each look, once it has a token, and renews that", async () => {
-                lead();
-                const run = new Run(shell, ["sleep", "1000"]);
-                await run.says(/starts/);
-                const { metadata } = machine;
-                await until("a few looks", () => metadata.paths.length > 20);
-                const last = metadata.paths.lastIndexOf(tokenPath);
-                const looks = metadata.paths.slice(last + 1);
-                const whole = looks.slice(0, Math.floor(looks.length / 3) * 3);
-                expect(whole).to.deep.equal(whole.map((_, index) => [leaderTagPath, lifecyclePath, idPath][index % 3]));
-                expect(metadata.paths.filter((path) => path === tokenPath)).to.have.length(2); // to start, and to go on
-                metadata.token = "another-token";
-                await until("a new token", () => metadata.paths.filter((path) => path === tokenPath).length === 3);
-                const asked = metadata.paths.length;
-                await until("it goes on", () => metadata.paths.length > asked + 9);
-                expect(run.count(/stops|can't/)).to.equal(0);
-                await run.stop();
-            });
+            row(
+                "asks for three items by one connection in each look, once it has a token, and renews that",
+                async () => {
+                    lead();
+                    const run = new Run(shell, ["sleep", "1000"]);
+                    await run.says(/starts/);
+                    const { metadata } = machine;
+                    await until("a few looks", () => metadata.paths.length > 20);
+                    const last = metadata.paths.lastIndexOf(tokenPath);
+                    const looks = metadata.paths.slice(last + 1);
+                    const whole = looks.slice(0, Math.floor(looks.length / 3) * 3);
+                    expect(whole).to.deep.equal(
+                        whole.map((_, index) => [leaderTagPath, lifecyclePath, idPath][index % 3]),
+                    );
+                    expect(metadata.paths.filter((path) => path === tokenPath)).to.have.length(2); // to start, and to go on
+                    metadata.token = "another-token";
+                    await until("a new token", () => metadata.paths.filter((path) => path === tokenPath).length === 3);
+                    const asked = metadata.paths.length;
+                    await until("it goes on", () => metadata.paths.length > asked + 9);
+                    expect(run.count(/stops|can't/)).to.equal(0);
+                    await run.stop();
+                },
+            );
 
-            it("asks for one item while another instance leads", async () => {
+            row("asks for one item while another instance leads", async () => {
                 const run = new Run(shell, ["sleep", "1000"]);
                 const { metadata } = machine;
                 await until("a few looks", () => metadata.paths.length > 8);
@@ -202,7 +207,7 @@ describe("leader-only --while", function () {
                 await run.stop();
             });
 
-            it("gives the work its arguments, input and environment", async () => {
+            row("gives the work its arguments, input and environment", async () => {
                 lead();
                 const odd = ["", "a  b", "$HOME", "*", "--every", "it's"];
                 const run = new Run(
@@ -234,13 +239,13 @@ describe("leader-only --while", function () {
                 });
             }
 
-            it("ends with 127 if there is no such command", async () => {
+            row("ends with 127 if there is no such command", async () => {
                 lead();
                 const run = new Run(shell, ["no-such-command"]);
                 expect((await run.end).status).to.equal(127);
             });
 
-            it("doesn't start the work on a leader that is about to leave", async () => {
+            row("doesn't start the work on a leader that is about to leave", async () => {
                 machine.metadata.lifecycle = "Terminated";
                 lead();
                 const run = new Run(shell, worker());
@@ -278,7 +283,7 @@ describe("leader-only --while", function () {
                 });
             }
 
-            it("ends what the work leaves behind when it ends by itself", async () => {
+            row("ends what the work leaves behind when it ends by itself", async () => {
                 lead();
                 const run = new Run(shell, ["sh", "-c", "sleep 1000 & setsid sleep 1000 & sleep 0.2; exit 9"]);
                 expect(await run.end).to.deep.equal({ status: 9, signal: null });
@@ -308,7 +313,7 @@ describe("leader-only --while", function () {
                 });
             }
 
-            it("kills work that doesn't end by TERM, and ends with its status", async () => {
+            row("kills work that doesn't end by TERM, and ends with its status", async () => {
                 lead();
                 const run = new Run(shell, [
                     "sh",
@@ -322,7 +327,7 @@ describe("leader-only --while", function () {
                 expect(run.stderr).to.match(/kills sh: not over 0.30 s after it was told to end/);
             });
 
-            it("takes its work with it when it is killed", async () => {
+            row("takes its work with it when it is killed", async () => {
                 lead();
                 const run = new Run(
                     shell,
@@ -333,7 +338,7 @@ describe("leader-only --while", function () {
                 await run.stop("SIGKILL");
             });
 
-            it("takes its work with it when its process group is killed", async () => {
+            row("takes its work with it when its process group is killed", async () => {
                 lead();
                 const shellCommand = [...shells[shell], script, "--while", ...quick, ...worker("sleep 1000")];
                 const [name, value] = [`LEADER_ONLY_TEST`, `${process.pid}-${count++}`];
@@ -347,14 +352,14 @@ describe("leader-only --while", function () {
                 await until("nothing is left", () => processesWith(`${name}=${value}`).length === 0);
             });
 
-            it("leaves nothing behind when it is killed while it waits", async () => {
+            row("leaves nothing behind when it is killed while it waits", async () => {
                 const run = new Run(shell, worker());
                 await run.says(/waits/);
                 await run.stop("SIGKILL");
                 expect(lines("started")).to.deep.equal([]);
             });
 
-            it("ends the work though its main shell is stopped", async () => {
+            row("ends the work though its main shell is stopped", async () => {
                 lead();
                 const run = new Run(shell, worker());
                 await until("the work has begun", () => lines("started").length === 1);
