@@ -309,7 +309,7 @@ function longestVacancy({ region, fleet, timeline }: World): { millis: number } 
 }
 
 describe("While a whole day passes", () => {
-    for (const seed of [undefined, 1, 2, 3, 4]) {
+    for (const seed of [undefined, 1, 2]) {
         const day = seed === undefined ? "the rehearsed day" : `the random day ${seed}`;
         it(`no alarm goes off on ${day}, unless a group was without a leader for minutes`, async () => {
             const program = await programWith({ alarmTopicArn });

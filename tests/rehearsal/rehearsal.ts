@@ -213,15 +213,18 @@ export function prologue({ seed, settings = {}, workers }: Options): string {
 }
 
 /** Does what the command line asks for; gives the exit status. */
-async function main(args: string[]): Promise<number> {
+export async function main(
+    args: string[],
+    { stdout, stderr }: Record<"stdout" | "stderr", { write(text: string): unknown }> = process,
+): Promise<number> {
     try {
         const options = readOptions(args);
         if (options === "help") {
-            process.stdout.write(help);
+            stdout.write(help);
             return 0;
         }
         // The function's own output is captured while it runs; this is not.
-        const write = process.stdout.write.bind(process.stdout);
+        const write = stdout.write.bind(stdout);
         write(prologue(options));
         const program = await runProgram({ config: options.settings });
         const { status, svg } = await rehearse(program, options, write);
@@ -233,7 +236,7 @@ async function main(args: string[]): Promise<number> {
         if (!(error instanceof UsageError) && !pulumi.RunError.isInstance(error)) {
             throw error;
         }
-        process.stderr.write(`${error.message}\n`);
+        stderr.write(`${error.message}\n`);
         return 2;
     }
 }
