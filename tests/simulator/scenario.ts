@@ -32,8 +32,15 @@ export const timedOut = awsError("TimeoutError", "socket hang up", 0);
 export type Options = NonNullable<Parameters<Region["addInstance"]>[1]>;
 
 /** The program with these settings beside its defaults. */
-export const programWith = (config: Record<string, string> = {}): Promise<Program> =>
-    runProgram({ config: { asgPrefix: "awseb-", tagKey, ...config } });
+export function programWith(config: Record<string, string> = {}): Promise<Program> {
+    const key = JSON.stringify(config);
+    const program = programs.get(key) ?? runProgram({ config: { asgPrefix: "awseb-", tagKey, ...config } });
+    programs.set(key, program);
+    return program;
+}
+
+/** Made once for the same settings, by their JSON. */
+const programs = new Map<string, Promise<Program>>();
 
 /** A world in which the program's policy allows every call; the test fails if one is refused. */
 export function inPermittedWorld(program: Program, act: (world: World) => Promise<void>): Promise<void> {

@@ -124,7 +124,12 @@ export async function runProgram(
 
     const entry = require.resolve("../../../index");
     delete require.cache[entry];
+    // What runs leave behind is never freed: Pulumi's serializer holds on to it. A stack trace of each promise is most of it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 1;
     const exported: Record<string, pulumi.Input<string>> = require(entry);
+    Error.stackTraceLimit = stackTraceLimit;
+    module.children.pop();
     await pulumi.runtime.disconnect();
 
     const outputs: [string, string][] = await Promise.all(
