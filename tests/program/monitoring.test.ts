@@ -12,7 +12,7 @@ const topic = "arn:aws:sns:us-east-1:123456789012:on-call";
 const names = { functionName: "election-1234567", queueName: "events-1234567.fifo" };
 
 function alarmsOf({ sweepMinutes = 1, electorateTag = "", topics = [topic] } = {}) {
-    return alarms({ stack, electorateTag }, { title: "asg-leader-election-dev", sweepMinutes, topics }, names);
+    return alarms({ stack, electorateTag }, { title: `${project}-dev`, sweepMinutes, topics }, names);
 }
 
 describe("An alarm", () => {

@@ -362,3 +362,36 @@ describe("As IAM reads a policy, it", () => {
         ]);
     });
 });
+
+describe("With dryRun, and protectLeader, too,", () => {
+    let actions: string[];
+    let policy: Policy;
+    before(async () => {
+        const { resources } = await runProgram({ config: { dryRun: "true", protectLeader: "true" } });
+        policy = JSON.parse(resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy);
+        actions = policy.Statement.flatMap(({ Action }) => Action);
+    });
+
+    it("the function has every right to read that it has without", async () => {
+        const { resources } = await runProgram();
+        const without: Policy = JSON.parse(
+            resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy,
+        );
+        const reads = without.Statement.flatMap(({ Action }) => Action).filter((action) =>
+            /:(Describe|Get)/.test(action),
+        );
+        expect(reads).to.include("ec2:DescribeInstances");
+        expect(actions).to.include.members(reads);
+    });
+
+    it("and none to write to an instance or a group, whatever tags it has", () => {
+        expect(actions.filter((action) => /^(ec2|autoscaling):(?!Describe)/.test(action))).to.deep.equal([]);
+        const [{ region, partition }] = places;
+        for (const action of ["ec2:CreateTags", "ec2:DeleteTags"] as const) {
+            for (const group of ["awseb-e-shop", undefined]) {
+                const requests = requestsOf(action, ["i-1"], ours, () => group, { partition, region, accountId });
+                expect(requests.map((request) => allows([policy], request))).to.not.include(true);
+            }
+        }
+    });
+});
