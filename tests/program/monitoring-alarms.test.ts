@@ -3,11 +3,13 @@
 import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { rehearse } from "../rehearsal/rehearsal";
+import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { type Alarm, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
 import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
 import { leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
+import { Deployment } from "../simulator/stack/deployment";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
@@ -63,6 +65,14 @@ const tagAnother = (world: World) => {
     const other = world.fleet.members(shop).find((id) => !leadersOf(world, shop).includes(id));
     if (other) {
         world.region.setTags(other, { [tagKey]: "true" });
+    }
+};
+
+/** Three leaders end, one each quarter of an hour. */
+const endLeaders = (world: World) => {
+    const { timeline, fleet } = world;
+    for (let count = 0; count < 3; count++) {
+        timeline.at(timeline.now + (15 * count + 1) * minute, () => fleet.crash(leadersOf(world, shop)[0]));
     }
 };
 
@@ -141,10 +151,25 @@ const outages: Record<string, { happens: (world: World) => void; alarms: string[
         },
         alarms: ["no-sweep"],
     },
+    "the log group is gone": {
+        happens: ({ lines }) => {
+            lines.push = () => lines.length; // no line arrives any more
+        },
+        alarms: ["no-sweep"],
+    },
+    "6,000 foreign instances end at once, while AWS is slow": {
+        happens: ({ stack, timeline, region }) => {
+            region.latency = 600;
+            for (let count = 0; count < 6000; count++) {
+                stack.hear(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
+            }
+        },
+        alarms: ["backlog"],
+    },
 };
 
 /** Times that no alarm may go off in. */
-const quietTimes: Record<string, { minutes: number; happens: (world: World) => void }> = {
+const quietTimes: Record<string, { minutes: number; happens: (world: World, program: Program) => void }> = {
     "nothing happens": { minutes: 60, happens: () => {} },
     "both groups are scaled in to zero, and out again in the morning": {
         minutes: 120,
@@ -181,6 +206,20 @@ const quietTimes: Record<string, { minutes: number; happens: (world: World) => v
             world.fleet.crash(leader);
         },
     },
+    "the rule for departures is disabled, and leaders end": {
+        minutes: 60,
+        happens: (world) => {
+            world.stack.fate = ({ source }) => (source === "aws.tag" ? [300] : []);
+            endLeaders(world);
+        },
+    },
+    "a second stack with the same settings looks after the same groups, and leaders end": {
+        minutes: 60,
+        happens: (world, program) => {
+            new Deployment(program, world.region, world.timeline).sweeping = true;
+            endLeaders(world);
+        },
+    },
     "sweeps come up to 25 seconds early or late, and one in four comes twice": {
         minutes: 90,
         happens: ({ stack, timeline }) => {
@@ -215,7 +254,7 @@ const delays: Record<string, Delays> = {
 /** Plays a time in a stack with two groups that have been led for a while. */
 function play(
     program: Program,
-    happens: (world: World) => void,
+    happens: (world: World, program: Program) => void,
     { before, minutes, delay }: { before: number; minutes: number; delay?: Delays },
 ): Promise<Record<string, number>[]> {
     return inWorld(program, async (world) => {
@@ -227,7 +266,7 @@ function play(
         stack.sweeping = true;
         await timeline.pass(before);
         const since = timeline.now;
-        happens(world);
+        happens(world, program);
         await timeline.pass(minutes * minute);
         return goingOff(program, metrics, { from, since, to: timeline.now });
     });
