@@ -132,7 +132,7 @@ describe("An election", () => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
             world.stack.fate = () => [];
             const [{ leader }] = await sweep(world);
-            world.region.setTags(a, { [tagKey]: "true" });
+            world.region.setTags(a, { [tagKey]: "true", [sinceKey]: atFive });
             world.region.setState(leader as string, "terminated");
             const counts = countLeaders(world);
             await sweep(world);
