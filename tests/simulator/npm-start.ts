@@ -13,7 +13,10 @@ const [command, ...script] = scripts.start.split(" ");
 export async function start(...args: string[]): Promise<{ status: number; out: string; err: string }> {
     expect(command).to.equal("node");
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI)_/.test(key)));
-    const child = spawn(process.execPath, [...script, ...args], { cwd: root, env: { ...env, HOME: "/nonexistent" } });
+    // Memory is freed early: all tests together are to do with little.
+    const flags = ["--max-old-space-size=120", "--max-semi-space-size=2"];
+    const options = { cwd: root, env: { ...env, HOME: "/nonexistent" } };
+    const child = spawn(process.execPath, [...flags, ...script, ...args], options);
     const closed = new Promise<number>((resolve) => child.on("close", resolve));
     const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
     return { status, out, err };
