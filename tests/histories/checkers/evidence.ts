@@ -309,7 +309,7 @@ export class Evidence {
         this.noteReceived(call.by as object, batch);
         for (const id of call.action === "ec2:CreateTags" ? (call.input.Resources as string[]) : []) {
             const isRefused = this.expect.refused.has(id) || isFull({ tags: region.tags(id) }, this.expect.tagKey);
-            if (isRefused) {
+            if (isRefused || !region.permits(call)) {
                 this.noteRefusals(call, [id]);
             }
         }
@@ -347,6 +347,8 @@ export class Evidence {
         );
         const sinceKey = `${tagKey}:since`;
         const creates = call.action === "ec2:CreateTags";
+        // What was an orphan when it was read may have joined a group, and memory has it in none.
+        const isOrphan = !creates && sinceKey in written;
         for (const id of Resources) {
             const tags = region.tags(id);
             const isDone = Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined));
@@ -360,7 +362,7 @@ export class Evidence {
             this.writes.push({
                 at: region.timeline.now,
                 id,
-                home: this.homeNamedBy(tags),
+                home: isOrphan ? undefined : this.homeNamedBy(tags),
                 by: call.by,
                 leads: creates,
                 since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,

@@ -32,7 +32,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
         // Memory does not count for an instance that its group no longer lists.
-        if (again && !last.leads && home !== undefined && writing === "demotion") {
+        if (again && !last.leads && home !== undefined && last.home === home && writing === "demotion") {
             const how = `${writing} of ${id}: that was done at ${last.at}`;
             repeated.set(batch.events, [...(repeated.get(batch.events) ?? []), { home, how }]);
         }
