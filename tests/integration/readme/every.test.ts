@@ -18,6 +18,7 @@ const pulumiCommands = [
     "preview",
     "up",
     "destroy",
+    "logs",
 ];
 const documents = paths.map((path) => new Document(path));
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts;
@@ -60,15 +61,17 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
         it("has pulumi commands that exist, with settings and values that are allowed", async () => {
             const sandbox = new Sandbox();
             try {
-                for (const command of ["npm", "npx", "git", "sh"]) {
+                for (const command of ["npm", "npx", "git", "sh", "aws"]) {
                     sandbox.standIn(command);
                 }
                 for (const { text: script } of shellBlocks.filter((block) => block.text.includes("npx pulumi"))) {
                     expect((await sandbox.run(script)).status, script).to.equal(0);
                 }
                 const inline = codeIn(prose).filter((code) => code.startsWith("npx pulumi ") && !code.includes("KEY"));
-                const calls = [...sandbox.takeCalls(), ...inline.map((code) => code.split(" "))];
-                for (const [, pulumi, ...words] of calls.filter(([command]) => command === "npx")) {
+                const called = sandbox.takeCalls().filter(([command]) => command === "npx");
+                const shown = shellBlocks.flatMap(({ text: script }) => script.match(/npx pulumi/g) ?? []);
+                expect(called.length).to.be.at.least(shown.length);
+                for (const [, pulumi, ...words] of [...called, ...inline.map((code) => code.split(" "))]) {
                     expect(pulumi).to.equal("pulumi");
                     const command = pulumiCommands.find((one) => `${words.join(" ")} `.startsWith(`${one} `));
                     expect(command, words.join(" ")).to.be.a("string");

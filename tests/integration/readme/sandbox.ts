@@ -107,7 +107,8 @@ export class Sandbox {
             PATH: [this.tools, process.env.PATH].join(delimiter),
             AWS_EC2_METADATA_SERVICE_ENDPOINT: this.endpoint,
         };
-        const child = spawn("sh", ["-c", script], { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+        // By its path: there may be a stand-in for sh.
+        const child = spawn("/bin/sh", ["-c", script], { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
         const [stdout, stderr, [status]] = await Promise.all([
             text(child.stdout),
             text(child.stderr),
