@@ -1,7 +1,7 @@
 // Which alarm goes off in which outage, how many minutes after its cause, and that the others stay quiet: with the packaged
 // function, the alarms as they are registered, and CloudWatch's rules for them.
 import { expect } from "chai";
-import { Document } from "../integration/readme/document";
+import { codeIn, Document } from "../integration/readme/document";
 import { rehearse } from "../rehearsal/rehearsal";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
@@ -84,8 +84,11 @@ const starve = ({ fleet }: World) => {
     }
 };
 
-/** What happens, and which alarms it must set off. */
-const outages: Record<string, { happens: (world: World) => void; alarms: string[] }> = {
+/** Something happens in a world with a program's stack; the other program elects one leader for both groups. */
+type Happening = (world: World, program: Program, another: Program) => void;
+
+/** What happens, and which alarms it must set off, if sweeps are rare perhaps others. */
+const outages: Record<string, { happens: Happening; alarms: string[]; ifRare?: string[] }> = {
     "a group wants instances and gets none": { happens: starve, alarms: ["no-leader"] },
     "no instance of a group can lead": { happens: unfit, alarms: ["no-leader"] },
     "tags can't be written, and a leader ends": {
@@ -157,6 +160,13 @@ const outages: Record<string, { happens: (world: World) => void; alarms: string[
         },
         alarms: ["no-sweep"],
     },
+    "a second stack has one leader elected for both groups": {
+        happens: ({ region, timeline }, _, another) => {
+            new Deployment(another, region, timeline).sweeping = true;
+        },
+        alarms: ["flapping"],
+        ifRare: [], // after three changes both wait for the next sweep
+    },
     "6,000 foreign instances end at once, while AWS is slow": {
         happens: ({ stack, timeline, region }) => {
             region.latency = 600;
@@ -169,7 +179,7 @@ const outages: Record<string, { happens: (world: World) => void; alarms: string[
 };
 
 /** Times that no alarm may go off in. */
-const quietTimes: Record<string, { minutes: number; happens: (world: World, program: Program) => void }> = {
+const quietTimes: Record<string, { minutes: number; happens: Happening }> = {
     "nothing happens": { minutes: 60, happens: () => {} },
     "both groups are scaled in to zero, and out again in the morning": {
         minutes: 120,
@@ -220,6 +230,13 @@ const quietTimes: Record<string, { minutes: number; happens: (world: World, prog
             endLeaders(world);
         },
     },
+    "no group has the prefix": {
+        minutes: 60,
+        happens: ({ region }) => {
+            region.groups.clear();
+            region.instances.clear();
+        },
+    },
     "sweeps come up to 25 seconds early or late, and one in four comes twice": {
         minutes: 90,
         happens: ({ stack, timeline }) => {
@@ -252,25 +269,67 @@ const delays: Record<string, Delays> = {
 };
 
 /** Plays a time in a stack with two groups that have been led for a while. */
-function play(
+async function play(
     program: Program,
-    happens: (world: World, program: Program) => void,
-    { before, minutes, delay }: { before: number; minutes: number; delay?: Delays },
-): Promise<Record<string, number>[]> {
+    happens: Happening,
+    {
+        before,
+        minutes,
+        delay,
+        sweepMinutes = 1,
+    }: { before: number; minutes: number; delay?: Delays; sweepMinutes?: number },
+): Promise<{ found: Record<string, number>[] } & Traces> {
+    const another = await programWith({ electorateTag: "site", sweepMinutes: String(sweepMinutes) });
     return inWorld(program, async (world) => {
         const { timeline, stack, fleet } = world;
         const metrics = record(world, names, delay);
-        fleet.addGroup(shop, 3);
-        fleet.addGroup(blog, 2);
+        fleet.addGroup(shop, 3, { site: "shop" });
+        fleet.addGroup(blog, 2, { site: "shop" });
         const from = timeline.now;
         stack.sweeping = true;
         await timeline.pass(before);
         const since = timeline.now;
-        happens(world, program);
+        const earlier = world.lines.length;
+        happens(world, program, another);
         await timeline.pass(minutes * minute);
-        return goingOff(program, metrics, { from, since, to: timeline.now });
+        const to = timeline.now;
+        const there = ["AsgLeaderElection", "AWS/Events", "AWS/SQS"].flatMap((namespace) => metrics.names(namespace));
+        const lines = world.lines.slice(earlier).map(({ level, entry }) => `${level} ${JSON.stringify(entry)}`);
+        return { found: goingOff(program, metrics, { from, since, to }), metrics: there, lines };
     });
 }
+
+/** What is played above of each failure in the runbook. */
+const runbook: Record<string, string[]> = {
+    "a permission to write was taken away": ["tags can't be written, and a leader ends"],
+    "groups or instances can't be read": ["groups can't be listed", "EC2 can't be read"],
+    "the queue's policy is gone": ["the queue's policy is gone"],
+    "the rule `sweep` is disabled": ["the sweep's rule is disabled"],
+    "another rule is disabled, events get lost": ["the rule for departures is disabled, and leaders end"],
+    "the event source mapping is disabled": ["the event source mapping is disabled"],
+    "the function crashes or runs out of time": ["the function runs out of time"],
+    "a group is vacant": ["a group wants instances and gets none", "no instance of a group can lead"],
+    "a group has two leaders again and again": ["a second leader is tagged again and again, and no event reports it"],
+    "tags are deleted again and again": ["the tag is taken off a leader every 2 minutes"],
+    "the prefix is wrong": ["no group has the prefix"],
+    "two stacks with the same settings": [
+        "a second stack with the same settings looks after the same groups, and leaders end",
+    ],
+    "two stacks with different settings": ["a second stack has one leader elected for both groups"],
+    "the log group is gone": ["the log group is gone"],
+    "a flood of events": ["6,000 foreign instances end at once, while AWS is slow"],
+};
+
+/** What a time leaves behind. */
+interface Traces {
+    /** Names of the metrics that there are. */
+    metrics: string[];
+    /** Log lines of the time, each with its level before it. */
+    lines: string[];
+}
+
+/** What was seen with a sweep every minute, by what happened. */
+const traced: Record<string, Traces> = {};
 
 /** Minutes until alarms went off, as they are measured below: by outage, then by minutes between sweeps. */
 const measured: Record<string, Record<number, Record<string, number[]>>> = {};
@@ -283,19 +342,23 @@ for (const sweepMinutes of [1, 60]) {
         });
         const period = sweepMinutes * minute;
 
-        for (const [what, { happens, alarms }] of Object.entries(outages)) {
+        for (const [what, { happens, ...expected }] of Object.entries(outages)) {
+            const alarms = (sweepMinutes === 60 && expected.ifRare) || expected.alarms;
             for (const [when, before] of [
                 ["just after", 3 * period + 10 * second],
                 ["just before", 4 * period - 10 * second],
             ] as const) {
-                it(`${what}, ${when} a sweep: ${alarms.join(" and ")}, as soon as described, and no other`, async () => {
+                it(`${what}, ${when} a sweep: ${alarms.join(" and ") || "no alarm"}, as soon as described, and no other`, async () => {
                     const minutes = 4 * sweepMinutes + 30;
-                    const found = await play(program, happens, { before, minutes });
+                    const { found, ...traces } = await play(program, happens, { before, minutes, sweepMinutes });
                     for (const each of found) {
                         expect(Object.keys(each)).to.have.members(alarms);
                     }
+                    measured[what] ??= { 1: {}, 60: {} };
+                    if (sweepMinutes === 1) {
+                        traced[what] = traces;
+                    }
                     for (const [name, after] of found.flatMap((each) => Object.entries(each))) {
-                        measured[what] ??= { 1: {}, 60: {} };
                         const ofAlarm = measured[what][sweepMinutes];
                         ofAlarm[name] = [...(ofAlarm[name] ?? []), after];
                         const described = alarmsOf(program)[name] as { alarmDescription?: string };
@@ -313,9 +376,10 @@ for (const sweepMinutes of [1, 60]) {
             for (const [what, { happens, minutes }] of Object.entries(quietTimes)) {
                 for (const [seen, delay] of Object.entries(delays)) {
                     it(`no alarm goes off while ${what}, with metrics ${seen}`, async () => {
-                        expect(
-                            await play(program, happens, { before: 3 * minute, minutes: minutes + 10, delay }),
-                        ).to.deep.equal([{}, {}]);
+                        const times = { before: 3 * minute, minutes: minutes + 10, delay };
+                        const { found, ...traces } = await play(program, happens, times);
+                        expect(found).to.deep.equal([{}, {}]);
+                        traced[what] = traces;
                     });
                 }
             }
@@ -323,7 +387,8 @@ for (const sweepMinutes of [1, 60]) {
         for (const [seen, delay] of Object.entries(delays)) {
             it(`no alarm goes off at the first deployment, with metrics ${seen}`, async () => {
                 const minutes = 3 * sweepMinutes + 10;
-                expect(await play(program, () => {}, { before: 0, minutes, delay })).to.deep.equal([{}, {}]);
+                const { found } = await play(program, () => {}, { before: 0, minutes, delay });
+                expect(found).to.deep.equal([{}, {}]);
             });
         }
     });
@@ -378,7 +443,7 @@ describe("The table of outages in election/stack/README.md", () => {
                 .map(([name, minutes]): [string, number, number] => [name, Math.min(...minutes), Math.max(...minutes)])
                 .sort(([a, at], [b, bt]) => at - bt || (a < b ? -1 : 1))
                 .map(([name, least, most]) => `\`${name}\` ${least === most ? least : `${least} to ${most}`}`)
-                .join(", ");
+                .join(", ") || "none";
         const rows = Object.entries(measured).map(([what, found]) => [what, cell(found[1]), cell(found[60])]);
         expect(rows).to.have.length(Object.keys(outages).length);
         expect(new Document("election/stack/README.md").namedTable("outages")).to.deep.equal(rows);
@@ -394,4 +459,45 @@ describe("The table of outages in election/stack/README.md", () => {
                 .split("\n"),
         ).to.have.members(Object.keys(quietTimes).map((what) => `- ${what}`));
     });
+});
+
+describe("The runbook in election/stack/README.md", () => {
+    const rows = new Document("election/stack/README.md").namedTable("runbook");
+    const lookups = ["vacant-groups", "leader-history", "npm run status"];
+
+    it("has a row for each failure that is played here", () => {
+        expect(rows.map(([failure]) => failure)).to.deep.equal(Object.keys(runbook));
+    });
+
+    it("knows two stacks by two changes for each loss", () => {
+        const changesIn = (failure: string) =>
+            traced[runbook[failure][0]].lines.filter((line) => line.includes("LeaderChanges")).length;
+        expect(changesIn("another rule is disabled, events get lost")).to.equal(3);
+        expect(changesIn("two stacks with the same settings")).to.equal(6);
+    });
+
+    for (const [failure, cell, remedy] of rows) {
+        it(`says of this what is seen, after how long, and what to do: ${failure}`, () => {
+            expect(remedy).to.have.length.above(10);
+            const sets = [...cell.matchAll(/((?:`[a-z-]+`(?:, | and )?)+) in about (\d+) minutes/g)];
+            const said = sets.flatMap(([, alarms, minutes]) => codeIn(alarms).map((alarm) => [alarm, Number(minutes)]));
+            for (const what of runbook[failure]) {
+                const after = Object.entries(measured[what]?.[1] ?? {});
+                expect(said).to.have.deep.members(after.map(([alarm, minutes]) => [alarm, Math.max(...minutes)]));
+                expect(cell.includes("no alarm")).to.equal(after.length === 0);
+                const { metrics, lines } = traced[what];
+                expect(cell.includes("no lines")).to.equal(what === "the log group is gone" && lines.length === 0);
+                const others = codeIn(cell).filter((code) => !said.some(([alarm]) => alarm === code));
+                for (const code of others.filter((one) => !lookups.includes(one))) {
+                    const isSeen =
+                        metrics.includes(code) ||
+                        lines.some((line) => line.startsWith(`${code.toLowerCase()} `)) ||
+                        lines.some(
+                            (line) => line.includes(`"outcome":"${code}"`) && /(ec2|autoscaling):\w+ on/.test(line),
+                        );
+                    expect(isSeen, code).to.equal(true);
+                }
+            }
+        });
+    }
 });
