@@ -46,6 +46,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
             const group = region.memberOf(id)?.group;
             const fails = (how: string) => note("no other protection is touched", `${id} of ${group?.name}: ${how}`);
             const isToBeEmpty = group?.desired === 0;
+            const mayHaveBeen = isToBeEmpty || evidence.isChangedSince(batch.start);
             if (group?.protectsNew) {
                 fails("its group protects all new instances");
             } else if (on) {
@@ -54,7 +55,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 } else if (isToBeEmpty && !evidence.isChangedSince(batch.start)) {
                     fails("set, and its group is to be empty");
                 }
-            } else if (!demotedIn.get(batch.events)?.has(id) && !isToBeEmpty) {
+            } else if (!demotedIn.get(batch.events)?.has(id) && !mayHaveBeen) {
                 fails("removed, and it was not demoted");
             } else if (expect.alone && protectedBefore.get(by)?.has(id)) {
                 fails("removed, and it was there before the promotion");
