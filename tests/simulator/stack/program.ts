@@ -122,14 +122,7 @@ export async function runProgram(
     );
     recordOptions(registered);
 
-    const entry = require.resolve("../../../index");
-    delete require.cache[entry];
-    // What runs leave behind is never freed: Pulumi's serializer holds on to it. A stack trace of each promise is most of it.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 1;
-    const exported: Record<string, pulumi.Input<string>> = require(entry);
-    Error.stackTraceLimit = stackTraceLimit;
-    module.children.pop();
+    const exported = loadEntry();
     await pulumi.runtime.disconnect();
 
     const outputs: [string, string][] = await Promise.all(
@@ -142,6 +135,22 @@ export async function runProgram(
         members: Object.keys(code),
         functionText: await code["__index.js"].text,
     };
+}
+
+/** Runs the entry point anew. Throws what the program throws. */
+function loadEntry(): Record<string, pulumi.Input<string>> {
+    const entry = require.resolve("../../../index");
+    delete require.cache[entry];
+    // What runs leave behind is never freed: Pulumi's serializer holds on to it. A stack trace of each promise is most of it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 1;
+    try {
+        const exported = require(entry);
+        module.children.pop(); // Node.js does so itself if it throws
+        return exported;
+    } finally {
+        Error.stackTraceLimit = stackTraceLimit;
+    }
 }
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
