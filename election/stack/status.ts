@@ -67,8 +67,9 @@ export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
         const planned = ranked.map((election) => ({ ...election, plan: planFor(election, now) }));
         const because = await whyFirst(aws, planned, now);
         found.push(...planned.map((election) => groupStatus(election, because, now)));
-        for (const { error } of round.unread) {
-            throw error; // a table that lacks groups would look like all of them
+        const [unread] = round.unread;
+        if (unread) {
+            throw unread.error; // a table that lacks groups would look like all of them
         }
     }
     const isFine = ({ state }: GroupStatus) => state === "led" || state === "empty";

@@ -4,8 +4,9 @@ import { awsError, type Call, type Fault } from "../simulator/aws/faults";
 import type { Pace } from "../simulator/aws/fleet";
 import { groupKey } from "../simulator/aws/region";
 import { Electorates } from "../simulator/electorates";
+import { programWith } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
-import { type Program, runProgram } from "../simulator/stack/program";
+import type { Program } from "../simulator/stack/program";
 import { type Args, type Scene, type Verb, verbs } from "../simulator/verbs";
 import { inWorld, type World } from "../simulator/world";
 import { Referee } from "./checkers";
@@ -106,15 +107,8 @@ export interface Outcome {
 /** Makes the program that a history's stack runs. */
 export type Programs = (settings?: Settings) => Promise<Program>;
 
-const programs = new Map<string, Promise<Program>>();
-
 /** The program as it is, made once for the same settings. */
-export const theProgram: Programs = (settings = {}) => {
-    const key = JSON.stringify(settings);
-    const program = programs.get(key) ?? runProgram({ config: { asgPrefix, tagKey, ...settings } });
-    programs.set(key, program);
-    return program;
-};
+export const theProgram: Programs = (settings) => programWith(settings);
 
 /** Lives through a history, in a world of its own. */
 export async function live(programs: Programs, history: History): Promise<Outcome> {
@@ -268,13 +262,19 @@ class Life {
     }
 
     private hurry(stack: Deployment, millis: number): void {
-        this.shortUntil = this.isShortOfTime() ? this.scene.timeline.now : this.shortUntil;
+        this.noteShortage();
         stack.startMillis = millis;
     }
 
     private slow(latency: number): void {
-        this.shortUntil = this.isShortOfTime() ? this.scene.timeline.now : this.shortUntil;
+        this.noteShortage();
         this.scene.region.latency = latency;
+    }
+
+    private noteShortage(): void {
+        if (this.isShortOfTime()) {
+            this.shortUntil = this.scene.timeline.now;
+        }
     }
 
     private fate(stack: Deployment, event: BusEvent): number[] {

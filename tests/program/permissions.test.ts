@@ -1,7 +1,7 @@
 // What IAM makes of the policies that the program registers: what they allow, and that they allow nothing else.
 import { expect } from "chai";
 import type { Location } from "../../election/stack/permissions";
-import { allows, type Policy, type Request, requestsOf, type Statement } from "../simulator/aws/iam";
+import { allows, type Policy, type Request, requestsOf, rolePolicyOf, type Statement } from "../simulator/aws/iam";
 import { accountId, runProgram } from "../simulator/stack/program";
 
 const tagKey = "app:isLeader";
@@ -367,19 +367,14 @@ describe("With dryRun, and protectLeader, too,", () => {
     let actions: string[];
     let policy: Policy;
     before(async () => {
-        const { resources } = await runProgram({ config: { dryRun: "true", protectLeader: "true" } });
-        policy = JSON.parse(resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy);
+        policy = rolePolicyOf(await runProgram({ config: { dryRun: "true", protectLeader: "true" } }));
         actions = policy.Statement.flatMap(({ Action }) => Action);
     });
 
     it("the function has every right to read that it has without", async () => {
-        const { resources } = await runProgram();
-        const without: Policy = JSON.parse(
-            resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs.policy,
-        );
-        const reads = without.Statement.flatMap(({ Action }) => Action).filter((action) =>
-            /:(Describe|Get)/.test(action),
-        );
+        const reads = rolePolicyOf(await runProgram())
+            .Statement.flatMap(({ Action }) => Action)
+            .filter((action) => /:(Describe|Get)/.test(action));
         expect(reads).to.include("ec2:DescribeInstances");
         expect(actions).to.include.members(reads);
     });

@@ -8,6 +8,7 @@ import { type GroupStatus, main } from "../../election/stack/status";
 import { setStage } from "../rehearsal/stage";
 import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
+import { inThisProcess } from "../simulator/command-line";
 import { programWith, sinceKey, tagKey } from "../simulator/scenario";
 import { root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -29,6 +30,12 @@ async function regionAfter(happens: (world: World) => void | Promise<void>): Pro
         return world.region;
     });
 }
+
+const stripShop = ({ region }: World) => {
+    for (const id of region.leaders(shop, tagKey)) {
+        region.setTags(id, { [tagKey]: undefined });
+    }
+};
 
 describe("npm run status", () => {
     let quiet: Region;
@@ -55,12 +62,10 @@ describe("npm run status", () => {
     /** Runs it in this process, which is quicker. */
     async function run(...options: string[]) {
         const before = { ...process.env };
-        const [stdout, stderr]: string[][] = [[], []];
         Object.assign(process.env, environment());
         try {
-            const into = (lines: string[]) => ({ write: (text: string) => lines.push(text) });
-            const code = await main(options, { stdout: into(stdout), stderr: into(stderr) });
-            return { stdout: stdout.join(""), stderr: stderr.join(""), code };
+            const { status: code, out: stdout, err: stderr } = await inThisProcess(main, options);
+            return { stdout, stderr, code };
         } finally {
             for (const key of Object.keys(environment())) {
                 delete process.env[key];
@@ -188,12 +193,7 @@ describe("npm run status", () => {
     });
 
     it("exits with 2 and shows the group as not read if AWS refuses to say how its instances are", async () => {
-        const region = await regionAfter(({ region }) => {
-            for (const id of region.leaders(shop, tagKey)) {
-                region.setTags(id, { [tagKey]: undefined });
-            }
-        });
-        aws = await AwsServer.open(region);
+        aws = await AwsServer.open(await regionAfter(stripShop));
         aws.fault = ({ action }) =>
             action === "DescribeInstanceStatus" ? refusal("UnauthorizedOperation", 403, "not allowed") : undefined;
         const { stdout, code } = await run();
@@ -203,12 +203,7 @@ describe("npm run status", () => {
     });
 
     it("is a command of its own, with exit status and streams, and explains itself", async () => {
-        const region = await regionAfter(({ region }) => {
-            for (const id of region.leaders(shop, tagKey)) {
-                region.setTags(id, { [tagKey]: undefined });
-            }
-        });
-        aws = await AwsServer.open(region);
+        aws = await AwsServer.open(await regionAfter(stripShop));
         const { stdout, code } = await runAlone();
         expect(code).to.equal(1);
         expect(stdout).to.match(new RegExp(`^${shop} +vacant `, "m"));

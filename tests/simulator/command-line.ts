@@ -5,6 +5,16 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 /** A command line that is refused; the message is one or two sentences. */
 export class UsageError extends Error {}
 
+type Streams = Record<"stdout" | "stderr", { write(text: string): unknown }>;
+
+/** Does in this process what a command does in its own, which is quicker. */
+export async function inThisProcess(main: (args: string[], streams: Streams) => Promise<number>, args: string[]) {
+    const [out, err]: string[][] = [[], []];
+    const into = (texts: string[]) => ({ write: (text: string) => texts.push(text) });
+    const status = await main(args, { stdout: into(out), stderr: into(err) });
+    return { status, out: out.join(""), err: err.join("") };
+}
+
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /**

@@ -3,7 +3,7 @@ import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Container } from "../../simulator/clock";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Checker, Note } from "./checker";
-import type { Evidence } from "./evidence";
+import { detachesIn, type Evidence } from "./evidence";
 import {
     agrees,
     inWords,
@@ -59,7 +59,8 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                     checkElection(home, view, invocation, by);
                 }
             }
-            for (const id of detachedIn(invocation, expect.asgPrefix)) {
+            const ours = detachesIn(invocation.events).filter(({ group }) => group.startsWith(expect.asgPrefix));
+            for (const { id } of ours) {
                 const sight = view.get(id);
                 const led = sight && isTrue(sight.tags[tagKey]) && sight.state !== "terminated";
                 const isLoose = sight?.group === undefined && sight?.tags[groupKey] === undefined;
@@ -91,14 +92,6 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
             }
         },
     };
-}
-
-/** Ids of the instances that groups of the stack have let go, as an invocation's events say. */
-function detachedIn({ events }: Invocation, prefix: string): string[] {
-    return events
-        .filter((event) => event["detail-type"] === "EC2 Instance Detach Successful")
-        .filter(({ detail }) => detail.AutoScalingGroupName.startsWith(prefix))
-        .map(({ detail }) => detail.EC2InstanceId);
 }
 
 /** The rule that is broken where the leaders differ from the verdict. */

@@ -396,3 +396,10 @@ function isAboutTags({ action, input }: Call): boolean {
     const filters: { Name: string }[] = input.Filters ?? [];
     return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag"));
 }
+
+/** Which instances groups have let go, as events say. */
+export function detachesIn(events: Batch["events"]): { id: string; group: string }[] {
+    return events
+        .filter((event) => event["detail-type"] === "EC2 Instance Detach Successful")
+        .map(({ detail }) => ({ id: detail.EC2InstanceId, group: detail.AutoScalingGroupName }));
+}

@@ -3,7 +3,7 @@ import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis } from "./evidence";
+import { detachesIn, type Evidence, mostLagMillis } from "./evidence";
 import { writingOf } from "./only-ours";
 
 /** A live leader was demoted, and no instance leads. */
@@ -35,11 +35,8 @@ export function handOver(evidence: Evidence, note: Note): Checker {
 
     /** Where an instance leads if it has the tag, or led when it left, as a batch's events say. */
     const currentHome = (id: string, events: Batch["events"]): string | undefined => {
-        const left = events.find(
-            (event) => event["detail-type"] === "EC2 Instance Detach Successful" && event.detail.EC2InstanceId === id,
-        );
-        const group: string | undefined =
-            region.memberOf(id)?.group.name ?? region.tags(id)[groupKey] ?? left?.detail.AutoScalingGroupName;
+        const left = detachesIn(events).find((detach) => detach.id === id);
+        const group: string | undefined = region.memberOf(id)?.group.name ?? region.tags(id)[groupKey] ?? left?.group;
         return group === undefined ? undefined : electorates.nameOf(group);
     };
 

@@ -3,7 +3,7 @@ import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import type { Evidence } from "./evidence";
+import { detachesIn, type Evidence } from "./evidence";
 import {
     isAlive,
     isBarred,
@@ -175,9 +175,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
         note("only a leader is demoted", `${where}: it has no leader tag`);
     }
     if (sights.some(({ tags, group }) => tags[groupKey] === undefined && group === undefined)) {
-        const detached = batch.events.some(
-            (event) => event["detail-type"] === "EC2 Instance Detach Successful" && event.detail.EC2InstanceId === id,
-        );
+        const detached = detachesIn(batch.events).some((detach) => detach.id === id);
         if (!detached && !sights.some(({ tags }) => tags[sinceKey] !== undefined) && !promoted.includes(id)) {
             note("only a leader is demoted", `${where}: it is in no group, and was not elected`);
         }
