@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Session } from "node:inspector";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
@@ -28,6 +29,15 @@ export interface Program {
     /** The text of the function's only file, as it would be deployed. */
     functionText: string;
 }
+
+// The debugger that Pulumi's serializer asks, connected during a run only: it keeps all that it sees, it slows everything down,
+// and near the limit of memory it stops the process.
+const debuggerSession: Promise<Session> = require("@pulumi/pulumi/runtime/closure/v8Hooks")
+    .getSessionAsync()
+    .then((session: Session) => {
+        session.disconnect();
+        return session;
+    });
 
 export const accountId = "123456789012";
 
@@ -122,35 +132,38 @@ export async function runProgram(
     );
     recordOptions(registered);
 
-    const exported = loadEntry();
-    await pulumi.runtime.disconnect();
+    const session = await debuggerSession;
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 1; // Pulumi writes down a stack trace for each of its many promises
+    try {
+        const exported = loadEntry();
+        session.connect();
+        session.post("Debugger.enable");
+        await pulumi.runtime.disconnect();
 
-    const outputs: [string, string][] = await Promise.all(
-        Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
-    );
-    const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
-    return {
-        resources: registered,
-        outputs: Object.fromEntries(outputs),
-        members: Object.keys(code),
-        functionText: await code["__index.js"].text,
-    };
+        const outputs: [string, string][] = await Promise.all(
+            Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
+        );
+        const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
+        return {
+            resources: registered,
+            outputs: Object.fromEntries(outputs),
+            members: Object.keys(code),
+            functionText: await code["__index.js"].text,
+        };
+    } finally {
+        session.disconnect();
+        Error.stackTraceLimit = stackTraceLimit;
+    }
 }
 
 /** Runs the entry point anew. Throws what the program throws. */
 function loadEntry(): Record<string, pulumi.Input<string>> {
     const entry = require.resolve("../../../index");
     delete require.cache[entry];
-    // What runs leave behind is never freed: Pulumi's serializer holds on to it. A stack trace of each promise is most of it.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 1;
-    try {
-        const exported = require(entry);
-        module.children.pop(); // Node.js does so itself if it throws
-        return exported;
-    } finally {
-        Error.stackTraceLimit = stackTraceLimit;
-    }
+    const exported = require(entry);
+    module.children.pop(); // Node.js does so itself if it throws
+    return exported;
 }
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
