@@ -66,7 +66,7 @@ describe("The packaged function, when AWS is slow", () => {
         ]) {
             it(`ends in time and names ${permission}, when its answer ${how}`, async () => {
                 aws.fault = (call) => (call.action === action ? fault : undefined);
-                expect(await failuresOf(2, sweepEvent(Date.now()))).to.contain(permission);
+                expect(await failuresOf(1.5, sweepEvent(Date.now()))).to.contain(permission);
                 expect([shop, wiki].flatMap(leadersOf)).to.deep.equal([]);
             });
         }

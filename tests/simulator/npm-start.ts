@@ -14,7 +14,7 @@ export async function start(...args: string[]): Promise<{ status: number; out: s
     expect(command).to.equal("node");
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI)_/.test(key)));
     // Memory is freed early: all tests together are to do with little.
-    const flags = ["--max-old-space-size=120", "--max-semi-space-size=2"];
+    const flags = ["--max-old-space-size=120", "--max-semi-space-size=4"];
     const options = { cwd: root, env: { ...env, HOME: "/nonexistent" } };
     const child = spawn(process.execPath, [...flags, ...script, ...args], options);
     const closed = new Promise<number>((resolve) => child.on("close", resolve));

@@ -1,5 +1,5 @@
 // When CloudWatch's alarms change their state: M of N periods, sliding windows, missing and late data.
-import type { MetricId, Metrics } from "./metrics";
+import { type MetricId, type Metrics, statisticOf } from "./metrics";
 
 export type State = "OK" | "ALARM" | "INSUFFICIENT_DATA";
 
@@ -78,8 +78,9 @@ function datapoints(
     const range = alarm.evaluationPeriods + morePeriods;
     const read = (metric: MetricId, statistic: string, period: number) => {
         const millis = period * 1000;
+        const minutes = metrics.of(metric);
         return Array.from({ length: range }, (_, back) =>
-            metrics.statistic(metric, statistic, now - (back + 1) * millis, now - back * millis, now),
+            statisticOf(minutes, statistic, { from: now - (back + 1) * millis, to: now - back * millis, now }),
         );
     };
     if (!alarm.metricQueries) {

@@ -13,6 +13,9 @@ interface Value {
     visibleAt: number;
 }
 
+/** The values of a metric, by minutes since 1970. */
+type Minutes = ReadonlyMap<number, Value[]>;
+
 const minuteMillis = 60_000;
 
 /** Metrics of standard resolution: CloudWatch keeps no finer time than the minute. */
@@ -24,27 +27,14 @@ export class Metrics {
         const key = keyOf(metric);
         const minutes = this.values.get(key) ?? new Map<number, Value[]>();
         const minute = Math.floor(at / minuteMillis);
-        this.values.set(
-            key,
-            minutes.set(minute, [...(minutes.get(minute) ?? []), { value, visibleAt: at + delayMillis }]),
-        );
+        const values = minutes.get(minute) ?? [];
+        values.push({ value, visibleAt: at + delayMillis });
+        this.values.set(key, minutes.set(minute, values));
     }
 
-    /** What is seen at a time of a window that ends there or before; undefined without any value. */
-    statistic(metric: MetricId, statistic: string, from: number, to: number, now: number): number | undefined {
-        const minutes = this.values.get(keyOf(metric));
-        const found: number[] = [];
-        for (let minute = Math.ceil(from / minuteMillis); minute * minuteMillis < to; minute++) {
-            for (const { value, visibleAt } of minutes?.get(minute) ?? []) {
-                if (visibleAt <= now) {
-                    found.push(value);
-                }
-            }
-        }
-        if (!(statistic in statistics)) {
-            throw new Error(`a statistic not known here: ${statistic}`);
-        }
-        return found.length > 0 ? statistics[statistic](found) : undefined;
+    /** What is kept of a metric. */
+    of(metric: MetricId): Minutes {
+        return this.values.get(keyOf(metric)) ?? new Map();
     }
 
     /** Names of the metrics of a namespace, each once. */
@@ -52,6 +42,26 @@ export class Metrics {
         const names = [...this.values.keys()].map((key) => JSON.parse(key)).filter(([name]) => name === namespace);
         return [...new Set(names.map(([, name]) => String(name)))].sort();
     }
+}
+
+/** What is seen at a time of a window that ends there or before; undefined without any value. */
+export function statisticOf(
+    minutes: Minutes,
+    statistic: string,
+    { from, to, now }: { from: number; to: number; now: number },
+): number | undefined {
+    const found: number[] = [];
+    for (let minute = Math.ceil(from / minuteMillis); minute * minuteMillis < to; minute++) {
+        for (const { value, visibleAt } of minutes.get(minute) ?? []) {
+            if (visibleAt <= now) {
+                found.push(value);
+            }
+        }
+    }
+    if (!(statistic in statistics)) {
+        throw new Error(`a statistic not known here: ${statistic}`);
+    }
+    return found.length > 0 ? statistics[statistic](found) : undefined;
 }
 
 const statistics: Record<string, (values: number[]) => number> = {
