@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import type { Session } from "node:inspector";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { pulumisDebugger } from "./debugger";
 
 export const root = join(__dirname, "../../..");
 
@@ -29,15 +29,6 @@ export interface Program {
     /** The text of the function's only file, as it would be deployed. */
     functionText: string;
 }
-
-// The debugger that Pulumi's serializer asks, connected during a run only: it keeps all that it sees, it slows everything down,
-// and near the limit of memory it stops the process.
-const debuggerSession: Promise<Session> = require("@pulumi/pulumi/runtime/closure/v8Hooks")
-    .getSessionAsync()
-    .then((session: Session) => {
-        session.disconnect();
-        return session;
-    });
 
 export const accountId = "123456789012";
 
@@ -132,29 +123,32 @@ export async function runProgram(
     );
     recordOptions(registered);
 
-    const session = await debuggerSession;
+    const { attach, detach } = await pulumisDebugger;
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 1; // Pulumi writes down a stack trace for each of its many promises
     try {
         const exported = loadEntry();
-        session.connect();
-        session.post("Debugger.enable");
-        await pulumi.runtime.disconnect();
-
-        const outputs: [string, string][] = await Promise.all(
-            Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
-        );
-        const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
-        return {
-            resources: registered,
-            outputs: Object.fromEntries(outputs),
-            members: Object.keys(code),
-            functionText: await code["__index.js"].text,
-        };
+        attach(); // not earlier: it takes time, and a refused setting needs none
+        return await programOf(exported, registered);
     } finally {
-        session.disconnect();
+        detach();
         Error.stackTraceLimit = stackTraceLimit;
     }
+}
+
+/** Waits for all that the program exports and registers. */
+async function programOf(exported: Record<string, pulumi.Input<string>>, registered: Resource[]): Promise<Program> {
+    await pulumi.runtime.disconnect();
+    const outputs: [string, string][] = await Promise.all(
+        Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
+    );
+    const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
+    return {
+        resources: registered,
+        outputs: Object.fromEntries(outputs),
+        members: Object.keys(code),
+        functionText: await code["__index.js"].text,
+    };
 }
 
 /** Runs the entry point anew. Throws what the program throws. */
