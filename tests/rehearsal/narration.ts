@@ -3,7 +3,7 @@ import { styleText } from "node:util";
 import type { Violation } from "../histories/checkers/checker";
 import type { Reports } from "../simulator/aws/endpoint";
 import type { BusEvent } from "../simulator/aws/events";
-import type { Gap, Lookout } from "../simulator/downtime";
+import type { Downtime, Gap } from "../simulator/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
 import { type Stage, secondOf } from "./stage";
 
@@ -43,7 +43,7 @@ export class Narrator {
 
     constructor(
         private readonly stage: Stage,
-        private readonly lookout: Lookout,
+        private readonly downtime: Downtime,
         private readonly colour: boolean,
         private readonly write: (line: string) => void,
     ) {
@@ -124,7 +124,7 @@ export class Narrator {
     private report({ group, outcome, leader, demoted, triggers, reason }: Report, start: number): void {
         const before = this.outcomes.get(group) ?? "empty";
         this.outcomes.set(group, outcome);
-        const { gap, contested } = this.lookout.ended(group);
+        const { gap, contested } = this.downtime.ended(group);
         const why = `${triggers.map((type) => eventNames[type] ?? type).join(", ")}: ${reason}`;
         const rivalry = contested ? [`${duration(contested)} with two leaders`] : [];
         if (outcome === "failed") {

@@ -8,7 +8,7 @@ import { Referee } from "../histories/checkers";
 import type { Violation } from "../histories/checkers/checker";
 import type { Expectations } from "../histories/checkers/evidence";
 import { readCommandLine, UsageError } from "../simulator/command-line";
-import { Lookout } from "../simulator/downtime";
+import { Downtime } from "../simulator/downtime";
 import type { Franchise } from "../simulator/electorates";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -92,8 +92,8 @@ export function rehearse(
         const { region, stack } = world;
         options.onWorld?.(world);
         const stage = setStage(world, scope);
-        const lookout = new Lookout(region, stage.electorates);
-        const narrator = new Narrator(stage, lookout, colour, write);
+        const downtime = new Downtime(region, stage.electorates);
+        const narrator = new Narrator(stage, downtime, colour, write);
         stack.onInvocation.push((invocation) => narrator.invocation(invocation));
         const recorder = options.picture && new Recorder(stage);
         const dawn = stage.timeline.now;
@@ -110,13 +110,13 @@ export function rehearse(
         const moments = seed === undefined ? scriptedDay(together) : randomDay(seed, together);
         const happened = await play(stage, moments, referee, narrator);
         narrator.endQuiet();
-        lookout.look();
+        downtime.look();
 
         if (referee.mostOfARule >= enoughViolations) {
             write("The day ends here: a rule was broken too often.");
         }
         const violations = [...referee.violations, ...(workers?.violations ?? [])];
-        write("", ...summary(stage, { happened, lookout, violations, compared: referee.compared, workers }, narrator));
+        write("", ...summary(stage, { happened, downtime, violations, compared: referee.compared, workers }, narrator));
         const { picture } = options;
         const svg =
             picture &&

@@ -1,7 +1,7 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
 
 import type { Violation } from "../histories/checkers/checker";
-import type { Lookout } from "../simulator/downtime";
+import type { Downtime } from "../simulator/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
@@ -21,7 +21,7 @@ const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
 /** What watched the day, and what it found. */
 interface Outcome {
     happened: Happening[];
-    lookout: Lookout;
+    downtime: Downtime;
     violations: Violation[];
     /** How many sweeps were compared with the decision table. */
     compared: number;
@@ -31,17 +31,17 @@ interface Outcome {
 /** The lines that end a rehearsal: numbers, and every rule that was broken, and when. */
 export function summary(
     { region, stack }: Stage,
-    { happened, lookout, violations, compared, workers }: Outcome,
+    { happened, downtime, violations, compared, workers }: Outcome,
     narrator: Narrator,
 ): string[] {
-    const { totals, contests } = lookout;
+    const { totals, contests } = downtime;
     const writes = region.calls.filter(({ action }) => !/:(Describe|Get)/.test(action)).length;
     const { heard, ignored, lost } = stack.events;
     const rows = [
         ["elections", elections(stack.invocations)],
         [
             "without a leader",
-            `${duration(totals.leaderless)} in all with a fit instance${narrator.plain(longest(lookout, happened))}`,
+            `${duration(totals.leaderless)} in all with a fit instance${narrator.plain(longest(downtime, happened))}`,
         ],
         ["", `${duration(totals.noneFit)} with none fit: booting, or ending`],
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
@@ -83,7 +83,7 @@ function elections(invocations: Invocation[]): string {
     return `${all.length.toLocaleString("en")}: ${parts.join(", ")}`;
 }
 
-function longest({ longest: found }: Lookout, happened: Happening[]): string {
+function longest({ longest: found }: Downtime, happened: Happening[]): string {
     if (!found) {
         return "";
     }

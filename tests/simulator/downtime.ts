@@ -24,7 +24,7 @@ interface Watched {
 }
 
 /** Measures how long each electorate of the stack is without a leader, or has several. */
-export class Lookout {
+export class Downtime {
     /** In milliseconds, of all electorates. */
     readonly totals = { leaderless: 0, noneFit: 0, contested: 0 };
     /** How often an electorate had several leaders. */
