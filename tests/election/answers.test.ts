@@ -13,24 +13,15 @@ import {
     leading,
     populate,
     programWith,
+    rule,
     sinceKey,
     sweep,
     tagKey,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { inWorld } from "../simulator/world";
 
 describe("An election that can't read everything", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     const unreadable: [what: string, action: string, secondPage: boolean][] = [
         ["the groups", "autoscaling:DescribeAutoScalingGroups", false],
         ["a page of the groups", "autoscaling:DescribeAutoScalingGroups", true],

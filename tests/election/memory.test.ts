@@ -21,6 +21,7 @@ import {
     minute,
     programWith,
     receive,
+    rule,
     second,
     shop,
     sinceKey,
@@ -29,20 +30,9 @@ import {
     tagKey,
     timedOut,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { inWorld } from "../simulator/world";
 
 describe("An election", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     describe("while EC2's reads lag", () => {
         const lagging = 20_000;
 

@@ -15,28 +15,17 @@ import {
     eventOf,
     leadersOf,
     leading,
-    programWith,
     receive,
+    rule,
     shop,
     sinceKey,
     sweep,
     tagKey,
     untag,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import type { World } from "../simulator/world";
 
 describe("An election", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     describe("of what is not ours", () => {
         /** Whatever the stack does, nothing is written for the groups of these names. */
         async function leavesAlone(world: World, groups: string[]): Promise<void> {

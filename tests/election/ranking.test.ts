@@ -22,6 +22,7 @@ import {
     programWith,
     receive,
     receiveTogether,
+    rule,
     shop,
     start,
     sweep,
@@ -37,11 +38,6 @@ describe("An election", () => {
     before(async () => {
         program = await programWith();
     });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
 
     describe("ranks", () => {
         /** A fit member; `launched` in the election's batch, or with an event that EC2 has scheduled. */

@@ -20,6 +20,7 @@ import {
     programWith,
     receive,
     receiveTogether,
+    rule,
     shop,
     start,
     sweep,
@@ -116,16 +117,6 @@ function numberOf(line: Record<string, unknown>, key: string): number {
 }
 
 describe("An election reports", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     const launched = "EC2 Instance Launch Successful";
     const electionLines = ({ lines }: World) => lines.filter(({ entry }) => entry?.group !== undefined);
 

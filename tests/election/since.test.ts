@@ -23,6 +23,7 @@ import {
     type Options,
     programWith,
     receive,
+    rule,
     second,
     shop,
     sinceKey,
@@ -32,19 +33,9 @@ import {
     timedOut,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { inWorld } from "../simulator/world";
 
 describe("An election that promotes says since when", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     rule("in the same call as the tag, in ISO 8601 with milliseconds, UTC", async (world) => {
         addMembers(world, { [a]: {} });
         const [{ since }] = await sweep(world);

@@ -23,8 +23,8 @@ import {
     leading,
     minute,
     type Options,
-    programWith,
     receive,
+    rule,
     second,
     shop,
     sinceKey,
@@ -32,20 +32,9 @@ import {
     tagKey,
     timedOut,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import type { World } from "../simulator/world";
 
 describe("An election", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     describe("that finds what it would write", () => {
         rule("writes nothing, and so ends the echo of its own tag events", async (world) => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });

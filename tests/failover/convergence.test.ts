@@ -3,21 +3,10 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import type { BusEvent } from "../simulator/aws/events";
 import { writesIn } from "../simulator/changes";
-import { leadersOf, minute, programWith, shop, tagKey } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import { leadersOf, minute, rule, shop, tagKey } from "../simulator/scenario";
+import type { World } from "../simulator/world";
 
 describe("A group ends up as the table says, with events that", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** A test in a region of its own, which has this stack and nothing else in it. */
-    function rule(name: string, act: (world: World) => Promise<void>): void {
-        it(name, () => inWorld(program, act));
-    }
-
     /** From 0 to 1, as if at random, but the same in every run. */
     const draw = ({ time, detail }: BusEvent) =>
         createHash("sha256")

@@ -42,6 +42,11 @@ export function programWith(config: Record<string, string> = {}): Promise<Progra
 /** Made once for the same settings, by their JSON. */
 const programs = new Map<string, Promise<Program>>();
 
+/** A test in a region of its own, which has a stack with the default settings and nothing else in it. */
+export function rule(name: string, act: (world: World) => Promise<void>): void {
+    it(name, async () => inWorld(await programWith(), act));
+}
+
 /** A world in which the program's policy allows every call; the test fails if one is refused. */
 export function inPermittedWorld(program: Program, act: (world: World) => Promise<void>): Promise<void> {
     return inWorld(program, async (world) => {
