@@ -4,15 +4,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import {
     expectUnknown,
-    insist,
     job,
     leftAlone,
     leftAloneSilently,
-    Machine,
     ran,
     rowsFor,
     saysTrue,
     shells,
+    useMachine,
 } from "./machine";
 import {
     type Answer,
@@ -33,21 +32,8 @@ import {
 describe("leader-only asks", function () {
     this.timeout(60000);
 
-    let machine: Machine;
-    const launch: Machine["launch"] = (...args) => machine.launch(...args);
-    const serve: Machine["serve"] = (...args) => machine.serve(...args);
-    const run: Machine["run"] = (...args) => machine.run(...args);
-    const installCli: Machine["installCli"] = (...args) => machine.installCli(...args);
-
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    beforeEach(() => launch(leaderTags));
-    afterEach(() => machine.tidy());
-    after(() => machine?.remove());
+    const machine = useMachine(leaderTags);
+    const { launch, serve, run, installCli } = machine;
 
     const saysSince = `printf 'true\\t${since}\\n'`;
 

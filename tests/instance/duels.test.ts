@@ -3,7 +3,8 @@
 import { randomInt } from "node:crypto";
 import { expect } from "chai";
 import { duels } from "./duel";
-import { insist, Machine, shells } from "./machine";
+import { useMachine } from "./machine";
+import { leaderTags } from "./metadata";
 
 // A few, always the same, unless more are asked for: npm test must pass every time.
 const runs = Number(process.env.LEADER_ONLY_RUNS ?? 5);
@@ -12,14 +13,7 @@ const seed = Number(process.env.SEED ?? (process.env.LEADER_ONLY_RUNS ? randomIn
 describe("leader-only --while on two instances", function () {
     this.timeout(60_000 + runs * 5_000);
 
-    let machine: Machine;
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    after(() => machine?.remove());
+    const machine = useMachine(leaderTags);
 
     it(`has one at work at a time, and leaves nothing behind, in ${runs} random runs (SEED=${seed})`, async () => {
         const reports = await duels(seed, runs, { PATH: machine.tools, HOME: machine.directory });

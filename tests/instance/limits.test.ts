@@ -11,29 +11,20 @@ import {
     job,
     leftAlone,
     leftAloneSilently,
-    Machine,
     type Outcome,
     ran,
     rowsFor,
     saysTrue,
     script,
     shells,
+    useMachine,
 } from "./machine";
 import { followerTags, leaderTagPath, leaderTags, lifecyclePath, type Metadata, tagsPath, tokenPath } from "./metadata";
 
 describe("leader-only runs nothing", function () {
     this.timeout(60000);
 
-    let machine: Machine;
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    beforeEach(() => machine.launch(leaderTags));
-    afterEach(() => machine.tidy());
-    after(() => machine?.remove());
+    const machine = useMachine(leaderTags);
 
     for (const shell of Object.keys(shells)) {
         describe(`under ${shell}, on a leader that is about to leave its group`, () => {

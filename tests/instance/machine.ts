@@ -96,15 +96,18 @@ export async function slowness(): Promise<number> {
 }
 
 export class Machine {
-    readonly directory = mkdtempSync(join(tmpdir(), "leader-only-"));
-    readonly tools = join(this.directory, "tools");
+    directory = "";
+    tools = "";
     private readonly services: Metadata[] = [];
     private readonly children: ChildProcess[] = [];
     private stubs: string[] = [];
     /** What the script asks unless a test says otherwise. */
     metadata!: Metadata;
 
-    constructor() {
+    /** Gives it a folder of its own, with the tools in it. */
+    open(): void {
+        this.directory = mkdtempSync(join(tmpdir(), "leader-only-"));
+        this.tools = join(this.directory, "tools");
         mkdirSync(this.tools);
         for (const tool of used) {
             symlinkSync(find(tool) ?? tool, join(this.tools, tool));
@@ -139,7 +142,9 @@ export class Machine {
     }
 
     remove(): void {
-        rmSync(this.directory, { recursive: true, force: true });
+        if (this.directory) {
+            rmSync(this.directory, { recursive: true, force: true });
+        }
     }
 
     /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. */
@@ -188,6 +193,21 @@ export class Machine {
         const seconds = (performance.now() - started) / 1000;
         return { status, signal, stdout, stderr, pid: child.pid, seconds } as Outcome;
     };
+}
+
+/** The machine of a suite; each test begins on an instance with these tags. */
+export function useMachine(tags: Record<string, string>): Machine {
+    const machine = new Machine();
+    before(function () {
+        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
+            insist(this, tool);
+        }
+        machine.open();
+    });
+    beforeEach(() => machine.launch(tags));
+    afterEach(() => machine.tidy());
+    after(() => machine.remove());
+    return machine;
 }
 
 export const job = ["echo", "the job ran"];

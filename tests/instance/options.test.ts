@@ -1,24 +1,13 @@
 // The options of leader-only: what each means, and that wrong ones are named while nothing runs.
 import { expect } from "chai";
-import { insist, job, leftAlone, Machine, type Outcome, ran, rowsFor, shells } from "./machine";
+import { job, leftAlone, type Outcome, ran, rowsFor, shells, useMachine } from "./machine";
 import { leaderTags } from "./metadata";
 
 describe("leader-only takes options", function () {
     this.timeout(60000);
 
-    let machine: Machine;
-    const launch: Machine["launch"] = (...args) => machine.launch(...args);
-    const run: Machine["run"] = (...args) => machine.run(...args);
-
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    beforeEach(() => launch(leaderTags));
-    afterEach(() => machine.tidy());
-    after(() => machine?.remove());
+    const machine = useMachine(leaderTags);
+    const { launch, run } = machine;
 
     function expectWrongUsage({ status, stdout, stderr }: Outcome, reason: RegExp): void {
         expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });

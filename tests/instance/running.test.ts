@@ -3,37 +3,23 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import {
     expectUnknown,
-    insist,
     job,
     leftAlone,
     leftAloneSilently,
-    Machine,
     ran,
     rowsFor,
     saysTrue,
     script,
     shells,
+    useMachine,
 } from "./machine";
 import { groupTag, leaderTags, since, tagsPath } from "./metadata";
 
 describe("leader-only runs a command once", function () {
     this.timeout(60000);
 
-    let machine: Machine;
-    const launch: Machine["launch"] = (...args) => machine.launch(...args);
-    const run: Machine["run"] = (...args) => machine.run(...args);
-    const installCli: Machine["installCli"] = (...args) => machine.installCli(...args);
-    const environment: Machine["environment"] = (...args) => machine.environment(...args);
-
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    beforeEach(() => launch(leaderTags));
-    afterEach(() => machine.tidy());
-    after(() => machine?.remove());
+    const machine = useMachine(leaderTags);
+    const { launch, run, installCli, environment } = machine;
 
     const saysSince = `printf 'true\\t${since}\\n'`;
 

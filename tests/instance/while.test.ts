@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { processesWith } from "./duel";
-import { find, insist, Machine, rowsFor, script, shells } from "./machine";
+import { find, rowsFor, script, shells, useMachine } from "./machine";
 import { type Answer, followerTags, idPath, leaderTagPath, leaderTags, lifecyclePath, tokenPath } from "./metadata";
 
 const quick = ["--every", "0.2", "--grace", "0.3"];
@@ -15,23 +15,14 @@ const quick = ["--every", "0.2", "--grace", "0.3"];
 describe("leader-only --while", function () {
     this.timeout(60_000);
 
-    let machine: Machine;
+    const machine = useMachine(followerTags);
     /** The folder that a test's work writes to. */
     let folder: string;
     let count = 0;
 
-    before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
-        }
-        machine = new Machine();
-    });
-    beforeEach(async () => {
+    beforeEach(() => {
         folder = mkdtempSync(join(machine.directory, "work-"));
-        await machine.launch(followerTags);
     });
-    afterEach(() => machine.tidy());
-    after(() => machine?.remove());
 
     async function until(what: string, holds: () => boolean): Promise<void> {
         const limit = performance.now() + 50_000;

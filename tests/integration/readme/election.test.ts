@@ -5,20 +5,14 @@ import { type Program, runProgram } from "../../simulator/stack/program";
 import { inWorld, type World } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
 import { followerTags, group, instance, leaderTags, sinceKey, tagKey } from "./fleet";
-import { Sandbox } from "./sandbox";
+import { useSandbox } from "./sandbox";
 
 const readme = new Document("election/README.md");
 
 describe("election/README.md", function () {
     this.timeout(60_000);
 
-    let sandbox: Sandbox;
-    beforeEach(() => {
-        sandbox = new Sandbox();
-        sandbox.standIn("php");
-        sandbox.standIn("aws");
-    });
-    afterEach(() => sandbox.close());
+    const sandbox = useSandbox("php", "aws");
 
     let program: Program;
     before(async () => {

@@ -59,7 +59,7 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
         });
 
         it("has pulumi commands that exist, with settings and values that are allowed", async () => {
-            const sandbox = new Sandbox();
+            const sandbox = new Sandbox().open();
             try {
                 for (const command of ["npm", "npx", "git", "sh", "aws"]) {
                     sandbox.standIn(command);

@@ -5,20 +5,14 @@ import { expect } from "chai";
 import { root } from "../../simulator/stack/program";
 import { Document, filterOf, optionsOf } from "./document";
 import { followerTags, groupKey, instance, leaderTags, tagKey } from "./fleet";
-import { type Outcome, Sandbox } from "./sandbox";
+import { type Outcome, Sandbox, useSandbox } from "./sandbox";
 
 const readme = new Document("election/instance/README.md");
 
 describe("election/instance/README.md", function () {
     this.timeout(60_000);
 
-    let sandbox: Sandbox;
-    beforeEach(() => {
-        sandbox = new Sandbox();
-        sandbox.standIn("php");
-        sandbox.standIn("aws");
-    });
-    afterEach(() => sandbox.close());
+    const sandbox = useSandbox("php", "aws");
 
     it("a command runs on the leader only", async () => {
         await sandbox.showMetadata(leaderTags, instance);
@@ -164,7 +158,7 @@ describe("election/instance/README.md", function () {
                 }
                 this.skip();
             }
-            const own = new Sandbox();
+            const own = new Sandbox().open();
             const code = readme.blocks.find((block) => block.language === language)?.text;
             const program = `cat >program.cjs <<'END'\n${code}\n${call}\nEND\n${command} program.cjs`;
             await own.showMetadata(leaderTags, instance);

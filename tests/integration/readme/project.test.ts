@@ -4,20 +4,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { declarations, type Program, root, runProgram } from "../../simulator/stack/program";
 import { Document } from "./document";
-import { Sandbox } from "./sandbox";
+import { useSandbox } from "./sandbox";
 
 const readme = new Document("README.md");
 
 describe("README.md", function () {
     this.timeout(60_000);
 
-    let sandbox: Sandbox;
-    beforeEach(() => {
-        sandbox = new Sandbox();
-        sandbox.standIn("php");
-        sandbox.standIn("aws");
-    });
-    afterEach(() => sandbox.close());
+    const sandbox = useSandbox("php", "aws");
 
     let program: Program;
     before(async () => {

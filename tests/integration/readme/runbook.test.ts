@@ -9,23 +9,18 @@ import { accountId, type Program } from "../../simulator/stack/program";
 import { inWorld } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
 import { sinceKey, tagKey } from "./fleet";
-import { Sandbox } from "./sandbox";
+import { useSandbox } from "./sandbox";
 
 const readme = new Document("election/stack/README.md");
 const location = { partition: "aws", region: "us-east-1", accountId };
 
 describe("The runbook", () => {
-    let sandbox: Sandbox;
+    const sandbox = useSandbox("aws");
     let program: Program;
     before(async () => {
         program = await programWith();
     });
-    beforeEach(() => {
-        sandbox = new Sandbox();
-        sandbox.standIn("npx", "echo election-1234567");
-        sandbox.standIn("aws");
-    });
-    afterEach(() => sandbox.close());
+    beforeEach(() => sandbox.standIn("npx", "echo election-1234567"));
 
     /** Runs the only shell block with a text in it; the calls of the AWS CLI. */
     async function run(part: string): Promise<string[][]> {

@@ -18,19 +18,26 @@ export interface Outcome {
 
 /** A folder to run shell blocks in, with stand-ins for what they would reach outside. */
 export class Sandbox {
-    private readonly folder = mkdtempSync(join(tmpdir(), "readme-"));
-    private readonly tools = join(this.folder, "tools");
-    private readonly cronTables = join(this.folder, "cron.d");
-    private readonly log = join(this.folder, "calls");
+    private folder = "";
+    private tools = "";
+    private cronTables = "";
+    private log = "";
     private metadata?: Server;
-    private endpoint = "http://127.0.0.1:9"; // nothing answers there
+    private endpoint = "";
 
-    constructor() {
+    /** Makes its folder anew, without any stand-in. */
+    open(): this {
+        this.folder = mkdtempSync(join(tmpdir(), "readme-"));
+        this.tools = join(this.folder, "tools");
+        this.cronTables = join(this.folder, "cron.d");
+        this.log = join(this.folder, "calls");
+        this.endpoint = "http://127.0.0.1:9"; // nothing answers there
         mkdirSync(this.tools);
         mkdirSync(this.cronTables);
         // The script as a clone of the project has it, and as a source bundle.
         symlinkSync(join(root, "election"), join(this.folder, "election"));
         symlinkSync(join(root, "election", "instance"), join(this.folder, "bin"));
+        return this;
     }
 
     close(): void {
@@ -124,4 +131,17 @@ export class Sandbox {
             .replaceAll("/etc/cron.d", this.cronTables)
             .replaceAll("/var/app/current", this.folder);
     }
+}
+
+/** A sandbox that is made anew for each test of a suite, with stand-ins for these commands. */
+export function useSandbox(...commands: string[]): Sandbox {
+    const sandbox = new Sandbox();
+    beforeEach(() => {
+        sandbox.open();
+        for (const command of commands) {
+            sandbox.standIn(command);
+        }
+    });
+    afterEach(() => sandbox.close());
+    return sandbox;
 }

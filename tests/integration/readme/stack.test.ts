@@ -8,7 +8,7 @@ import { inWorld } from "../../simulator/world";
 import { Moto, motoIsInstalled } from "../moto";
 import { codeIn, Document, type filterOf, optionsOf } from "./document";
 import { followerTags, group, groupKey, leaderTags, sinceKey, tagKey } from "./fleet";
-import { Sandbox } from "./sandbox";
+import { useSandbox } from "./sandbox";
 
 const readme = new Document("election/stack/README.md");
 const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
@@ -46,13 +46,7 @@ const actionsIn = (calls: string) =>
 describe("election/stack/README.md", function () {
     this.timeout(60_000);
 
-    let sandbox: Sandbox;
-    beforeEach(() => {
-        sandbox = new Sandbox();
-        sandbox.standIn("php");
-        sandbox.standIn("aws");
-    });
-    afterEach(() => sandbox.close());
+    const sandbox = useSandbox("php", "aws");
 
     let program: Program;
     let withAll: Program;
