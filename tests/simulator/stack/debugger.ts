@@ -1,5 +1,5 @@
-// The debugger that Pulumi's serializer asks about functions. While it is attached, it keeps all that it sees, slows everything
-// down, and stops the process near the limit of memory; so it is attached only while the program runs.
+// The debugger that Pulumi's serializer asks about functions, attached only while the program runs. As long as it is attached,
+// it keeps all that it sees and slows everything down. Near the limit of memory it stops the process.
 import type { Session } from "node:inspector";
 
 const v8Hooks: { getSessionAsync(): Promise<Session> } = require("@pulumi/pulumi/runtime/closure/v8Hooks");
