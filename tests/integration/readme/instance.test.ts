@@ -159,16 +159,23 @@ describe("election/instance/README.md", function () {
                 this.skip();
             }
             const own = new Sandbox().open();
-            const code = readme.blocks.find((block) => block.language === language)?.text;
+            const code = readme.blocks.find((block) => block.language === language)?.text ?? "";
+            const lines = code.split("\n").filter((line) => line.trim() !== "" && line !== "<?php");
+            expect(lines, "lines").to.have.lengthOf.at.most(10);
             const program = `cat >program.cjs <<'END'\n${code}\n${call}\nEND\n${command} program.cjs`;
             await own.showMetadata(leaderTags, instance);
             expect(await own.run(program)).to.deep.include({ status: 0, stdout: "true" });
             await own.showMetadata(followerTags, instance);
             expect((await own.run(program)).stdout).to.equal("false");
+            const expectFailure = async () => {
+                const unknown = await own.run(program);
+                expect(unknown.status).to.not.equal(0);
+                expect(unknown.stdout).to.not.match(/^(true|false)$/);
+            };
+            await own.showMetadata({}, instance);
+            await expectFailure();
             own.hideMetadata();
-            const unknown = await own.run(program);
-            expect(unknown.status).to.not.equal(0);
-            expect(unknown.stdout).to.not.match(/^(true|false)$/);
+            await expectFailure();
             own.close();
         });
     }

@@ -59,13 +59,13 @@ export class Sandbox {
         return lines.map((line) => line.split("\0").slice(0, -1));
     }
 
-    /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags. */
+    /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags; without any it shows none. */
     async showMetadata(tags: Record<string, string>, at: { id: string; region: string }): Promise<void> {
         this.hideMetadata();
         const data: Record<string, string> = {
             "instance-id": at.id,
             "placement/region": at.region,
-            "tags/instance": Object.keys(tags).join("\n"),
+            ...(Object.keys(tags).length > 0 ? { "tags/instance": Object.keys(tags).join("\n") } : {}),
             ...Object.fromEntries(Object.entries(tags).map(([key, value]) => [`tags/instance/${key}`, value])),
         };
         this.metadata = createServer(({ method, url = "", headers }, response) => {
