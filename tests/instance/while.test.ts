@@ -350,6 +350,24 @@ describe("leader-only --while", function () {
                 expect(lines("started")).to.deep.equal([]);
             });
 
+            row("looks again before it starts the work if its main shell was stopped after the answer", async () => {
+                const run = new Run(shell, worker(), [...quick, "--wait", "0.3"]);
+                await run.says(/waits/);
+                run.child.kill("SIGSTOP");
+                const { paths } = machine.metadata;
+                lead();
+                const before = paths.length;
+                await until("the watch found that it leads", () => paths.slice(before).includes(idPath));
+                loseLead();
+                await sleep(1000); // the answer is older than --wait and --every
+                run.child.kill("SIGCONT");
+                const count = paths.length;
+                await until("it looks again", () => paths.slice(count).includes(leaderTagPath));
+                await sleep(300);
+                expect(run.stderr).not.to.match(/starts/);
+                expect(lines("started")).to.deep.equal([]);
+                await run.stop();
+            });
             row("ends the work though its main shell is stopped", async () => {
                 lead();
                 const run = new Run(shell, worker());
