@@ -1,8 +1,7 @@
 // Puts together what was read: groups, or electorates, with their instances; and finds orphans among the rest.
-import type { Aws } from "./aws";
-import { type Group, type Instance, isEnding } from "./decide";
-import { type ListedGroup, type Member, readHomes, type Tagged } from "./describe";
+import type { ListedGroup, Member, Tagged } from "./aws/describe";
 import type { Batch, Trigger } from "./events";
+import { electorateName, isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
 import type { Scope } from "./scope";
 
 /** What was read so far. */
@@ -12,8 +11,6 @@ export interface View {
     /** How Auto Scaling lists an instance that was asked for; undefined if it is in no group. */
     homes: Map<string, Member | undefined>;
 }
-
-export const homeNamed = ({ group }: Tagged): string => group as string;
 
 /** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them, or they end anyway. */
 export function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] {
@@ -29,26 +26,18 @@ export function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group
     );
 }
 
-export async function addHomes(aws: Aws, { homes }: View, instances: { id: string }[]): Promise<void> {
-    const ids = instances.map(({ id }) => id);
-    const found = await readHomes(aws, ids);
-    for (const id of ids) {
-        homes.set(id, found.get(id));
-    }
-}
-
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
-export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): Instance | undefined {
+export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): ObservedInstance | undefined {
     const instance = tagged.get(id);
     const isInNone = homes.has(id) && homes.get(id) === undefined;
-    if (!instance?.leads || instance.state === "terminated" || !isInNone) {
+    if (!instance?.leads || isEnded(instance) || !isInNone) {
         return undefined;
     }
     const { group, since } = instance;
     const left = batch.detached.get(id) ?? [];
     // Its own tag may lag and name the group that it left. If it names another one, it has led there since.
     const hasLed = group === undefined ? left.length > 0 || since !== undefined : left.includes(group);
-    return hasLed ? toInstance(instance, batch) : undefined;
+    return hasLed ? observed(batch, id, instance) : undefined;
 }
 
 /** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
@@ -57,64 +46,64 @@ export function assemble(
     batch: Batch,
     view: View,
     triggers: Map<string, Trigger[]>,
-    orphans: Instance[],
-): Group[] {
+    orphans: ObservedInstance[],
+): ObservedGroup[] {
     const nameOf = (group: string) => {
         const electorate = view.groups.get(group)?.electorate;
-        // No group's name has a colon.
-        return electorate === undefined ? group : `:${scope.electorateTag}=${electorate}`;
+        return electorate === undefined ? group : electorateName(scope.electorateTag, electorate);
     };
-    const members = new Map([...view.groups.values()].flatMap((group) => group.members.map((one) => [one.id, one])));
-    // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
-    const homeOf = ({ id, group = "" }: Tagged) => nameOf(members.get(id)?.group ?? view.homes.get(id)?.group ?? group);
-    const isOrphan = (id: string) => orphans.some((orphan) => orphan.id === id);
-    const strangers = [...view.tagged.values()].filter(({ id }) => !members.has(id) && !isOrphan(id));
-    const strangersByName = groupedBy(strangers, homeOf);
-    const groupsByName = groupedBy([...view.groups.keys()].sort(), nameOf);
-
-    const groups = new Map<string, Group>();
-    for (const [group, ownTriggers] of triggers) {
-        const name = nameOf(group);
-        const names = groupsByName.get(name) ?? [];
-        const listed = names.flatMap((one) => view.groups.get(one) ?? []);
-        groups.set(name, {
+    const groupsByName = groupedBy([...view.groups.values()].sort(byName), ({ name }) => nameOf(name));
+    const strangersByName = groupedBy(strangers(view, orphans), (instance) => nameOf(homeOf(view, instance)));
+    const triggersByName = groupedBy([...triggers], ([group]) => nameOf(group));
+    return [...triggersByName].map(([name, named]) => {
+        const listed = groupsByName.get(name) ?? [];
+        const names = listed.map((group) => group.name);
+        const isElectorate = !named.some(([group]) => group === name);
+        return {
             name,
-            ...(name === group ? {} : { groups: names }),
+            ...(isElectorate ? { groups: names } : {}),
             exists: listed.length > 0,
             desired: listed.reduce((sum, { desired }) => sum + desired, 0),
             instances: [
-                ...listed.flatMap((one) =>
-                    one.members.map((member) => ({
-                        ...toInstance(
-                            view.tagged.get(member.id) ?? { id: member.id, leads: false, vetoed: false },
-                            batch,
-                        ),
-                        listed: member,
-                    })),
-                ),
-                ...(strangersByName.get(name) ?? []).map((instance) => {
-                    const home = view.homes.get(instance.id);
-                    // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
-                    const isMember = home && !home.lifecycleState.startsWith("Warmed:");
-                    return { ...toInstance(instance, batch), ...(isMember ? { listed: home } : {}) };
-                }),
+                ...listed.flatMap(({ members }) => members.map((member) => memberOf(batch, view, member))),
+                ...(strangersByName.get(name) ?? []).map((instance) => strangerOf(batch, view, instance)),
             ],
             orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
-            triggers: [...new Set([...(groups.get(name)?.triggers ?? []), ...ownTriggers])],
-            protecting: listed.filter(({ protectsNew }) => protectsNew).map((one) => one.name),
-            emptying: listed.filter(({ desired }) => desired === 0).map((one) => one.name),
-            latestWritten: 0,
-            flapping: false,
-            handingOver: false,
-        });
-    }
-    return [...groups.values()];
+            triggers: [...new Set(named.flatMap(([, own]) => own))],
+            protecting: listed.filter(({ protectsNew }) => protectsNew).map((group) => group.name),
+            emptying: listed.filter(({ desired }) => desired === 0).map((group) => group.name),
+        };
+    });
 }
 
-function toInstance(
-    { id, state, leads, since, vetoed }: Pick<Tagged, "id" | "leads" | "vetoed"> & Partial<Tagged>,
-    { launched }: Batch,
-): Instance {
+const byName = (a: ListedGroup, b: ListedGroup) => (a.name < b.name ? -1 : 1);
+
+/** Instances with one of the stack's tags that no group lists. */
+function strangers({ groups, tagged }: View, orphans: ObservedInstance[]): Tagged[] {
+    const known = new Set([...groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
+    for (const { id } of orphans) {
+        known.add(id);
+    }
+    return [...tagged.values()].filter(({ id }) => !known.has(id));
+}
+
+// Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
+const homeOf = ({ homes }: View, { id, group = "" }: Tagged): string => homes.get(id)?.group ?? group;
+
+function memberOf(batch: Batch, { tagged }: View, member: Member): ObservedInstance {
+    return { ...observed(batch, member.id, tagged.get(member.id)), listed: member };
+}
+
+function strangerOf(batch: Batch, { homes }: View, instance: Tagged): ObservedInstance {
+    const home = homes.get(instance.id);
+    // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
+    const isMember = home && !home.lifecycleState.startsWith("Warmed:");
+    return { ...observed(batch, instance.id, instance), ...(isMember ? { listed: home } : {}) };
+}
+
+/** An instance by its tags; one without any of the stack's tags was not read. */
+function observed({ launched }: Batch, id: string, tagged?: Tagged): ObservedInstance {
+    const { state, since, leads = false, vetoed = false } = tagged ?? {};
     return {
         id,
         ...(state === undefined ? {} : { state }),
@@ -122,8 +111,6 @@ function toInstance(
         ...(since === undefined ? {} : { since }),
         vetoed,
         launched: launched.has(id),
-        warned: false,
-        refused: false,
     };
 }
 

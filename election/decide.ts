@@ -1,62 +1,24 @@
 // Which instance leads a group, by the table below. Plain data in, plain data out.
-import type { Member } from "./describe";
-import type { Trigger } from "./events";
+import {
+    type Group,
+    type Instance,
+    isArriving,
+    isBarred,
+    isEnded,
+    isEnding,
+    isFit,
+    isReady,
+    leadersOf,
+    whyUnfit,
+} from "./group";
 
-/** An instance of a group: a member, or one that only its tags tie to the group. */
-export interface Instance {
-    id: string;
-    /** How its group lists it; missing if the group doesn't. */
-    listed?: Member;
-    /** EC2's state, where it is known before candidates are ranked. */
-    state?: string;
-    /** Whether it carries the leader tag. */
-    leads: boolean;
-    /** Since when it leads, or led, as its tag says. */
-    since?: string;
-    /** Whether its tag <tagKey>:eligible says false. */
-    vetoed: boolean;
-    /** Whether the batch reports its launch. */
-    launched: boolean;
-    /** Whether it got a Spot interruption warning lately. */
-    warned: boolean;
-    /** Whether AWS lately refused to tag it. */
-    refused: boolean;
-    /** Where memory and EC2's read disagree about the leader tag: what the read says. */
-    read?: { leads: boolean };
-}
-
-/** A group as it was observed, or the groups of an electorate, taken as one. */
-export interface Group {
-    /** Unique; an electorate's is its tag's key and value behind a colon, which no group's name has. */
-    name: string;
-    /** Names of an electorate's groups. */
-    groups?: string[];
-    /** Whether Auto Scaling knows the group. */
-    exists: boolean;
-    /** How many instances it wants. */
-    desired: number;
-    instances: Instance[];
-    /** Orphans that have just left the group, as a Detach event says. */
-    orphans: Instance[];
-    /** The events that ask for an election. */
-    triggers: Trigger[];
-    /** Names of its groups that protect all new instances from scaling in. */
-    protecting: string[];
-    /** Names of its groups that are to be empty. */
-    emptying: string[];
-    /** The latest `since` that this container wrote here, in milliseconds since 1970. */
-    latestWritten: number;
-    /** Whether the leader changed too often, and only tag events ask for an election. */
-    flapping: boolean;
-    /** Whether a live leader lost the tag so recently that it may not know it yet. */
-    handingOver: boolean;
-}
+/** Kinds of candidates, those that go first at the head, whatever ranks within a kind. */
+export const tiers = ["fit", "fit, but refused", "arriving", "arriving, but refused"] as const;
 
 /** An instance that may be chosen. */
 export interface Candidate {
     id: string;
-    /** Lower goes first, whatever the rank within. */
-    tier: number;
+    tier: (typeof tiers)[number];
     /** The EC2 states in which it will do. */
     states: string[];
     launched: boolean;
@@ -68,13 +30,13 @@ export type Settled = { demote: Instance[]; reason: string } & (
     | { outcome: "vacant" | "empty" }
 );
 
-/** The candidate that ranks first is promoted, after the demotions; `otherwise` holds if none of them will do. */
+/** The candidate that ranks first is promoted, after the demotions; `fallback` holds if none of them will do. */
 export interface Choice {
     outcome: "choose";
     candidates: Candidate[];
     demote: Instance[];
     reason: string;
-    otherwise: Settled;
+    fallback: Settled;
 }
 
 export type Decision = Settled | Choice;
@@ -102,62 +64,25 @@ export interface Decided {
  */
 export function decide(group: Group, now: number): Decision {
     const leaders = leadersOf(group, now);
-    const fitLeaders = leaders.filter(isFit);
-    if (fitLeaders.length > 0) {
-        return keep(fitLeaders[0], leaders, leaders.length > 1 ? "fit, and the first by since" : "fit");
+    const first = leaders.find(isFit);
+    if (first) {
+        return keep(first, leaders, leaders.length > 1 ? "fit, and the first by since" : "fit");
     }
     const reason = leaders.map((leader) => `${leader.id} ${whyUnfit(leader)}`).join("; ") || whyLost(group);
     const staying = leaders.find((leader) => !isBarred(leader));
-    const otherwise = staying
+    const fallback = staying
         ? keep(staying, leaders, `no other instance can lead; ${reason}`)
         : leaderless(group, leaders, reason);
     const candidates = candidatesOf(group, staying === undefined);
     if (candidates.length === 0) {
-        return otherwise;
+        return fallback;
     }
     if (group.flapping) {
-        return { ...otherwise, reason: `left to the next sweep, because the leader changed too often; ${reason}` };
+        return { ...fallback, reason: `left to the next sweep, because the leader changed too often; ${reason}` };
     }
-    // Memory may be wrong about a leader that a read still shows: then it loses the tag as well.
-    const shown = group.instances.filter((instance) => instance.read?.leads && !isEnded(instance));
-    return { outcome: "choose", candidates, demote: [...leaders, ...shown], otherwise, reason };
-}
-
-/** The group's leaders, those of longest standing by the table first. */
-export function leadersOf({ instances }: Group, now: number): Instance[] {
-    return instances
-        .filter((instance) => instance.leads && !isEnded(instance))
-        .sort((a, b) => sinceOf(b, now) - sinceOf(a, now) || (a.id < b.id ? -1 : 1));
-}
-
-/** Whether EC2 has begun to end an instance, or has ended it: it can't be called back. */
-export const isEnding = ({ state }: Pick<Instance, "state">): boolean =>
-    state === "shutting-down" || state === "terminated";
-
-const isEnded = ({ state }: Instance): boolean => state === "terminated";
-
-/** A `since` in milliseconds since 1970; 0 if it is missing, malformed or more than a day ahead. */
-export function sinceOf({ since }: { since?: string }, now: number): number {
-    const at = since && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(since) ? Date.parse(since) : 0;
-    return at <= now + 24 * 60 * 60 * 1000 ? at : 0;
-}
-
-/** The latest well-formed `since` of the group, in milliseconds since 1970: a fencing token only grows. */
-export function latestSince({ instances, orphans, latestWritten }: Group, now: number): number {
-    return Math.max(latestWritten, 0, ...[...instances, ...orphans].map((instance) => sinceOf(instance, now)));
-}
-
-/** Whether the group offers the instance to lead. EC2's own state is checked later, by rank. */
-export function isReady({ listed }: Instance): boolean {
-    return listed?.lifecycleState === "InService" && listed.healthStatus === "Healthy";
-}
-
-/** Whether an instance whose state is known may lead, as good as any. */
-export const isFit = (instance: Instance): boolean => whyUnfit(instance) === undefined;
-
-function isArriving({ listed }: Instance): boolean {
-    const states = ["Pending", "Pending:Wait", "Pending:Proceed"];
-    return listed !== undefined && states.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
+    // Memory may be wrong about an instance that a read still shows with the tag: then it loses the tag as well.
+    const shown = group.instances.filter((one) => !one.leads && one.read?.leads && !isEnded(one));
+    return { outcome: "choose", candidates, demote: [...leaders, ...shown], fallback, reason };
 }
 
 function keep(leader: Instance, leaders: Instance[], reason: string): Settled {
@@ -180,42 +105,18 @@ function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] 
     const others = instances.filter(
         (instance) => !instance.leads && !instance.vetoed && !isEnding(instance) && instance.state !== "stopping",
     );
-    const ready = others.filter((instance) => isReady(instance) && !instance.warned);
+    const fit = others.filter((instance) => isReady(instance) && !instance.warned);
     const arriving = isLeaderless ? others.filter(isArriving) : [];
     return [
-        ...ready.map((instance) => ({ instance, tier: 0, states: ["running"] })),
-        ...arriving.map((instance) => ({ instance, tier: 2, states: ["pending", "running"] })),
-    ]
-        .filter(({ instance }) => isLeaderless || !instance.refused)
-        .map(({ instance: { id, launched, refused }, tier, states }) => ({
-            id,
-            tier: refused ? tier + 1 : tier,
-            states,
-            launched,
-        }));
+        ...fit.map((instance) => candidate(instance, instance.refused ? "fit, but refused" : "fit", ["running"])),
+        ...arriving.map((instance) =>
+            candidate(instance, instance.refused ? "arriving, but refused" : "arriving", ["pending", "running"]),
+        ),
+    ].filter(({ tier }) => isLeaderless || tier === "fit");
 }
 
-/** Whether a leader may not stay even if no other instance can lead. */
-function isBarred(leader: Instance): boolean {
-    return leader.listed === undefined || leader.vetoed || isEnding(leader);
-}
-
-/** The reason why a leader is not fit, if it isn't. */
-function whyUnfit(leader: Instance): string | undefined {
-    const { state, listed } = leader;
-    if (state !== "running") {
-        return `is ${state}`;
-    }
-    if (!listed) {
-        return "is not listed by its group";
-    }
-    if (!isReady(leader)) {
-        return `is listed as ${listed.lifecycleState} and ${listed.healthStatus}`;
-    }
-    if (leader.vetoed) {
-        return "is vetoed";
-    }
-    return leader.warned ? "has a Spot interruption warning" : undefined;
+function candidate({ id, launched }: Instance, tier: Candidate["tier"], states: string[]): Candidate {
+    return { id, tier, states, launched };
 }
 
 function whyLost({ instances }: Group): string {

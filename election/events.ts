@@ -1,5 +1,5 @@
 // Which events the stack listens to, and what a batch of them says: one list of event kinds gives both.
-import { eligibleKey, groupKey, marksLeader, type Scope, sinceKey } from "./scope";
+import { eligibleKey, groupKey, isOurs, marksLeader, type Scope, sinceKey } from "./scope";
 
 /** An event that names a group, or an instance of it. */
 export interface Trigger {
@@ -35,6 +35,8 @@ export interface Batch {
 }
 
 export const sweepType = "Scheduled Event";
+/** What the schedule sends, as far as it is read. */
+export const sweepEvent = { source: "aws.events", "detail-type": sweepType, detail: {} };
 export const tagType = "Tag Change on Resource";
 export const detachType = "EC2 Instance Detach Successful";
 
@@ -105,7 +107,7 @@ export function eventPatterns({ asgPrefix, tagKey }: Scope) {
  * @param bodies the bodies of the queue's messages, each an EventBridge event in JSON
  * @param now milliseconds since 1970
  */
-export function readBatch(bodies: unknown[], scope: Scope, now: number): Batch {
+export function readBatch(scope: Scope, bodies: unknown[], now: number): Batch {
     const batch: Batch = {
         triggers: new Map(),
         launched: new Set(),
@@ -120,7 +122,7 @@ export function readBatch(bodies: unknown[], scope: Scope, now: number): Batch {
     for (const body of bodies) {
         const event = parse(body);
         if (event) {
-            readEvent(event, scope, batch, now);
+            readEvent(scope, batch, event, now);
         } else {
             batch.ignored.push(`not an event: ${shown(body)}`);
         }
@@ -130,17 +132,17 @@ export function readBatch(bodies: unknown[], scope: Scope, now: number): Batch {
 
 /** Adds an event to those that ask for an election in a group, if the group is the stack's. */
 export function addTrigger(
+    scope: Scope,
     triggers: Batch["triggers"],
-    { asgPrefix }: Scope,
     group: unknown,
     trigger: Trigger | undefined,
 ): void {
-    if (trigger && typeof group === "string" && group.startsWith(asgPrefix)) {
+    if (trigger && isOurs(scope, group)) {
         triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
     }
 }
 
-function readEvent(event: Fields, scope: Scope, batch: Batch, now: number): void {
+function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void {
     const detail = fields(event.detail);
     const type = typeof event["detail-type"] === "string" ? event["detail-type"] : "unknown";
     const at = typeof event.time === "string" ? Date.parse(event.time) : Number.NaN;
@@ -149,8 +151,8 @@ function readEvent(event: Fields, scope: Scope, batch: Batch, now: number): void
         ...(typeof event.id === "string" ? { id: event.id } : {}),
         ...(Number.isNaN(at) ? {} : { at }),
     };
-    addTrigger(batch.triggers, scope, detail?.AutoScalingGroupName, trigger);
-    addTrigger(batch.triggers, scope, fields(detail?.tags)?.[groupKey], trigger);
+    addTrigger(scope, batch.triggers, detail?.AutoScalingGroupName, trigger);
+    addTrigger(scope, batch.triggers, fields(detail?.tags)?.[groupKey], trigger);
     const kind = kinds.find((one) => one.source === event.source && one.type === type);
     const problem = detail && kind ? kind.read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
     if (problem) {
@@ -189,8 +191,8 @@ function readDetach(reading: Reading): string | undefined {
     if (!isInstanceId(id)) {
         return "without an instance id";
     }
-    if ((group as string).startsWith(scope.asgPrefix)) {
-        batch.detached.set(id, [...(batch.detached.get(id) ?? []), group as string]);
+    if (isOurs(scope, group)) {
+        batch.detached.set(id, [...(batch.detached.get(id) ?? []), group]);
     }
     return undefined;
 }

@@ -1,8 +1,8 @@
 // What a container knows better than EC2's reads: its own recent writes, states that events reported, Spot warnings.
-import { type Group, type Instance, sinceOf } from "./decide";
 import { addTrigger, type Batch, tagType, warningMillis } from "./events";
+import { type Group, type Instance, type ObservedGroup, type ObservedInstance, sinceOf } from "./group";
 import type { Round } from "./observe";
-import type { Result, Written } from "./promote";
+import type { Result, Written, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
 /** What a container remembers between its invocations. Times are in milliseconds since 1970. */
@@ -23,6 +23,11 @@ export interface Memory {
     protectedBefore: Set<string>;
     /** The page where the next sweep begins, if the last one ran out of time. */
     sweepFrom?: string;
+}
+
+/** A round whose groups are corrected by what is remembered. */
+interface Recalled extends Round {
+    groups: Group[];
 }
 
 interface Write {
@@ -58,47 +63,50 @@ export function emptyMemory(): Memory {
     };
 }
 
-/** Takes in what a batch says, forgets what is too old or contradicted, and adds to the batch what it doesn't know. */
-export function learn(memory: Memory, batch: Batch, scope: Scope, now: number): void {
-    for (const [id, write] of memory.writes) {
-        const isContradicted = batch.tagged.some((event) => event.id === id && contradicts(event, write, now));
-        if (isContradicted || now > write.until) {
-            memory.writes.delete(id);
-        }
-    }
+/**
+ * Takes in what a batch says, and forgets what is too old or contradicted.
+ *
+ * @param now milliseconds since 1970
+ * @returns the batch, which also asks for elections where a departing instance leads and EC2's tags may not show it yet
+ */
+export function learn(scope: Scope, memory: Memory, batch: Batch, now: number): Batch {
+    forget(memory, batch, now);
     for (const { id, state, at } of batch.states) {
         learnState(memory, id, state, state === "stopping" ? at + stoppingMillis : now + endingMillis, now);
     }
     for (const [id, at] of batch.warned) {
         memory.warnings.set(id, Math.max(at + warningMillis, memory.warnings.get(id) ?? 0));
     }
-    for (const times of [memory.warnings, memory.refusals]) {
+    if (batch.sweep) {
+        endFlapping(memory, now);
+    }
+    const triggers = new Map(batch.triggers);
+    for (const [id, trigger] of batch.departing) {
+        const write = memory.writes.get(id);
+        if (write?.leads) {
+            addTrigger(scope, triggers, write.group, trigger);
+        }
+    }
+    return { ...batch, triggers };
+}
+
+function forget({ writes, states, warnings, refusals }: Memory, { tagged }: Batch, now: number): void {
+    for (const [id, write] of writes) {
+        if (now > write.until || tagged.some((event) => event.id === id && contradicts(event, write, now))) {
+            writes.delete(id);
+        }
+    }
+    for (const times of [warnings, refusals]) {
         for (const [id, until] of times) {
             if (now > until) {
                 times.delete(id);
             }
         }
     }
-    for (const [id, { until }] of memory.states) {
+    for (const [id, { until }] of states) {
         if (now > until) {
-            memory.states.delete(id);
+            states.delete(id);
         }
-    }
-    if (batch.sweep) {
-        endFlapping(memory, now);
-    }
-    // EC2's tags may not show yet that an instance leads.
-    for (const [id, trigger] of batch.departing) {
-        const write = memory.writes.get(id);
-        if (write?.leads) {
-            addTrigger(batch.triggers, scope, write.group, trigger);
-        }
-    }
-}
-
-function learnState({ states }: Memory, id: string, state: string, until: number, now: number): void {
-    if (until > now && states.get(id)?.state !== "shutting-down") {
-        states.set(id, { state, until });
     }
 }
 
@@ -110,33 +118,45 @@ function contradicts(event: Batch["tagged"][number], { at, leads, since }: Write
     return differs && event.at + (isEarlier ? 0 : 1000) > at;
 }
 
-/** Corrects an observation by what this container knows better than EC2's reads. `now` is in milliseconds since 1970. */
-export function recall(memory: Memory, round: Round, { handoverSeconds }: Scope, now: number): Round {
+function learnState({ states }: Memory, id: string, state: string, until: number, now: number): void {
+    if (until > now && states.get(id)?.state !== "shutting-down") {
+        states.set(id, { state, until });
+    }
+}
+
+/**
+ * Corrects an observation by what this container knows better than EC2's reads. Changes nothing.
+ *
+ * @param now milliseconds since 1970
+ */
+export function recall({ handoverSeconds }: Scope, memory: Memory, round: Round, now: number): Recalled {
     const pauseMillis = handoverSeconds * 1000;
-    const isKnown = (orphan: Instance) => {
+    const isStripped = (orphan: ObservedInstance) => {
         const write = memory.writes.get(orphan.id);
         return write?.leads === false && sinceOf(orphan, now) <= sinceOf(write, now);
     };
     const groups = round.groups.map((group): Group => {
-        const own = [...memory.writes.values()].filter(({ election }) => election === group.name);
+        const ofGroup = [...memory.writes.values()].filter(({ election }) => election === group.name);
         const corrected = {
             ...group,
             instances: group.instances.map((instance) => recallInstance(memory, instance, group, now)),
-            orphans: group.orphans.filter((orphan) => !isKnown(orphan)),
-            latestWritten: Math.max(0, ...own.map((write) => sinceOf(write, now))),
+            orphans: group.orphans.filter((orphan) => !isStripped(orphan)),
+            latestWritten: Math.max(0, ...ofGroup.map((write) => sinceOf(write, now))),
             flapping:
-                isFlapping(memory.promotions.get(group.name)) && group.triggers.every(({ type }) => type === tagType),
+                changedTooOften(memory.promotions.get(group.name)) &&
+                group.triggers.every(({ type }) => type === tagType),
         };
         return { ...corrected, handingOver: pauseMillis > 0 && isHandingOver(memory, corrected, now - pauseMillis) };
     });
-    return { ...round, groups, orphans: round.orphans.filter((orphan) => !isKnown(orphan)) };
+    return { ...round, groups, orphans: round.orphans.filter((orphan) => !isStripped(orphan)) };
 }
 
-function recallInstance(memory: Memory, instance: Instance, group: Group, now: number): Instance {
-    const { id, listed } = instance;
+function recallInstance(memory: Memory, instance: ObservedInstance, group: ObservedGroup, now: number): Instance {
+    const { id, listed, state: readState, leads } = instance;
+    const state = recallState(memory, instance);
     const corrected = {
         ...instance,
-        ...recallState(memory, instance, now),
+        ...(state === readState ? {} : { state, read: { state: readState, leads } }),
         warned: memory.warnings.has(id),
         refused: memory.refusals.has(id),
     };
@@ -145,69 +165,110 @@ function recallInstance(memory: Memory, instance: Instance, group: Group, now: n
     if (!write || !listed || write.election !== group.name || sinceOf(instance, now) > sinceOf(write, now)) {
         return corrected;
     }
-    if (write.leads === instance.leads) {
-        return { ...corrected, since: write.since ?? instance.since };
+    const since = write.since ?? instance.since;
+    if (write.leads === leads) {
+        return { ...corrected, since };
     }
     const arriving = /^Pending/.test(listed.lifecycleState);
     return {
         ...corrected,
-        state: corrected.state ?? (arriving ? "pending" : "running"),
+        state: state ?? (arriving ? "pending" : "running"),
         leads: write.leads,
-        since: write.since ?? instance.since,
-        read: { leads: instance.leads },
+        since,
+        read: { state: readState, leads },
     };
 }
 
-/** The state that an event or an earlier read has given, where it is truer than a read. Learns what can't be taken back. */
-function recallState(memory: Memory, { id, state }: Instance, now: number): { state?: string } {
-    if (state === "shutting-down") {
-        learnState(memory, id, state, now + endingMillis, now);
-    }
-    const known = memory.states.get(id)?.state;
+/** The state that an event or an earlier read has given, where it is truer than a read. */
+function recallState({ states }: Memory, { id, state }: ObservedInstance): string | undefined {
+    const known = states.get(id)?.state;
     const isTruer = known !== undefined && state !== "terminated" && !(known === "stopping" && state === "stopped");
-    return isTruer ? { state: known } : { state };
+    return isTruer ? known : state;
 }
 
-/** Remembers what was written in a round, and where the sweep goes on. Times are when the writing began and ended. */
+/**
+ * Remembers what a round has read and written, and where the sweep goes on.
+ *
+ * @param times when the writing began and ended, in milliseconds since 1970
+ */
 export function remember(
+    scope: Scope,
     memory: Memory,
-    { dryRun }: Scope,
-    { written, stripped, orphans, unread, rest }: Round & { written: Written[]; stripped: Result },
+    round: WrittenRound,
     { began, ended }: { began: number; ended: number },
 ): void {
+    rememberRest(memory, round);
+    rememberEnding(memory, round.written, began);
+    rememberStripped(memory, round, began, ended);
+    for (const written of round.written) {
+        rememberWrites(memory, written, began, ended);
+        rememberChange(memory, written, ended);
+        if (scope.protectLeader) {
+            rememberProtection(memory, written);
+        }
+    }
+}
+
+function rememberRest(memory: Memory, { rest, unread }: Round): void {
     if (rest) {
         // After another failure than a lack of time a sweep does better to begin anew.
         memory.sweepFrom = unread.every(({ error }) => error.name === "AbortError") ? rest.nextToken : undefined;
     }
-    if (dryRun) {
-        return;
+}
+
+/** Remembers what EC2 can't take back: that it has begun to end an instance. */
+function rememberEnding(memory: Memory, elections: Written[], now: number): void {
+    for (const { id, state, read } of elections.flatMap(({ group }) => group.instances)) {
+        if ((read ?? { state }).state === "shutting-down") {
+            learnState(memory, id, "shutting-down", now + endingMillis, now);
+        }
     }
-    const until = ended + writeMillis;
+}
+
+function rememberStripped(memory: Memory, { orphans, stripped }: WrittenRound, began: number, ended: number): void {
     forgetUncertain(memory, stripped, ended);
     for (const { id, since } of orphans.filter((orphan) => stripped.demoted.includes(orphan.id))) {
-        memory.writes.set(id, { at: began, until, election: "", leads: false, since });
+        memory.writes.set(id, { at: began, until: ended + writeMillis, election: "", leads: false, since });
     }
-    for (const { group, plan, result } of written) {
-        const election = group.name;
-        const instance = (id: string) => group.instances.find((one) => one.id === id);
-        forgetUncertain(memory, result, ended);
-        for (const id of result.demoted) {
-            memory.writes.set(id, { at: began, until, election, leads: false, since: instance(id)?.since });
+}
+
+function rememberWrites(memory: Memory, { group, result }: Written, began: number, ended: number): void {
+    const instances = new Map(group.instances.map((instance) => [instance.id, instance]));
+    const written = { until: ended + writeMillis, election: group.name };
+    forgetUncertain(memory, result, ended);
+    for (const id of result.demoted) {
+        memory.writes.set(id, { ...written, at: began, leads: false, since: instances.get(id)?.since });
+    }
+    for (const { id, since, at } of [result.promoted ?? [], result.adopted ?? []].flat()) {
+        memory.writes.set(id, { ...written, at, group: instances.get(id)?.listed?.group, leads: true, since });
+    }
+}
+
+/** Remembers that a group's leader changed, or that its leader lost the tag and no other instance has it yet. */
+function rememberChange(memory: Memory, { group, plan, result }: Written, now: number): void {
+    if (result.promoted) {
+        const earlier = memory.promotions.get(group.name) ?? [];
+        const times = changedTooOften(earlier) ? earlier : [...earlier, now].slice(-flappingPromotions);
+        memory.promotions.set(group.name, times);
+        memory.pendingHandovers.delete(group.name);
+    } else if (result.demotedAt !== undefined) {
+        const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
+        if (ids.length > 0) {
+            memory.pendingHandovers.set(group.name, { ids, at: result.demotedAt });
         }
-        for (const { id, since, at } of [result.promoted ?? [], result.adopted ?? []].flat()) {
-            memory.writes.set(id, { at, until, election, group: instance(id)?.listed?.group, leads: true, since });
-        }
-        if (result.promoted) {
-            const earlier = memory.promotions.get(election) ?? [];
-            const times = isFlapping(earlier) ? earlier : [...earlier, ended].slice(-flappingPromotions);
-            memory.promotions.set(election, times);
-            memory.pendingHandovers.delete(election);
-        } else if (result.demotedAt !== undefined) {
-            const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
-            if (ids.length > 0) {
-                memory.pendingHandovers.set(election, { ids, at: result.demotedAt });
-            }
-        }
+    }
+}
+
+function rememberProtection({ protectedBefore }: Memory, { group, result }: Written): void {
+    const { promoted, isGivenBack } = result;
+    const listed = group.instances.find(({ id }) => id === promoted?.id)?.listed;
+    if (!promoted || isGivenBack) {
+        return;
+    }
+    if (listed?.protected) {
+        protectedBefore.add(promoted.id);
+    } else {
+        protectedBefore.delete(promoted.id);
     }
 }
 
@@ -222,14 +283,15 @@ function forgetUncertain({ writes, refusals }: Memory, { uncertain, refused }: R
 
 function endFlapping({ promotions }: Memory, now: number): void {
     for (const [group, times] of promotions) {
-        if (isFlapping(times) || now - times[times.length - 1] > flappingMillis) {
+        if (changedTooOften(times) || now - (times.at(-1) ?? 0) > flappingMillis) {
             promotions.delete(group);
         }
     }
 }
 
-function isFlapping(times: number[] = []): boolean {
-    return times.length === flappingPromotions && times[flappingPromotions - 1] - times[0] <= flappingMillis;
+function changedTooOften(times: number[] = []): boolean {
+    const [first, last] = [times[0] ?? 0, times.at(-1) ?? 0];
+    return times.length === flappingPromotions && last - first <= flappingMillis;
 }
 
 /** Whether an instance lost the tag since a time, with no successor, and may still be at work. */

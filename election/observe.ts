@@ -1,27 +1,30 @@
 // What to look at: first the groups that events name, then, in a sweep, all others, a page at a time.
-
-import { addHomes, assemble, findOrphan, homeNamed, unlistedLeaders, type View } from "./assemble";
-import { type Aws, chunks, isRefusal } from "./aws";
-import type { Group, Instance } from "./decide";
+import { assemble, findOrphan, unlistedLeaders, type View } from "./assemble";
+import { chunks, isRefusal } from "./aws/answers";
+import type { Aws } from "./aws/clients";
 import {
     inGroups,
+    inOurGroups,
     type ListedGroup,
-    literally,
+    type Member,
+    readElectorates,
     readGroupPages,
     readGroups,
+    readHomes,
     readTagged,
     type Tagged,
     withIds,
-} from "./describe";
+} from "./aws/describe";
 import { addTrigger, type Batch, detachType, type Trigger } from "./events";
+import { isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
 import { warn } from "./log";
-import type { Scope } from "./scope";
+import { isOurs, type Scope } from "./scope";
 
 /** Groups that are observed, decided, ranked and written together. */
 export interface Round {
-    groups: Group[];
+    groups: ObservedGroup[];
     /** Instances in no group at all that still carry the leader's tags. */
-    orphans: Instance[];
+    orphans: ObservedInstance[];
     /** What could not be read, and the groups whose election has failed for that. */
     unread: Unread[];
     /** What a sweep has not looked at yet; missing without a sweep. */
@@ -34,7 +37,7 @@ interface Unread {
 }
 
 /** The rest of a sweep: groups by name, and those on further pages, whose names are not known yet. */
-export interface Rest {
+interface Rest {
     names: string[];
     hasPages: boolean;
     /** Token of the next page; missing for the first one. */
@@ -53,10 +56,8 @@ export async function* observe(aws: Aws, scope: Scope, batch: Batch, startingTok
     const seen = new Set<string>();
     if (batch.triggers.size + batch.departing.size + batch.detached.size + batch.unplaced.size > 0) {
         const round = await observeNamed(aws, scope, batch);
-        for (const { name, groups } of round.groups) {
-            for (const group of groups ?? [name]) {
-                seen.add(group);
-            }
+        for (const name of round.groups.flatMap(({ name, groups }) => groups ?? [name])) {
+            seen.add(name);
         }
         yield batch.sweep ? { ...round, rest: { names: [], hasPages: true, nextToken: startingToken } } : round;
     }
@@ -65,97 +66,176 @@ export async function* observe(aws: Aws, scope: Scope, batch: Batch, startingTok
     }
 }
 
-/** Looks at the groups that events name, directly or by an instance. */
+/** Looks at the groups that events name, directly or by an instance: reads until nothing that is named is unread. */
 async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round> {
-    const view: View = { groups: new Map(), tagged: new Map(), homes: new Map() };
-    const unread: Unread[] = [];
-    const named = [...batch.triggers.keys()];
-    const mentioned = [...new Set([...batch.detached.keys(), ...batch.unplaced.keys()])];
-    const mentionedInstances = mentioned.map((id) => ({ id }));
-    const [departing] = await Promise.all([
-        // Most state changes concern other instances; one filtered read finds ours.
-        orUnread([], readTagged(aws, scope, withIds([...batch.departing.keys()]), inGroups([`${scope.asgPrefix}*`]))),
-        readNamed(named),
-        orUnread([], readTagged(aws, scope, withIds(mentioned)).then(addTagged)),
-        orUnread([], addHomes(aws, view, mentionedInstances)),
-    ]);
-
-    const triggers = new Map(batch.triggers);
-    for (const { id, group } of (departing ?? []).filter(({ leads }) => leads)) {
-        addTrigger(triggers, scope, group, batch.departing.get(id));
+    let reading: Reading = { ...nothingRead(), departing: [], asked: new Set(), unread: [] };
+    for (let open = openQuestions(scope, batch, reading); open.length > 0; ) {
+        reading = await answered(aws, scope, reading, open);
+        open = openQuestions(scope, batch, reading);
     }
-    for (const [id, trigger] of batch.unplaced) {
-        addTrigger(triggers, scope, view.homes.get(id)?.group, trigger);
-    }
-    for (const id of batch.detached.keys()) {
-        if (view.tagged.get(id)?.leads) {
-            addTrigger(triggers, scope, view.homes.get(id)?.group, { type: detachType });
-        }
-    }
-    await readNamed([...triggers.keys()].filter((name) => !named.includes(name)));
-
-    const before = new Set(triggers.keys());
-    const lost = unlistedLeaders(view, (group) => view.groups.has(group) || before.has(group));
-    await orUnread(lost.map(homeNamed), addHomes(aws, view, lost));
-    for (const leader of lost) {
-        const home = view.homes.get(leader.id)?.group;
-        if (home !== homeNamed(leader)) {
-            addTrigger(triggers, scope, home, triggers.get(homeNamed(leader))?.[0]);
-        }
-    }
-    await readNamed([...triggers.keys()].filter((name) => !before.has(name)));
-
-    if (batch.sweep) {
-        for (const name of [...triggers.keys()]) {
-            addTrigger(triggers, scope, name, batch.sweep);
-        }
-    }
-    const failed = new Set(unread.flatMap(({ groups }) => groups));
+    const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.
     const waits = (id: string) => scope.handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
-    const orphans = mentioned.flatMap((id) => (waits(id) ? [] : (findOrphan(view, batch, id) ?? [])));
-    const groups = assemble(scope, batch, view, triggers, orphans);
-    const isRead = ({ name, groups: names = [name] }: Group) => !names.some((group) => failed.has(group));
-    return { groups: groups.filter(isRead), orphans, unread };
+    const orphans = mentioned(batch).flatMap((id) => (waits(id) ? [] : (findOrphan(reading, batch, id) ?? [])));
+    const groups = assemble(scope, batch, reading, triggersOf(scope, batch, reading), orphans);
+    const isRead = ({ name, groups: names = [name] }: ObservedGroup) => !names.some((group) => failed.has(group));
+    return { groups: groups.filter(isRead), orphans, unread: reading.unread };
+}
 
-    async function orUnread<T>(groups: string[], reading: Promise<T>): Promise<T | undefined> {
-        try {
-            return await reading;
-        } catch (error) {
-            unread.push({ groups, error: error as Error });
-            return undefined;
+/** What was read of the groups that events name. */
+interface Reading extends View {
+    /** Leaders among the instances that depart. */
+    departing: Tagged[];
+    /** Questions that were asked, whatever came of them. */
+    asked: Set<string>;
+    unread: Unread[];
+}
+
+/** What is asked: about a group, the groups of an electorate, a departing instance, an instance's tags or its group. */
+interface Question {
+    of: "group" | "electorate" | "departure" | "tags" | "home";
+    name: string;
+}
+
+const keyOf = ({ of, name }: Question) => `${of} ${name}`;
+
+const nothingRead = (): View => ({ groups: new Map(), tagged: new Map(), homes: new Map() });
+
+/** Instances that events mention without saying where they belong. */
+const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...detached.keys(), ...unplaced.keys()])];
+
+/** What has to be asked, as far as is known from what was read. */
+function openQuestions(scope: Scope, batch: Batch, reading: Reading): Question[] {
+    const about = (of: Question["of"], names: Iterable<string>) =>
+        [...new Set(names)].map((name): Question => ({ of, name })).filter((one) => !reading.asked.has(keyOf(one)));
+    const triggers = triggersOf(scope, batch, reading);
+    const electorates = [...triggers.keys()].flatMap((name) => reading.groups.get(name)?.electorate ?? []);
+    const open = [
+        ...about("departure", batch.departing.keys()),
+        ...about("tags", mentioned(batch)),
+        ...about("home", mentioned(batch)),
+        ...about("group", triggers.keys()),
+        ...about("electorate", electorates),
+    ];
+    // Before all groups are read, a leader's group may only seem not to list it.
+    const isListed = !open.some(({ of }) => of === "group" || of === "electorate");
+    const lost = unlistedLeaders(reading, (group) => triggers.has(group) || reading.groups.has(group));
+    return isListed
+        ? [
+              ...open,
+              ...about(
+                  "home",
+                  lost.map(({ id }) => id),
+              ),
+          ]
+        : open;
+}
+
+/** Adds the answers to what was read; what can't be read fails for the groups that need it. */
+async function answered(aws: Aws, scope: Scope, reading: Reading, open: Question[]): Promise<Reading> {
+    const namesOf = (of: Question["of"]) => open.filter((question) => question.of === of).map(({ name }) => name);
+    const [groups, electorates, homes] = [namesOf("group"), namesOf("electorate"), namesOf("home")];
+    const together = [...reading.groups.values()].filter(({ electorate = "" }) => electorates.includes(electorate));
+    const ownGroups = homes.flatMap((id) => reading.tagged.get(id)?.group ?? []);
+    const answers = await Promise.all([
+        // Most state changes concern other instances; one filtered read finds ours.
+        orUnread([], readTagged(aws, scope, withIds(namesOf("departure")), inOurGroups(scope)).then(leadersAmong)),
+        orUnread(
+            [],
+            readTagged(aws, scope, withIds(namesOf("tags"))).then((tagged) => ({ tagged })),
+        ),
+        orUnread(
+            ownGroups,
+            readHomes(aws, homes).then((found) => ({ homes: withMissing(homes, found) })),
+        ),
+        orUnread(groups, readNamed(aws, scope, groups)),
+        orUnread(
+            together.map(({ name }) => name),
+            readElectorates(aws, scope, electorates).then((listed) => ({ groups: listed })),
+        ),
+    ]);
+    return {
+        ...added(reading, answers),
+        departing: [...reading.departing, ...answers.flatMap(({ departing = [] }) => departing)],
+        asked: new Set([...reading.asked, ...open.map(keyOf)]),
+        unread: [...reading.unread, ...answers.flatMap(({ unread = [] }) => unread)],
+    };
+}
+
+/** What one reading adds. */
+interface Answer {
+    groups?: ListedGroup[];
+    tagged?: Tagged[];
+    homes?: [string, Member | undefined][];
+    departing?: Tagged[];
+    unread?: Unread[];
+}
+
+/** A view with what answers add; later reads replace earlier ones. */
+function added(view: View, answers: Answer[]): View {
+    return {
+        groups: new Map([
+            ...view.groups,
+            ...byKey(
+                answers.flatMap(({ groups = [] }) => groups),
+                ({ name }) => name,
+            ),
+        ]),
+        tagged: new Map([
+            ...view.tagged,
+            ...byKey(
+                answers.flatMap(({ tagged = [] }) => tagged),
+                ({ id }) => id,
+            ),
+        ]),
+        homes: new Map([...view.homes, ...answers.flatMap(({ homes = [] }) => homes)]),
+    };
+}
+
+const byKey = <T>(list: T[], keyOf: (item: T) => string): [string, T][] => list.map((item) => [keyOf(item), item]);
+
+const orUnread = (groups: string[], reading: Promise<Answer>): Promise<Answer> =>
+    reading.catch((error: Error) => ({ unread: [{ groups, error }] }));
+
+const leadersAmong = (tagged: Tagged[]): Answer => ({ departing: tagged.filter(({ leads }) => leads) });
+
+const withMissing = (ids: string[], found: Map<string, Member>): [string, Member | undefined][] =>
+    ids.map((id) => [id, found.get(id)]);
+
+/** Reads groups by their names, and what their instances' tags say. */
+async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<Answer> {
+    // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
+    const filters = scope.electorateTag && names.length > 0 ? [] : [inGroups(names)];
+    const [groups, tagged] = await Promise.all([readGroups(aws, scope, names), readTagged(aws, scope, ...filters)]);
+    return { groups, tagged };
+}
+
+/** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
+function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> {
+    const triggers = new Map(batch.triggers);
+    const homeOf = (id: string) => homes.get(id)?.group;
+    for (const { id, group } of departing) {
+        addTrigger(scope, triggers, group, batch.departing.get(id));
+    }
+    for (const [id, trigger] of batch.unplaced) {
+        addTrigger(scope, triggers, homeOf(id), trigger);
+    }
+    for (const id of batch.detached.keys()) {
+        if (tagged.get(id)?.leads) {
+            addTrigger(scope, triggers, homeOf(id), { type: detachType });
         }
     }
-
-    function addTagged(tagged: Tagged[]): void {
-        for (const instance of tagged) {
-            view.tagged.set(instance.id, instance);
+    // A leader that went to another group asks for an election there, too.
+    const moved = [...tagged.values()].filter((one) => one.leads && !isEnding(one) && one.group !== homeOf(one.id));
+    for (const { id, group = "" } of moved.filter(({ id }) => !mentioned(batch).includes(id))) {
+        addTrigger(scope, triggers, homeOf(id), triggers.get(group)?.[0]);
+    }
+    if (batch.sweep) {
+        for (const name of [...triggers.keys()]) {
+            addTrigger(scope, triggers, name, batch.sweep);
         }
     }
-
-    /** Reads groups, those of their electorates, and what their instances' tags say. */
-    async function readNamed(names: string[]): Promise<void> {
-        if (names.length === 0) {
-            return;
-        }
-        const addGroups = (groups: ListedGroup[]) => {
-            for (const group of groups) {
-                view.groups.set(group.name, group);
-            }
-        };
-        // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
-        const filters = scope.electorateTag ? [] : [inGroups(names.map(literally))];
-        await orUnread(
-            names,
-            Promise.all([
-                readGroups(aws, scope, { names }).then(addGroups),
-                readTagged(aws, scope, ...filters).then(addTagged),
-            ]),
-        );
-        const together = names.filter((name) => view.groups.get(name)?.electorate !== undefined);
-        const electorates = new Set(together.map((name) => view.groups.get(name)?.electorate as string));
-        await orUnread(together, readGroups(aws, scope, { electorates: [...electorates] }).then(addGroups));
-    }
+    return triggers;
 }
 
 /** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
@@ -166,54 +246,66 @@ async function* sweep(
     seen: Set<string>,
     startingToken?: string,
 ): AsyncGenerator<Round> {
-    const view: View = { groups: new Map(), tagged: new Map(), homes: new Map() };
     const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
     const reading = readTagged(aws, scope);
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
-    let orphans: Instance[] | undefined;
+    let view = nothingRead();
+    let orphans: ObservedInstance[] | undefined;
     let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
     try {
         for await (const page of pagesFrom(aws, scope, startingToken)) {
             if (orphans === undefined) {
-                view.tagged = new Map((await reading).map((instance) => [instance.id, instance]));
-                orphans = await findOrphans(aws, view, batch);
-            }
-            for (const group of page.groups) {
-                view.groups.set(group.name, group);
+                view = await withSuspects(aws, added(view, [{ tagged: await reading }]));
+                orphans = [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []);
             }
             const fresh = page.groups.filter(({ name }) => !seen.has(name));
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
-            await addHomesOf(names);
+            view = await withHomesOf(aws, added(view, [{ groups: page.groups }]), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
-            yield {
-                groups: assemble(scope, batch, view, triggers(names), []),
-                orphans: orphans.splice(0),
-                unread: [],
-                rest,
-            };
+            yield { groups: assemble(scope, batch, view, triggers(names), []), orphans, unread: [], rest };
+            orphans = [];
         }
         // A leader's own tag may name a group that is gone.
-        const gone = unlistedLeaders(view, (group) => group.startsWith(scope.asgPrefix)).map(homeNamed);
-        later.push(...new Set(gone.filter((name) => !view.groups.has(name) && !seen.has(name))));
-        await addHomesOf(later);
+        const gone = unlistedLeaders(view, (group) => isOurs(scope, group) && !view.groups.has(group));
+        later.push(...new Set(gone.flatMap(({ group = "" }) => (seen.has(group) ? [] : [group]))));
+        view = await withHomesOf(aws, view, later);
     } catch (error) {
         yield { groups: [], orphans: [], unread: [{ groups: [], error: error as Error }], rest };
         return;
     }
     const groups = assemble(scope, batch, view, triggers(later), []);
-    for (const round of chunks(groups, groupsInRound)) {
-        const names = groups.slice(groups.indexOf(round[0]) + round.length).map(({ name }) => name);
+    for (const [index, round] of chunks(groups, groupsInRound).entries()) {
+        const names = groups.slice((index + 1) * groupsInRound).map(({ name }) => name);
         yield { groups: round, orphans: [], unread: [], rest: { names, hasPages: false } };
     }
+}
 
-    async function addHomesOf(names: string[]): Promise<void> {
-        await addHomes(
-            aws,
-            view,
-            unlistedLeaders(view, (group) => names.includes(group)),
-        );
+/** Adds how Auto Scaling lists the leaders that groups of these names don't list, though their own tags name them. */
+async function withHomesOf(aws: Aws, view: View, names: string[]): Promise<View> {
+    return withHomes(
+        aws,
+        view,
+        unlistedLeaders(view, (group) => names.includes(group)),
+    );
+}
+
+async function withHomes(aws: Aws, view: View, instances: { id: string }[]): Promise<View> {
+    const ids = instances.map(({ id }) => id);
+    return added(view, [{ homes: withMissing(ids, await readHomes(aws, ids)) }]);
+}
+
+/** Adds how Auto Scaling lists the leaders that name no group: those that it lists nowhere are orphans. */
+async function withSuspects(aws: Aws, view: View): Promise<View> {
+    const suspects = [...view.tagged.values()].filter(
+        ({ leads, since, group, state }) => leads && since !== undefined && group === undefined && !isEnded({ state }),
+    );
+    try {
+        return await withHomes(aws, view, suspects);
+    } catch (error) {
+        warn("orphans keep their tags", error); // no group needs to wait for that
+        return view;
     }
 }
 
@@ -246,19 +338,4 @@ async function* pagesFrom(
             break;
         }
     }
-}
-
-/** The orphans among the leaders that name no group. */
-async function findOrphans(aws: Aws, view: View, batch: Batch): Promise<Instance[]> {
-    const suspects = [...view.tagged.values()].filter(
-        ({ leads, since, group, state }) =>
-            leads && since !== undefined && group === undefined && state !== "terminated",
-    );
-    try {
-        await addHomes(aws, view, suspects);
-    } catch (error) {
-        warn("orphans keep their tags", error); // no group needs to wait for that
-        return [];
-    }
-    return suspects.flatMap(({ id }) => findOrphan(view, batch, id) ?? []);
 }

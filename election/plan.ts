@@ -1,6 +1,6 @@
 // What is to be written for a group, once its candidates are ranked.
-import { type Group, type Instance, isEnding, isFit, latestSince, type Settled, sinceOf } from "./decide";
-import { sweepType } from "./events";
+import type { Settled } from "./decide";
+import { type Group, type Instance, isEnding, isFit, isSwept, latestSince, sinceOf } from "./group";
 import type { Ranked } from "./rank";
 
 /** An election whose candidates are ranked, and what is to be written for it. */
@@ -39,22 +39,21 @@ export function planFor({ group, decision, ranking }: Ranked, now: number): Plan
         return { outcome: "failed", reason, demote: [], retire: [], promote: [], since };
     }
     if (ranking.ids.length === 0) {
-        return settled(group, decision.otherwise, since, now);
+        return settled(group, decision.fallback, since, now);
     }
-    const { otherwise, reason } = decision;
+    const { fallback, reason } = decision;
     return {
         outcome: "elected",
         reason,
         ...demotions(decision.demote),
         promote: ranking.ids,
-        ...(otherwise.outcome === "kept" ? { giveBack: otherwise.leader.id } : {}),
+        ...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),
         since,
     };
 }
 
-function settled({ triggers }: Group, decision: Settled, since: number, now: number): Plan {
+function settled(group: Group, decision: Settled, since: number, now: number): Plan {
     const leader = decision.outcome === "kept" ? decision.leader : undefined;
-    const isSwept = triggers.some(({ type }) => type === sweepType);
     // The fence works only for a leader with a proper `since`.
     const lacksSince = leader !== undefined && isFit(leader) && sinceOf(leader, now) === 0;
     return {
@@ -63,7 +62,7 @@ function settled({ triggers }: Group, decision: Settled, since: number, now: num
         ...(leader ? { keep: leader.id } : {}),
         ...demotions(decision.demote),
         promote: [],
-        ...(lacksSince && isSwept ? { adopt: leader.id } : {}),
+        ...(lacksSince && isSwept(group) ? { adopt: leader.id } : {}),
         since,
     };
 }

@@ -1,13 +1,18 @@
-// Writes what elections have decided: demotions, a pause, then promotions.
-import { type Aws, isRefusal, within } from "./aws";
-import type { Instance } from "./decide";
+// Writes what elections have planned: a schedule, then demotions, a pause, promotions.
+import { isRefusal } from "./aws/answers";
+import type { Aws } from "./aws/clients";
+import { millisToDemote, millisToPromote } from "./aws/deadline";
+import { giveTags, type Outcomes, takeTags } from "./aws/tags";
+import type { ObservedInstance } from "./group";
+import type { PlannedRound } from "./pipeline";
 import type { Planned } from "./plan";
 import { type Scope, sinceKey } from "./scope";
-import { giveTags, type Outcomes, takeTags } from "./tags";
 
 /** A group's election, and what was written for it. */
 export interface Written extends Planned {
     result: Result;
+    /** What would have been written, if the stack only tries: then the result is empty. */
+    pretended?: Result;
 }
 
 /** What was written. Times are in milliseconds since 1970. */
@@ -32,195 +37,238 @@ export interface Result {
     warnings: Error[];
 }
 
-// One attempt at its time-out, and some more.
-export const millisToPromote = 2500;
-const millisToDemote = 1500;
-/** What an invocation keeps for its report. */
-export const millisToReport = 500;
+/** What a round has written. */
+export interface WrittenRound extends PlannedRound {
+    written: Written[];
+    /** What was written for orphans. */
+    stripped: Result;
+}
 
 /**
- * Writes plans together: demotions, the hand-over pause, then promotions. What fails for one group leaves the others alone.
+ * Writes a round's plans together: demotions, the hand-over pause, then promotions. Orphans lose their tags beside the
+ * demotions. What fails for one group leaves the others alone.
  *
- * @param orphans lose the tags beside the plans' leaders
- * @param millisLeft how long the invocation may still run
  * @param clock gives milliseconds since 1970
  */
-export async function promote(
-    aws: Aws,
-    scope: Scope,
-    elections: Planned[],
-    orphans: Instance[],
-    millisLeft: number,
-    clock: () => number,
-): Promise<{ written: Written[]; stripped: Result }> {
-    if (scope.dryRun) {
-        return { written: elections.map((election) => pretend(election, clock())), stripped: emptyResult() };
-    }
-    const { tagKey } = scope;
-    const steps: Written[] = elections.map((election) => ({ ...election, result: emptyResult() }));
-    const stripped = emptyResult();
-    let pauseMillis = scope.handoverSeconds * 1000;
-    const pauses = steps.filter(
-        ({ group, plan }) =>
-            plan.promote.length > 0 &&
-            (plan.demote.length > 0 || (pauseMillis > 0 && (plan.retire.length > 0 || group.handingOver))),
-    );
-    pauseMillis = pauses.length > 0 ? pauseMillis : 0;
-    if (millisLeft < millisToDemote + pauseMillis + millisToPromote) {
-        pauseMillis = 0;
-        for (const { result } of pauses) {
-            result.error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
-        }
-    }
-    // A leader that EC2 is ending loses its tag with its successor's promotion, unless there is a pause or no successor.
-    const retiresLater = ({ plan }: Planned) => plan.promote.length > 0 && pauseMillis === 0;
-
-    const demoting = steps.filter(({ result }) => !result.error);
-    const firstIds = (step: Planned) => [...step.plan.demote, ...(retiresLater(step) ? [] : step.plan.retire)];
-    const demotionSignal = within(millisLeft - pauseMillis - millisToPromote);
-    const [demotions, strippings] = await Promise.all([
-        takeTags(aws, demoting.flatMap(firstIds), [tagKey], demotionSignal),
-        takeTags(
+export async function promote(aws: Aws, scope: Scope, round: PlannedRound, clock: () => number): Promise<WrittenRound> {
+    const { steps, pauseMillis } = schedule(scope, round.planned, aws.deadline.millisLeft());
+    const signal = aws.deadline.before(pauseMillis + millisToPromote);
+    const [demotions, stripped] = await Promise.all([
+        demote(aws, scope, steps, signal, clock),
+        strip(aws, scope, round.orphans, signal),
+    ]);
+    const going = steps.filter((step) => !resultOf(step, demotions).error);
+    const waiting = going.filter(({ waits }) => waits);
+    const others = await Promise.all([
+        promoteFirst(
             aws,
-            orphans.map(({ id }) => id),
-            [tagKey, sinceKey(tagKey)],
-            demotionSignal,
+            scope,
+            going.filter(({ waits }) => !waits),
+            clock,
         ),
+        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(aws, scope, waiting, clock))] : []),
+        adopt(aws, scope, going, clock),
+        retire(aws, scope, steps),
     ]);
-    const demotedAt = clock();
-    for (const step of demoting) {
-        step.result.demotedAt = demotedAt;
-        record(step.result, firstIds(step), demotions, step.plan.retire);
-    }
-    record(
-        stripped,
-        orphans.map(({ id }) => id),
-        strippings,
-        [],
+    const written = steps.map((step) => ({ ...step.election, result: resultOf(step, demotions, ...others) }));
+    return { ...round, written, stripped };
+}
+
+/** Writes nothing; says what would be written, if AWS did it all. */
+export function pretend(round: PlannedRound, clock: () => number): WrittenRound {
+    const written = round.planned.map((election): Written => {
+        const { demote, retire, promote, since } = election.plan;
+        const [id] = promote;
+        const promoted = id === undefined ? undefined : { id, since: isoTime(since), at: clock() };
+        const pretended = { ...emptyResult(), demoted: [...demote, ...retire], promoted };
+        return { ...election, result: emptyResult(), pretended };
+    });
+    return { ...round, written, stripped: emptyResult() };
+}
+
+/** What is written for an election, and when. */
+interface Step {
+    election: Planned;
+    /** Ids that lose the tag first. */
+    demote: string[];
+    /** Ids of leaders that EC2 is ending, and that lose the tag beside the promotion. */
+    retire: string[];
+    /** Whether the successor waits for the pause: the former leader needs time to see that it leads no more. */
+    waits: boolean;
+    /** Why nothing is written. */
+    error?: Error;
+}
+
+/** Says what is written now, what after a pause, and for what it is too late. A leader that EC2 is ending loses its tag with
+ * its successor's promotion, unless there is a pause or no successor. Pure. */
+function schedule(
+    { handoverSeconds }: Scope,
+    elections: Planned[],
+    millisLeft: number,
+): { steps: Step[]; pauseMillis: number } {
+    const settingMillis = handoverSeconds * 1000;
+    const handsOver = ({ group, plan }: Planned) =>
+        plan.promote.length > 0 &&
+        (plan.demote.length > 0 || (settingMillis > 0 && (plan.retire.length > 0 || group.handingOver === true)));
+    const wantedMillis = elections.some(handsOver) ? settingMillis : 0;
+    const isTooLate = millisLeft < millisToDemote + wantedMillis + millisToPromote;
+    const pauseMillis = isTooLate ? 0 : wantedMillis;
+    const steps = elections.map((election): Step => {
+        const { demote, retire, promote } = election.plan;
+        if (isTooLate && handsOver(election)) {
+            const error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
+            return { election, demote: [], retire: [], waits: false, error };
+        }
+        return promote.length > 0 && pauseMillis === 0
+            ? { election, demote, retire, waits: false }
+            : { election, demote: [...demote, ...retire], retire: [], waits: pauseMillis > 0 && handsOver(election) };
+    });
+    return { steps, pauseMillis };
+}
+
+/** What a kind of write adds to the results, by the group's name. */
+type Parts = Map<string, Partial<Result>>;
+
+const nameOf = ({ election }: Step): string => election.group.name;
+
+async function demote(
+    aws: Aws,
+    { tagKey }: Scope,
+    steps: Step[],
+    signal: AbortSignal,
+    clock: () => number,
+): Promise<Parts> {
+    const open = steps.filter(({ error }) => !error);
+    const outcomes = await takeTags(
+        aws,
+        open.flatMap((step) => step.demote),
+        [tagKey],
+        signal,
     );
-
-    const { signal } = aws;
-    const going = steps.filter(({ result }) => !result.error);
-    const waiting = pauseMillis > 0 ? going.filter((step) => pauses.includes(step)) : [];
-    const retiring = demoting.filter(retiresLater);
-    await Promise.all([
-        promoteFirst(going.filter((step) => !waiting.includes(step))),
-        // The former leader may still be at work, and needs time to see that it leads no more.
-        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(waiting))] : []),
-        adopt(going.filter(({ plan }) => plan.adopt !== undefined)),
-        takeTags(
-            aws,
-            retiring.flatMap(({ plan }) => plan.retire),
-            [tagKey],
-            signal,
-        ).then((outcomes) => {
-            for (const { plan, result } of retiring) {
-                record(result, plan.retire, outcomes, plan.retire);
-            }
-        }),
-    ]);
-    return { written: steps, stripped };
-
-    /** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
-    async function promoteFirst(some: Written[]): Promise<void> {
-        let open = some.filter(({ plan }) => plan.promote.length > 0);
-        for (let choice = 0; open.length > 0; choice++) {
-            const at = clock();
-            const idOf = ({ plan }: Written) => plan.promote[choice] ?? plan.giveBack;
-            const isGivenBack = ({ plan }: Written) => choice >= plan.promote.length;
-            const outcomes = await giveTags(
-                aws,
-                open.map((step) => ({
-                    id: idOf(step) as string,
-                    tags: {
-                        [tagKey]: "true",
-                        // A tag given back goes with the `since` that is still there.
-                        ...(isGivenBack(step) ? {} : { [sinceKey(tagKey)]: new Date(step.plan.since).toISOString() }),
-                    },
-                })),
-                signal,
-            );
-            open = open.filter((step) => {
-                const { group, plan, result } = step;
-                const id = idOf(step) as string;
-                const error = outcomes.get(id);
-                if (!error) {
-                    const since = isGivenBack(step)
-                        ? group.instances.find((instance) => instance.id === id)?.since
-                        : new Date(plan.since).toISOString();
-                    result.promoted = { id, since, at };
-                    result.isGivenBack = isGivenBack(step);
-                    result.error = isGivenBack(step) ? result.error : undefined;
-                    return false;
-                }
-                result.error = error;
-                if (!isRefusal(error)) {
-                    // It may have been done: no other instance may get the tag now.
-                    result.uncertain.push(id);
-                    return false;
-                }
-                result.refused.push(id);
-                return (
-                    !aws.tagging.isRefused && choice + 1 < plan.promote.length + (plan.giveBack === undefined ? 0 : 1)
-                );
-            });
-        }
-    }
-
-    /** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
-    async function adopt(some: Written[]): Promise<void> {
-        const at = clock();
-        const wanted = some.map(({ plan }) => ({
-            id: plan.adopt as string,
-            tags: { [sinceKey(tagKey)]: new Date(plan.since).toISOString() },
-        }));
-        const outcomes = await giveTags(aws, wanted, signal);
-        for (const { plan, result } of some) {
-            const id = plan.adopt as string;
-            const error = outcomes.get(id);
-            if (error) {
-                result.warnings.push(error);
-            } else {
-                result.adopted = { id, since: new Date(plan.since).toISOString(), at };
-            }
-        }
-    }
+    const demotedAt = clock();
+    return new Map(
+        open.map((step) => [nameOf(step), { ...taken(step.demote, outcomes, step.election.plan.retire), demotedAt }]),
+    );
 }
 
-function emptyResult(): Result {
-    return { demoted: [], refused: [], uncertain: [], warnings: [] };
+async function strip(aws: Aws, { tagKey }: Scope, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> {
+    const ids = orphans.map(({ id }) => id);
+    const outcomes = await takeTags(aws, ids, [tagKey, sinceKey(tagKey)], signal);
+    return { ...emptyResult(), ...taken(ids, outcomes, []) };
 }
 
-/** What would be written, if AWS did it all. */
-function pretend(election: Planned, at: number): Written {
-    const { demote, retire, promote, since } = election.plan;
-    const result = { ...emptyResult(), demoted: [...demote, ...retire] };
-    return promote.length === 0
-        ? { ...election, result }
-        : {
-              ...election,
-              result: { ...result, promoted: { id: promote[0], since: new Date(since).toISOString(), at } },
-          };
+async function retire(aws: Aws, { tagKey }: Scope, steps: Step[]): Promise<Parts> {
+    const outcomes = await takeTags(
+        aws,
+        steps.flatMap((step) => step.retire),
+        [tagKey],
+        aws.deadline.signal,
+    );
+    return new Map(steps.map((step) => [nameOf(step), taken(step.retire, outcomes, step.retire)]));
 }
 
-/** Notes what became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
-function record(result: Result, ids: string[], outcomes: Outcomes, retire: string[]): void {
-    for (const id of ids) {
+/** What became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
+function taken(
+    ids: string[],
+    outcomes: Outcomes,
+    retired: string[],
+): Pick<Result, "demoted" | "uncertain" | "warnings" | "error"> {
+    const failures = ids.flatMap((id) => {
         const error = outcomes.get(id);
-        if (!error) {
-            result.demoted.push(id);
-            continue;
-        }
-        if (!isRefusal(error)) {
-            result.uncertain.push(id);
-        }
-        if (retire.includes(id)) {
-            result.warnings.push(error);
-        } else {
-            result.error ??= error;
-        }
-    }
+        return error ? [{ id, error }] : [];
+    });
+    return {
+        demoted: ids.filter((id) => !outcomes.get(id)),
+        uncertain: failures.filter(({ error }) => !isRefusal(error)).map(({ id }) => id),
+        warnings: failures.filter(({ id }) => retired.includes(id)).map(({ error }) => error),
+        error: failures.find(({ id }) => !retired.includes(id))?.error,
+    };
 }
+
+/** An instance that may be tagged, with the tags that it then gets and the `since` that it then has. */
+interface Choice {
+    id: string;
+    tags: Record<string, string>;
+    since?: string;
+    isGivenBack: boolean;
+}
+
+/** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
+async function promoteFirst(aws: Aws, { tagKey }: Scope, steps: Step[], clock: () => number): Promise<Parts> {
+    const parts: Parts = new Map();
+    const next = (name: string, [choice, ...others]: Choice[]) => (choice ? [{ name, choice, others }] : []);
+    let open = steps.flatMap((step) => next(nameOf(step), choicesOf(step.election, tagKey)));
+    while (open.length > 0) {
+        const at = clock();
+        const wanted = open.map(({ choice }) => choice);
+        const outcomes = await giveTags(aws, wanted, aws.deadline.signal);
+        for (const { name, choice } of open) {
+            parts.set(name, withTry(parts.get(name), choice, outcomes.get(choice.id), at));
+        }
+        // Without an answer it may have been done: no other instance may get the tag now.
+        const mayGoOn = (error?: Error) => error !== undefined && isRefusal(error) && !aws.tagging.isRefused;
+        open = open.flatMap(({ name, choice, others }) => (mayGoOn(outcomes.get(choice.id)) ? next(name, others) : []));
+    }
+    return parts;
+}
+
+function choicesOf({ group, plan }: Planned, tagKey: string): Choice[] {
+    const since = isoTime(plan.since);
+    const leader = group.instances.find(({ id }) => id === plan.giveBack);
+    return [
+        ...plan.promote.map((id) => ({
+            id,
+            tags: { [tagKey]: "true", [sinceKey(tagKey)]: since },
+            since,
+            isGivenBack: false,
+        })),
+        // A tag given back goes with the `since` that is still there.
+        ...(leader ? [{ id: leader.id, tags: { [tagKey]: "true" }, since: leader.since, isGivenBack: true }] : []),
+    ];
+}
+
+function withTry(before: Partial<Result> = {}, choice: Choice, error: Error | undefined, at: number): Partial<Result> {
+    const { id, since, isGivenBack } = choice;
+    if (!error) {
+        return { ...before, promoted: { id, since, at }, isGivenBack, error: isGivenBack ? before.error : undefined };
+    }
+    return isRefusal(error)
+        ? { ...before, error, refused: [...(before.refused ?? []), id] }
+        : { ...before, error, uncertain: [id] };
+}
+
+/** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
+async function adopt(aws: Aws, { tagKey }: Scope, steps: Step[], clock: () => number): Promise<Parts> {
+    const at = clock();
+    const adoptions = steps.flatMap((step) => {
+        const { adopt: id, since } = step.election.plan;
+        return id === undefined ? [] : [{ name: nameOf(step), id, since: isoTime(since) }];
+    });
+    const wanted = adoptions.map(({ id, since }) => ({ id, tags: { [sinceKey(tagKey)]: since } }));
+    const outcomes = await giveTags(aws, wanted, aws.deadline.signal);
+    return new Map(
+        adoptions.map(({ name, id, since }) => {
+            const error = outcomes.get(id);
+            return [name, error ? { warnings: [error] } : { adopted: { id, since, at } }];
+        }),
+    );
+}
+
+function resultOf(step: Step, ...kinds: Parts[]): Result {
+    const parts = kinds.map((kind) => kind.get(nameOf(step)) ?? {});
+    return {
+        ...Object.assign({}, ...parts),
+        demoted: parts.flatMap(({ demoted = [] }) => demoted),
+        refused: parts.flatMap(({ refused = [] }) => refused),
+        uncertain: parts.flatMap(({ uncertain = [] }) => uncertain),
+        warnings: parts.flatMap(({ warnings = [] }) => warnings),
+        error: [step, ...parts].find(({ error }) => error)?.error,
+    };
+}
+
+const emptyResult = (): Result => ({ demoted: [], refused: [], uncertain: [], warnings: [] });
+
+const isoTime = (millis: number): string => new Date(millis).toISOString();
 
 function sleep(millis: number): Promise<void> {
     return new Promise((resolve) => setTimeout(resolve, millis));

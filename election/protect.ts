@@ -1,13 +1,15 @@
 // Keeps leaders from being scaled in, if the setting protectLeader is on.
-import { type Aws, chunks, withContext, within } from "./aws";
-import { sweepType } from "./events";
+import { chunks, withContext } from "./aws/answers";
+import type { Aws } from "./aws/clients";
+import { millisToProtect } from "./aws/deadline";
+import { isSwept } from "./group";
 import { warn } from "./log";
-import { millisToReport, type Written } from "./promote";
+import type { Memory } from "./memory";
+import type { Written } from "./promote";
 import type { Scope } from "./scope";
 
 // Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
 const protectableStates = ["InService", "EnteringStandby", "Standby"];
-const timeoutMillis = 1500;
 
 /** A leader's protection that is to change. */
 interface Change {
@@ -24,28 +26,25 @@ interface Change {
  *
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html
  *
- * @param protectedBefore ids of instances that were protected before they led, as far as this container knows; it is added to
- * @param millisLeft how long the invocation may still run: its tags are written, and it has to report
  * @returns how many instances are not as they should be
  */
 export async function protect(
     aws: Aws,
-    { protectLeader, dryRun }: Scope,
+    { protectLeader }: Scope,
+    memory: Memory,
     elections: Written[],
-    protectedBefore: Set<string>,
-    millisLeft: number,
 ): Promise<number> {
-    if (!protectLeader || dryRun) {
+    if (!protectLeader) {
         return 0;
     }
-    const changes = elections.flatMap((election) => changesIn(election, protectedBefore));
-    const abortSignal = within(Math.min(timeoutMillis, millisLeft - millisToReport));
+    const changes = elections.flatMap((election) => changesIn(election, memory));
+    const abortSignal = aws.deadline.within(millisToProtect);
     const failures = await Promise.all(
         [true, false].flatMap((protect) => {
-            const some = changes.filter((change) => change.protect === protect);
-            const groups = [...new Set(some.map(({ group }) => group))];
+            const alike = changes.filter((change) => change.protect === protect);
+            const groups = [...new Set(alike.map(({ group }) => group))];
             return groups.flatMap((group) => {
-                const ids = some.filter((change) => change.group === group).map(({ id }) => id);
+                const ids = alike.filter((change) => change.group === group).map(({ id }) => id);
                 return chunks(ids, 50).map((part) => setProtection(aws, group, part, protect, abortSignal));
             });
         }),
@@ -53,27 +52,24 @@ export async function protect(
     return failures.reduce((sum, count) => sum + count, 0);
 }
 
-function changesIn({ group, plan, result }: Written, protectedBefore: Set<string>): Change[] {
+function changesIn({ group, plan, result, pretended }: Written, { protectedBefore }: Memory): Change[] {
+    if (pretended) {
+        return [];
+    }
     const leader = result.promoted?.id ?? plan.keep;
-    const isSwept = group.triggers.some(({ type }) => type === sweepType);
-    const promoted = result.isGivenBack ? undefined : result.promoted?.id;
     return group.instances.flatMap(({ id, listed }): Change[] => {
-        const name = listed?.group;
-        if (id === promoted) {
-            protectedBefore[listed?.protected ? "add" : "delete"](id);
-        }
-        if (!listed || name === undefined || !protectableStates.includes(listed.lifecycleState)) {
+        if (!listed || !protectableStates.includes(listed.lifecycleState) || group.protecting.includes(listed.group)) {
             return [];
         }
-        if (group.protecting.includes(name)) {
-            return [];
-        }
-        if (id === leader && !group.emptying.includes(name)) {
+        if (id === leader && !group.emptying.includes(listed.group)) {
             const lacks = !listed.protected && listed.lifecycleState === "InService";
-            return lacks && (id === result.promoted?.id || isSwept) ? [{ id, group: name, protect: true }] : [];
+            const isAsked = id === result.promoted?.id || isSwept(group);
+            return lacks && isAsked ? [{ id, group: listed.group, protect: true }] : [];
         }
         const leads = id === leader || result.demoted.includes(id);
-        return leads && listed.protected && !protectedBefore.has(id) ? [{ id, group: name, protect: false }] : [];
+        return leads && listed.protected && !protectedBefore.has(id)
+            ? [{ id, group: listed.group, protect: false }]
+            : [];
     });
 }
 

@@ -1,7 +1,10 @@
 // Which of a group's candidates is promoted: EC2's states and checks, launches, load, chance.
-import { type Aws, within } from "./aws";
-import { type Candidate, type Decided, latestSince } from "./decide";
-import { readLoad, readStatuses, type Status } from "./describe";
+import type { Aws } from "./aws/clients";
+import { millisForLoad } from "./aws/deadline";
+import { checksByRank, readLoad, readStatuses, type Status } from "./aws/describe";
+import { type Candidate, type Decided, tiers } from "./decide";
+import { latestSince } from "./group";
+import type { Scope } from "./scope";
 
 /** Ids of the candidates that will do, the best first; or why they can't be ranked. */
 export type Ranking = { ids: string[] } | { error: Error };
@@ -17,20 +20,17 @@ export type Chance = (text: string) => number;
 const perGroup = 10;
 const loadMinutes = 15;
 const loadStep = 10; // percentage points
-// Load may be left out: the time is needed to demote and promote.
-const loadMillis = 1500;
 
 /**
  * Orders the candidates that EC2 has in a state that will do: by tier, status checks, launch, load, chance.
  * Chance decides which 10 of a group are ranked; if none of them will do, 10 of the others that will.
  *
- * @param tagKey electors for different tags choose differently
  * @param now milliseconds since 1970
  */
 export async function rank(
     aws: Aws,
+    { tagKey }: Scope,
     elections: Decided[],
-    tagKey: string,
     now: number,
     chance: Chance,
 ): Promise<Ranked[]> {
@@ -39,7 +39,7 @@ export async function rank(
             return [];
         }
         const since = latestSince(group, now);
-        // Electors that see the same choose the same.
+        // Electors that see the same choose the same; those for different tags choose differently.
         const draw = ({ id }: Candidate) => chance(`${id} ${since} ${tagKey}`);
         return [{ group: group.name, candidates: shuffled(decision.candidates, draw) }];
     });
@@ -61,17 +61,16 @@ async function rankAll(aws: Aws, all: Vacancy[], now: number): Promise<Map<strin
     const unfilled = all
         .filter(({ group, candidates }) => candidates.length > perGroup && isEmpty(rankings.get(group)))
         .map(({ group, candidates }) => ({ group, candidates: candidates.slice(perGroup) }));
-    if (unfilled.length > 0) {
-        const others = await readStatuses(aws, idsOf(unfilled));
-        const eligible = firstOf(
-            unfilled.map(({ group, candidates }) => ({ group, candidates: keepEligible(candidates, others) })),
-        );
-        const theirLoad = await loadOf(aws, eligible, now);
-        for (const { group, candidates } of eligible) {
-            rankings.set(group, order(candidates, others, theirLoad));
-        }
+    if (unfilled.length === 0) {
+        return rankings;
     }
-    return rankings;
+    const others = await readStatuses(aws, idsOf(unfilled));
+    const eligible = firstOf(
+        unfilled.map(({ group, candidates }) => ({ group, candidates: keepEligible(candidates, others) })),
+    );
+    const theirLoad = await loadOf(aws, eligible, now);
+    const theirs = eligible.map(({ group, candidates }) => [group, order(candidates, others, theirLoad)] as const);
+    return new Map([...rankings, ...theirs]);
 }
 
 const firstOf = (vacancies: Vacancy[]): Vacancy[] =>
@@ -81,19 +80,18 @@ const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidate
 
 const isEmpty = (ranking?: Ranking): boolean => ranking !== undefined && "ids" in ranking && ranking.ids.length === 0;
 
+const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
+
 function shuffled(candidates: Candidate[], draw: (candidate: Candidate) => number): Candidate[] {
     return candidates
         .map((candidate) => ({ candidate, draw: draw(candidate) }))
-        .sort((a, b) => a.candidate.tier - b.candidate.tier || a.draw - b.draw)
+        .sort((a, b) => byTier(a.candidate, b.candidate) || a.draw - b.draw)
         .map(({ candidate }) => candidate);
 }
 
 function loadOf(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> {
-    return readLoad(aws, idsOf(vacancies), {
-        now,
-        minutes: loadMinutes,
-        signal: within(Math.min(loadMillis, aws.millisLeft())),
-    });
+    const signal = aws.deadline.within(millisForLoad);
+    return readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal });
 }
 
 /** Those that EC2 has in a state that will do, and those that can't be read. */
@@ -109,12 +107,12 @@ function order(candidates: Candidate[], statuses: Map<string, Status | Error>, l
     if (error) {
         return { error };
     }
-    const checks = ({ id }: Candidate) => (statuses.get(id) as Status).checks;
+    const checks = ({ id }: Candidate) => checksByRank.indexOf((statuses.get(id) as Status).checks);
     const steps = ({ id }: Candidate) => Math.floor((load.get(id) ?? Number.MAX_VALUE) / loadStep);
     // Sorting is stable: candidates that are alike stay as chance has put them.
     const ranked = keepEligible(candidates, statuses).sort(
         (a, b) =>
-            a.tier - b.tier || checks(a) - checks(b) || Number(b.launched) - Number(a.launched) || steps(a) - steps(b),
+            byTier(a, b) || checks(a) - checks(b) || Number(b.launched) - Number(a.launched) || steps(a) - steps(b),
     );
     return { ids: ranked.map(({ id }) => id) };
 }

@@ -1,9 +1,9 @@
 // What an election came to: the log lines and metrics of an invocation.
-import { type Instance, isEnding, isFit, isReady, sinceOf } from "./decide";
 import { type Batch, sweepType } from "./events";
-import { firstIds, warn } from "./log";
-import type { Round } from "./observe";
-import type { Result, Written } from "./promote";
+import { type Instance, isEnding, isFit, isReady, isSwept, labelOf, sinceOf } from "./group";
+import { warn } from "./log";
+import { metricNames, metricNamespace } from "./metrics";
+import type { Result, Written, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
@@ -36,17 +36,12 @@ export interface Report {
 }
 
 /** A round, and what it came to. */
-export interface Finished extends Round {
-    written: Written[];
-    /** What was written for orphans. */
-    stripped: Result;
+export interface Finished extends WrittenRound {
     /** How many leaders are not protected from scaling in as they should be. */
     unprotected: number;
 }
 
-/** Where CloudWatch keeps the stack's metrics. */
-export const metricNamespace = "AsgLeaderElection";
-
+const mostIds = 20; // in a list of a line
 const mostEvents = 10;
 
 /** Reports everything that an invocation did: log lines, and metrics of the stack. `now` is in milliseconds since 1970. */
@@ -56,68 +51,64 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     }
     const elections = rounds.flatMap(({ written }) => written);
     const unread = rounds.flatMap((round) => round.unread);
-    const left = rounds.at(-1)?.rest;
-    const done = elections.map((election) => ({ election, report: reportOf(election, scope) }));
+    const reports = elections.map(reportOf);
     const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
-    for (const { election, report } of done) {
-        log(report);
-        logWarnings(election);
-        measureChange(scope.stack, election, report, now);
-    }
-    for (const report of failed) {
+    for (const report of [...reports, ...failed]) {
         log(report);
     }
-    for (const { error } of unread.filter(({ groups }) => groups.length === 0)) {
-        console.error({ outcome: "failed", reason: error.message });
-    }
-    for (const { stripped } of rounds) {
-        logOrphans(stripped);
-    }
-    const isUnfinished = left !== undefined && (left.names.length > 0 || left.hasPages);
-    if (isUnfinished) {
-        const more = left.hasPages ? ["and those on further pages"] : [];
-        console.warn({ message: "left to the next sweep", about: [...left.names.slice(0, 20), ...more] });
+    logProblems(rounds);
+    const isUnfinished = logRest(rounds.at(-1)?.rest);
+
+    const real = elections.filter(({ pretended }) => !pretended);
+    for (const report of reports.filter(({ dryRun }) => !dryRun)) {
+        measureChange(scope.stack, report, now);
     }
     measureRarely(scope.stack, now, {
-        FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
-        FailedReads: unread.length + failedRankings(elections),
-        FlappingGroups: elections.filter((election) => isFlapping(election, now)).length,
-        SweptLosses: elections.filter(isSweptLoss).length,
+        [metricNames.failedProtections]: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
+        [metricNames.failedReads]: unread.length + elections.filter(isUnranked).length,
+        [metricNames.flappingGroups]: real.filter((election) => flaps(election, now)).length,
+        [metricNames.sweptLosses]: real.filter(isSweptLoss).length,
     });
-    const swept = done.filter(({ election: { group } }) => group.exists && isSwept(group.triggers));
-    if (batch.sweep && swept.length + unread.length === 0 && !isUnfinished) {
-        warn("no group's name begins with the prefix", { asgPrefix: scope.asgPrefix, region: process.env.AWS_REGION });
+    if (batch.sweep) {
+        const swept = reports.filter((_, index) => elections[index]?.group.exists && isSwept(elections[index].group));
+        if (swept.length + unread.length === 0 && !isUnfinished) {
+            const about = { asgPrefix: scope.asgPrefix, region: process.env.AWS_REGION };
+            warn("no group's name begins with the prefix", about);
+        }
+        // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
+        if (swept.length + failed.length > 0 || unread.length === 0) {
+            measureSweep(scope.stack, [...swept, ...failed], now);
+        }
     }
-    // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
-    if (batch.sweep && (swept.length + failed.length > 0 || unread.length === 0)) {
-        measureSweep(scope.stack, [...swept.map(({ report }) => report), ...failed], now);
-    }
-    return [...done.map(({ report }) => report), ...failed];
+    return [...reports, ...failed];
 }
 
-function reportOf({ group, plan, result }: Written, { dryRun }: Scope): Report {
+function reportOf({ group, plan, result, pretended }: Written): Report {
+    const { demoted, promoted, adopted, error } = pretended ?? result;
     const leaders = group.instances.filter((instance) => instance.leads && !isEnding(instance));
-    const staying = plan.keep ?? leaders.find(({ id }) => !result.demoted.includes(id))?.id;
-    const id = result.promoted?.id ?? staying;
-    const { since } = result.promoted ?? result.adopted ?? group.instances.find((one) => one.id === id) ?? {};
+    const staying = plan.keep ?? leaders.find(({ id }) => !demoted.includes(id))?.id;
+    const id = promoted?.id ?? staying;
+    const { since } = promoted ?? adopted ?? group.instances.find((one) => one.id === id) ?? {};
     const causes = group.triggers.filter(({ type }) => type !== sweepType);
     const first = Math.min(...causes.map(({ at = Number.POSITIVE_INFINITY }) => at));
     return {
-        group: group.groups ? group.name.slice(1) : group.name,
+        group: labelOf(group),
         ...(group.groups ? { groups: group.groups } : {}),
-        outcome: result.error ? "failed" : plan.outcome,
+        outcome: error ? "failed" : plan.outcome,
         leader: id,
         since,
-        candidates: firstIds(group.instances.filter(isReady)),
-        leaders: firstIds(leaders),
-        demoted: result.demoted.slice(0, 20),
+        candidates: idsOf(group.instances.filter(isReady)),
+        leaders: idsOf(leaders),
+        demoted: demoted.slice(0, mostIds),
         triggers: [...new Set(group.triggers.map(({ type }) => type))],
         ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, mostEvents) } : {}),
-        ...(result.promoted && Number.isFinite(first) ? { delay: Math.max(0, result.promoted.at - first) } : {}),
-        reason: result.error ? `${result.error.message}; ${plan.reason}` : plan.reason,
-        ...(dryRun ? { dryRun } : {}),
+        ...(promoted && Number.isFinite(first) ? { delay: Math.max(0, promoted.at - first) } : {}),
+        reason: error ? `${error.message}; ${plan.reason}` : plan.reason,
+        ...(pretended ? { dryRun: true } : {}),
     };
 }
+
+const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).map(({ id }) => id);
 
 function unreadReport(group: string, error: Error): Report {
     return { group, outcome: "failed", candidates: [], leaders: [], demoted: [], triggers: [], reason: error.message };
@@ -136,10 +127,16 @@ function log(report: Report): void {
     }
 }
 
-/** Logs what AWS did not do in an election that went on. */
-function logWarnings({ result }: Written): void {
-    for (const { message } of result.warnings) {
-        console.warn({ message: "the election went on", about: message });
+/** Logs what AWS did not do in elections that went on, what could not be read, and what became of orphans. */
+function logProblems(rounds: Finished[]): void {
+    for (const { message } of rounds.flatMap(({ written }) => written.flatMap(({ result }) => result.warnings))) {
+        warn("the election went on", message);
+    }
+    for (const { error } of rounds.flatMap(({ unread }) => unread.filter(({ groups }) => groups.length === 0))) {
+        console.error({ outcome: "failed", reason: error.message });
+    }
+    for (const { stripped } of rounds) {
+        logOrphans(stripped);
     }
 }
 
@@ -153,52 +150,67 @@ function logOrphans({ demoted, error }: Result): void {
     }
 }
 
-const isSwept = (triggers: { type: string }[]): boolean => triggers.some(({ type }) => type === sweepType);
-
-function failedRankings(elections: Written[]): number {
-    return elections.filter(({ decision, plan }) => decision.outcome === "choose" && plan.outcome === "failed").length;
+/** Logs what a sweep has left to the next one; returns whether there is any. */
+function logRest(rest: Finished["rest"]): boolean {
+    if (!rest || (rest.names.length === 0 && !rest.hasPages)) {
+        return false;
+    }
+    const more = rest.hasPages ? ["and those on further pages"] : [];
+    console.warn({ message: "left to the next sweep", about: [...rest.names.slice(0, mostIds), ...more] });
+    return true;
 }
+
+/** Whether candidates could not be ranked, because their states could not be read. */
+const isUnranked = ({ decision, plan }: Written): boolean => decision.outcome === "choose" && plan.outcome === "failed";
 
 /** Whether a sweep replaced a leader that EC2 had ended, and no event had reported it. */
 function isSweptLoss({ group, plan }: Written): boolean {
-    const last = group.instances.reduce<Instance | undefined>(
-        (latest, one) => (one.leads && (one.since ?? "") >= (latest?.since ?? "") ? one : latest),
-        undefined,
+    const last = latest(
+        group.instances.filter(({ leads }) => leads),
+        ({ since = "" }) => since,
     );
     const isOnlySwept = group.triggers.every(({ type }) => type === sweepType);
     return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
 }
 
 /** Whether a group's leader changed too often, or a leader that was fit lost the tag: something else takes it off. */
-function isFlapping({ group, decision, plan }: Written, now: number): boolean {
-    const last = group.instances.reduce<Instance | undefined>(
-        (latest, one) => (sinceOf(one, now) > (latest ? sinceOf(latest, now) : 0) ? one : latest),
-        undefined,
+function flaps({ group, decision, plan }: Written, now: number): boolean {
+    const last = latest(
+        group.instances.filter((instance) => sinceOf(instance, now) > 0),
+        (instance) => sinceOf(instance, now),
     );
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
-    return (group.flapping && decision.outcome !== "kept") || (plan.outcome === "elected" && isTaken);
+    return (group.flapping === true && decision.outcome !== "kept") || (plan.outcome === "elected" && isTaken);
+}
+
+/** The instance that led last, as a `since` says. */
+function latest<T extends string | number>(instances: Instance[], by: (instance: Instance) => T): Instance | undefined {
+    return instances.reduce<Instance | undefined>((last, one) => (last && by(last) > by(one) ? last : one), undefined);
 }
 
 /** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
 function measureSweep(stack: string, reports: Report[], now: number): void {
     const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
-    const fields = { Stack: stack, Groups: reports.length };
-    measure(fields, [["Stack"]], now, {
-        VacantGroups: count(({ outcome }) => outcome === "vacant"),
-        ContestedGroups: count(({ leaders }) => leaders.length > 1),
-        FailedElections: count(({ outcome }) => outcome === "failed"),
+    // Where nothing is written, a group whose leader would be elected has none.
+    const isVacant = ({ outcome, dryRun, leaders }: Report) =>
+        outcome === "vacant" || (outcome === "elected" && dryRun === true && leaders.length === 0);
+    measure({ Stack: stack, Groups: reports.length }, [["Stack"]], now, {
+        [metricNames.vacantGroups]: count(isVacant),
+        [metricNames.contestedGroups]: count(({ leaders }) => leaders.length > 1),
+        [metricNames.failedElections]: count(({ outcome }) => outcome === "failed"),
     });
 }
 
 /** Counts a change of a group's leader, if there was one, and measures how long it took. */
-function measureChange(stack: string, { result }: Written, report: Report, now: number): void {
+function measureChange(stack: string, report: Report, now: number): void {
     if (isChange(report)) {
-        // An electorate's may hold any letter and begin with a colon; a dimension holds ASCII, and doesn't.
+        // An electorate's label may hold any letter; a dimension holds ASCII, and doesn't begin with a colon.
         const group = report.group.replace(/^:|[^ -~]/g, "?");
-        measure({ Stack: stack, Group: group }, [["Stack"], ["Stack", "Group"]], now, { LeaderChanges: 1 });
+        const dimensions = [["Stack"], ["Stack", "Group"]];
+        measure({ Stack: stack, Group: group }, dimensions, now, { [metricNames.leaderChanges]: 1 });
     }
-    if (result.promoted && report.delay !== undefined) {
-        measure({ Stack: stack }, [["Stack"]], now, { ElectionDelay: report.delay }, "Milliseconds");
+    if (report.delay !== undefined) {
+        measure({ Stack: stack }, [["Stack"]], now, { [metricNames.electionDelay]: report.delay }, "Milliseconds");
     }
 }
 

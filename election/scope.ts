@@ -17,6 +17,10 @@ export interface Scope {
     dryRun: boolean;
 }
 
+/** Whether a group of this name belongs to the stack. */
+export const isOurs = ({ asgPrefix }: Pick<Scope, "asgPrefix">, name: unknown): name is string =>
+    typeof name === "string" && name.startsWith(asgPrefix);
+
 /** Key of the tag in which AWS keeps the name of an instance's group. */
 export const groupKey = "aws:autoscaling:groupName";
 

@@ -1,6 +1,6 @@
 import type * as aws from "@pulumi/aws";
 import type { Input } from "@pulumi/pulumi";
-import { metricNamespace } from "../report";
+import { metricNamespace } from "../metrics";
 import type { Scope } from "../scope";
 
 // What an operator watches: plain data for the program to declare.

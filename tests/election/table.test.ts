@@ -1,15 +1,8 @@
 // The decision table: each row through decide(), and through the packaged function in a region.
 
 import { expect } from "chai";
-import {
-    type Decision,
-    decide,
-    type Group,
-    isFit,
-    latestSince,
-    type Instance as Observed,
-    sinceOf,
-} from "../../election/decide";
+import { type Decision, decide, tiers } from "../../election/decide";
+import { type Group, isFit, latestSince, type Instance as Observed, sinceOf } from "../../election/group";
 import { spotEvent } from "../simulator/aws/events";
 import { isTrue } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
@@ -419,9 +412,9 @@ function resultOf(decision: Decision, instances: Record<string, Instance>): Resu
         return { outcome: decision.outcome, demoted };
     }
     const eligible = decision.candidates.filter(({ id, states }) => states.includes(stateOf(instances[id])));
-    const first = Math.min(...eligible.map(({ tier }) => tier));
+    const first = tiers.find((tier) => eligible.some((candidate) => candidate.tier === tier));
     const leader = eligible.filter(({ tier }) => tier === first).map(({ id }) => id);
-    return leader.length > 0 ? { outcome: "elected", leader, demoted } : resultOf(decision.otherwise, instances);
+    return leader.length > 0 ? { outcome: "elected", leader, demoted } : resultOf(decision.fallback, instances);
 }
 
 function expectResult(result: Result, expected: Result): void {

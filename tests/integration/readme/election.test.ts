@@ -1,6 +1,7 @@
 // What election/README.md says: how leaders are lost and replaced, handed over, and fenced.
 import { expect } from "chai";
-import { decide, sinceOf } from "../../../election/decide";
+import { decide } from "../../../election/decide";
+import { sinceOf } from "../../../election/group";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { inWorld, type World } from "../../simulator/world";
 import { Document, optionsOf } from "./document";

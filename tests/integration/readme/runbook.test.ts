@@ -1,6 +1,7 @@
 // What election/stack/README.md tells an operator to run, and to guard: each command does what it says, on stand-ins.
 import { expect } from "chai";
-import { type GroupStatus, tableOf } from "../../../election/stack/status";
+import type { GroupStatus } from "../../../election/status/found";
+import { tableOf } from "../../../election/status/table";
 import { allows, requestsOf } from "../../simulator/aws/iam";
 import { running } from "../../simulator/clock";
 import { addMembers, leadersOf, leading, programWith, shop, sweep } from "../../simulator/scenario";

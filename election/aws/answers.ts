@@ -1,0 +1,81 @@
+// What every answer and error of AWS is read with.
+
+/**
+ * Waits for an answer, at most until the signal aborts: the SDK's pauses between attempts don't heed it.
+ *
+ * @throws an error with AWS's name for it that says what was asked of which resources; AWS's own is its cause
+ */
+export async function withContext<T>(
+    action: string,
+    resources: string[],
+    answer: Promise<T>,
+    signal: AbortSignal,
+): Promise<T> {
+    let abort!: () => void; // assigned at once
+    const aborted = new Promise<never>((_, reject) => {
+        abort = () => reject(Object.assign(new Error("no answer in time"), { name: "AbortError" }));
+    });
+    if (signal.aborted) {
+        abort();
+    }
+    signal.addEventListener("abort", abort);
+    try {
+        return await Promise.race([answer, aborted]);
+    } catch (cause) {
+        const { name, message } = cause as Error;
+        const named = resources.slice(0, 20).join(", ") + (resources.length > 20 ? ", …" : "");
+        throw Object.assign(new Error(`${action} on ${named || "*"}: ${name}: ${message}`, { cause }), { name });
+    } finally {
+        signal.removeEventListener("abort", abort);
+    }
+}
+
+/** Whether AWS says that an instance doesn't exist. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
+export const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
+
+/** Whether AWS refused the call for what it asked, and not because of load or an outage. */
+export const isRefusal = (error: Error): boolean => isGone(error) || (isAboutCall(error) && statusOf(error) < 500);
+
+/** Whether AWS failed at this call, and not because of load: one of its resources may be the cause. */
+export const isAboutCall = (error: Error): boolean =>
+    statusOf(error) >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
+
+function statusOf({ cause }: Error): number {
+    return (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
+}
+
+/** The ids of instances that an error's message names. */
+export const idsIn = (error?: Error): string[] => error?.message.match(/\bi-\w+/g) ?? [];
+
+/** All pages of an answer, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
+export async function collectPages<T>(pages: AsyncIterable<T>): Promise<T[]> {
+    const all: T[] = [];
+    for await (const page of pages) {
+        all.push(page);
+    }
+    return all;
+}
+
+/** A list in parts of at most `size`, as the API takes them. */
+export function chunks<T>(list: T[], size: number): T[][] {
+    return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+        list.slice(index * size, (index + 1) * size),
+    );
+}
+
+/** A list in an answer, which AWS may leave out when it is empty. Throws if something else is there. */
+export function requireList<T>(value: T[] | undefined | null, action: string): T[] {
+    const list = value ?? [];
+    if (!Array.isArray(list) || list.some((item) => item === null || typeof item !== "object")) {
+        throw new Error(`${action}: AWS answered ${JSON.stringify(value)?.slice(0, 100)} where a list belongs`);
+    }
+    return list;
+}
+
+/** A string in an answer that can't be decided without it. Throws if it isn't there. */
+export function requireString(value: string | undefined | null, action: string): string {
+    if (typeof value !== "string" || value === "") {
+        throw new Error(`${action}: AWS answered ${JSON.stringify(value)} where a string belongs`);
+    }
+    return value;
+}

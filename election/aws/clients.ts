@@ -1,0 +1,129 @@
+// The SDK's clients, and how long they wait for an answer.
+import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
+import type * as CloudWatch from "@aws-sdk/client-cloudwatch";
+import type * as Ec2 from "@aws-sdk/client-ec2";
+import type { Deadline } from "./deadline";
+
+/** The clients of one container, and the SDK's paginators. */
+interface Clients {
+    ec2: Ec2.EC2;
+    autoScaling: AutoScaling.AutoScaling;
+    cloudWatch: CloudWatch.CloudWatch;
+    pages: {
+        instances: typeof Ec2.paginateDescribeInstances;
+        statuses: typeof Ec2.paginateDescribeInstanceStatus;
+        groups: typeof AutoScaling.paginateDescribeAutoScalingGroups;
+        members: typeof AutoScaling.paginateDescribeAutoScalingInstances;
+        metrics: typeof CloudWatch.paginateGetMetricData;
+    };
+}
+
+/** What an invocation works with: the clients, and until when it may call. */
+export interface Aws extends Clients {
+    deadline: Deadline;
+    /** Whether AWS refused so many tag writes, and allowed none, that it seems to refuse them all. */
+    tagging: { isRefused: boolean };
+}
+
+/**
+ * Makes the clients; called once per container, while it loads.
+ *
+ * @returns gives them to an invocation with its deadline
+ */
+export function connect(): (deadline: Deadline) => Aws {
+    // Required here, not imported above: an import would be serialized as a path inside the package, which the Lambda runtime lacks.
+    const ec2: typeof Ec2 = require("@aws-sdk/client-ec2");
+    const autoScaling: typeof AutoScaling = require("@aws-sdk/client-auto-scaling");
+    const cloudWatch: typeof CloudWatch = require("@aws-sdk/client-cloudwatch");
+    const patience = createPatience();
+    const config = { maxAttempts: 10, requestHandler: timeouts(0) }; // the deadline comes first
+    const clients: Clients = {
+        ec2: retryingConcurrentTagAccess(patience.give(new ec2.EC2(config))),
+        autoScaling: patience.give(new autoScaling.AutoScaling(config)),
+        cloudWatch: patience.give(new cloudWatch.CloudWatch(config)),
+        pages: {
+            instances: ec2.paginateDescribeInstances,
+            statuses: ec2.paginateDescribeInstanceStatus,
+            groups: autoScaling.paginateDescribeAutoScalingGroups,
+            members: autoScaling.paginateDescribeAutoScalingInstances,
+            metrics: cloudWatch.paginateGetMetricData,
+        },
+    };
+    return (deadline) => {
+        patience.forget();
+        return { ...clients, deadline, tagging: { isRefused: false } };
+    };
+}
+
+const connectionMillis = 1000;
+const answerMillis = 2000; // for the first attempt, and twice as long for each repeat
+const mostDoublings = 3;
+
+// The socket's timeout ends an answer that stalls after its headers.
+function timeouts(doublings: number) {
+    const millis = answerMillis * 2 ** doublings;
+    return {
+        connectionTimeout: connectionMillis,
+        requestTimeout: millis,
+        socketTimeout: millis,
+        throwOnRequestTimeout: true,
+    };
+}
+
+interface RequestHandler {
+    handle(request: { headers: Record<string, string> }, options: object): Promise<unknown>;
+    constructor: unknown;
+}
+
+/**
+ * How long requests wait for an answer. An API that is slow for a while must not stop every election: each attempt waits
+ * twice as long as the one before, and what one request has learned serves the others, until it is forgotten.
+ */
+function createPatience() {
+    let learned = 0; // doublings
+    return {
+        forget() {
+            learned = 0;
+        },
+        give<T extends { config: { requestHandler: unknown } }>(client: T): T {
+            const first = client.config.requestHandler as RequestHandler;
+            const Handler = first.constructor as new (options: object) => RequestHandler;
+            const handlers: Pick<RequestHandler, "handle">[] = [{ handle: first.handle.bind(first) }];
+            first.handle = async (request, options) => {
+                const attempt = Number(/attempt=(\d+)/.exec(request.headers["amz-sdk-request"] ?? "")?.[1] ?? 1);
+                const doublings = Math.min(mostDoublings, Math.max(attempt - 1, learned));
+                const handler = handlers[doublings] ?? new Handler(timeouts(doublings));
+                handlers[doublings] = handler;
+                try {
+                    return await handler.handle(request, options);
+                } catch (error) {
+                    if ((error as Error).name === "TimeoutError") {
+                        learned = Math.max(learned, doublings + 1);
+                    }
+                    throw error;
+                }
+            };
+            return client;
+        },
+    };
+}
+
+// EC2 refuses two commands on one resource's tags at once, and the SDK doesn't retry that. A call about several
+// resources is not repeated: the caller divides it, so that the others need not wait.
+function retryingConcurrentTagAccess(client: Ec2.EC2): Ec2.EC2 {
+    client.middlewareStack.add(
+        (next) => async (args) => {
+            try {
+                return await next(args);
+            } catch (error) {
+                const { Resources } = args.input as Ec2.CreateTagsRequest;
+                if ((error as Error).name === "ConcurrentTagAccess" && Resources?.length === 1) {
+                    Object.assign(error as Error, { $retryable: { throttling: true } });
+                }
+                throw error;
+            }
+        },
+        { name: "retryConcurrentTagAccess", step: "deserialize", priority: "high" },
+    );
+    return client;
+}

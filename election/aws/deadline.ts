@@ -1,0 +1,32 @@
+// How long an invocation may work, and what later stages need of that time. All times are in milliseconds.
+
+/** What an invocation keeps for its report. No call takes of it. */
+const millisToReport = 500;
+/** What promoting needs: one attempt at its time-out. Demotions end before it begins, and without it no round is begun. */
+export const millisToPromote = 2000;
+/** What demoting needs. With less than this and the time to promote, nothing is written: a group must not stay without a leader. */
+export const millisToDemote = 1500;
+/** What reading load may take of the time: candidates can be ranked without it. */
+export const millisForLoad = 1500;
+/** What protecting may take: the next sweep protects a leader that lacks it. */
+export const millisToProtect = 1500;
+
+/** Until when an invocation may call AWS. */
+export interface Deadline {
+    /** Aborts whatever is under way at the deadline: only the report is left to do. */
+    signal: AbortSignal;
+    /** Time until then. */
+    millisLeft(): number;
+    /** A signal that aborts earlier, so that so much time is left. */
+    before(reserve: number): AbortSignal;
+    /** A signal that aborts after so much time, or at the deadline. */
+    within(millis: number): AbortSignal;
+}
+
+/** The deadline of an invocation that may run for so many milliseconds more, as it is told at any time. */
+export function deadlineOf(remaining: () => number): Deadline {
+    const millisLeft = () => remaining() - millisToReport;
+    const within = (millis: number) => AbortSignal.timeout(Math.max(0, Math.min(millis, millisLeft())));
+    const before = (reserve: number) => within(millisLeft() - reserve);
+    return { signal: before(0), millisLeft, before, within };
+}

@@ -1,0 +1,295 @@
+// How AWS is asked about groups and instances: one function for each call, with its limits and pages.
+import type {
+    AutoScalingGroup,
+    DescribeAutoScalingGroupsCommandInput,
+    DescribeAutoScalingGroupsCommandOutput,
+} from "@aws-sdk/client-auto-scaling";
+import type { GetMetricDataInput } from "@aws-sdk/client-cloudwatch";
+import type { Filter, InstanceStatus } from "@aws-sdk/client-ec2";
+import { warn } from "../log";
+import { eligibleKey, groupKey, isOurs, marksLeader, marksVeto, type Scope, sinceKey } from "../scope";
+import { chunks, collectPages, idsIn, isGone, requireList, requireString, withContext } from "./answers";
+import type { Aws } from "./clients";
+
+/** An Auto Scaling group, as DescribeAutoScalingGroups lists it. */
+export interface ListedGroup {
+    name: string;
+    /** Value of the electorate's tag, if it has one. */
+    electorate?: string;
+    /** How many instances the group wants. */
+    desired: number;
+    /** Whether it protects all new instances from scaling in. */
+    protectsNew: boolean;
+    members: Member[];
+}
+
+/** An instance that a group lists. */
+export interface Member {
+    id: string;
+    lifecycleState: string;
+    healthStatus: string;
+    /** Name of the group. */
+    group: string;
+    /** Whether it is protected from scaling in. */
+    protected: boolean;
+}
+
+/** An instance with one of the stack's tags, as DescribeInstances shows it; terminated ones are shown for a while. */
+export interface Tagged {
+    id: string;
+    state: string;
+    leads: boolean;
+    since?: string;
+    vetoed: boolean;
+    /** Name of the group in the instance's own tag. */
+    group?: string;
+}
+
+/** What EC2 says of a candidate. */
+export interface Status {
+    /** EC2's state; missing if EC2 doesn't know the instance. */
+    state?: string;
+    checks: Checks;
+}
+
+/** What EC2's status checks come to, the best first; impaired, too, if an event is scheduled for the instance. */
+export type Checks = (typeof checksByRank)[number];
+
+export const checksByRank = ["ok", "unknown", "impaired"] as const;
+
+const listing = "autoscaling:DescribeAutoScalingGroups";
+
+/** The stack's groups of these names; unknown ones are left out. A batch names fewer than the 50 that a call takes. */
+export async function readGroups(aws: Aws, scope: Scope, names: string[]): Promise<ListedGroup[]> {
+    // An empty list would mean all groups.
+    return names.length > 0 ? readListing(aws, scope, names, { AutoScalingGroupNames: names }) : [];
+}
+
+/** The stack's groups with these values of the electorates' tag. AWS refuses more than 5 values of a tag in one call. */
+export async function readElectorates(aws: Aws, scope: Scope, values: string[]): Promise<ListedGroup[]> {
+    const answers = chunks(values, 5).map((Values) =>
+        readListing(aws, scope, Values, { Filters: [{ Name: `tag:${scope.electorateTag}`, Values }] }),
+    );
+    return (await Promise.all(answers)).flat();
+}
+
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
+async function readListing(
+    aws: Aws,
+    scope: Scope,
+    resources: string[],
+    request: DescribeAutoScalingGroupsCommandInput,
+): Promise<ListedGroup[]> {
+    const { signal } = aws.deadline;
+    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, request, { abortSignal: signal });
+    const answers = await withContext(listing, resources, collectPages(pages), signal);
+    return answers.flatMap((page) => listedGroups(page, scope));
+}
+
+/**
+ * All groups of the stack, a page at a time, each with the token of the next page.
+ *
+ * @param startingToken the token of the page to begin with
+ */
+export async function* readGroupPages(
+    aws: Aws,
+    scope: Scope,
+    startingToken?: string,
+): AsyncGenerator<{ groups: ListedGroup[]; nextToken?: string }> {
+    const { signal } = aws.deadline;
+    const client = { client: aws.autoScaling, pageSize: 100, startingToken };
+    const pages = aws.pages.groups(client, {}, { abortSignal: signal });
+    while (true) {
+        const { value: page, done } = await withContext(listing, [], pages.next(), signal);
+        if (done) {
+            return;
+        }
+        yield { groups: listedGroups(page, scope), nextToken: page.NextToken };
+    }
+}
+
+const listedGroups = (page: DescribeAutoScalingGroupsCommandOutput, scope: Scope): ListedGroup[] =>
+    requireList(page.AutoScalingGroups, listing)
+        .map((group) => listedGroup(group, scope))
+        .filter(({ name }) => isOurs(scope, name));
+
+function listedGroup(group: AutoScalingGroup, { electorateTag }: Scope): ListedGroup {
+    const name = requireString(group.AutoScalingGroupName, listing);
+    const electorate =
+        electorateTag && requireList(group.Tags, listing).find(({ Key }) => Key === electorateTag)?.Value;
+    return {
+        name,
+        ...(electorate ? { electorate } : {}),
+        desired: group.DesiredCapacity ?? 0,
+        protectsNew: group.NewInstancesProtectedFromScaleIn === true,
+        members: requireList(group.Instances, listing).map((instance) => ({
+            id: requireString(instance.InstanceId, listing),
+            lifecycleState: requireString(instance.LifecycleState, listing),
+            healthStatus: requireString(instance.HealthStatus, listing),
+            group: name,
+            protected: instance.ProtectedFromScaleIn === true,
+        })),
+    };
+}
+
+/** Instances that carry one of the stack's tags and pass every filter; none if a filter lets nothing pass. */
+export async function readTagged(aws: Aws, { tagKey }: Scope, ...filters: Filter[]): Promise<Tagged[]> {
+    if (filters.some(({ Values = [] }) => Values.length === 0)) {
+        return [];
+    }
+    const action = "ec2:DescribeInstances";
+    const { signal } = aws.deadline;
+    const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
+    const request = { Filters: [carrying, ...filters] };
+    const pages = aws.pages.instances({ client: aws.ec2, pageSize: 1000 }, request, { abortSignal: signal });
+    const resources = filters.flatMap(({ Values = [] }) => Values);
+    const answers = await withContext(action, resources, collectPages(pages), signal);
+    return answers
+        .flatMap((page) => requireList(page.Reservations, action))
+        .flatMap((reservation) => requireList(reservation.Instances, action))
+        .map((instance) => {
+            const tags = new Map(requireList(instance.Tags, action).map(({ Key, Value }) => [Key, Value]));
+            return {
+                id: requireString(instance.InstanceId, action),
+                state: requireString(instance.State?.Name, action),
+                leads: marksLeader(tags.get(tagKey)),
+                since: tags.get(sinceKey(tagKey)),
+                vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
+                group: tags.get(groupKey),
+            };
+        });
+}
+
+/** Instances whose own tag names one of these groups. */
+export const inGroups = (names: string[]): Filter => ({ Name: `tag:${groupKey}`, Values: names.map(literally) });
+
+/** Instances whose own tag names a group of the stack. */
+export const inOurGroups = ({ asgPrefix }: Scope): Filter => ({
+    Name: `tag:${groupKey}`,
+    Values: [`${literally(asgPrefix)}*`],
+});
+
+export const withIds = (ids: string[]): Filter => ({ Name: "instance-id", Values: ids });
+
+// A filter takes * and ? for any characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
+
+/** How Auto Scaling lists instances, by their ids; one in no group is missing. Those in warm pools are listed, too. */
+export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Member>> {
+    const action = "autoscaling:DescribeAutoScalingInstances";
+    const { signal } = aws.deadline;
+    const answers = chunks(ids, 50).map((InstanceIds) => {
+        const pages = aws.pages.members({ client: aws.autoScaling }, { InstanceIds }, { abortSignal: signal });
+        return withContext(action, InstanceIds, collectPages(pages), signal);
+    });
+    const members = (await Promise.all(answers))
+        .flat()
+        .flatMap((page) => requireList(page.AutoScalingInstances, action));
+    return new Map(
+        members.map((member) => [
+            requireString(member.InstanceId, action),
+            {
+                id: requireString(member.InstanceId, action),
+                group: requireString(member.AutoScalingGroupName, action),
+                lifecycleState: requireString(member.LifecycleState, action),
+                // Here in capitals, other than in DescribeAutoScalingGroups.
+                healthStatus: /^healthy$/i.test(requireString(member.HealthStatus, action)) ? "Healthy" : "Unhealthy",
+                protected: member.ProtectedFromScaleIn === true,
+            },
+        ]),
+    );
+}
+
+/** What EC2 says of instances, by id; an error where it can't be read, so that it fails for its own groups alone. */
+export async function readStatuses(aws: Aws, ids: string[]): Promise<Map<string, Status | Error>> {
+    return new Map((await Promise.all(chunks(ids, 100).map((part) => readStatusPart(aws, part)))).flat());
+}
+
+async function readStatusPart(aws: Aws, ids: string[]): Promise<[string, Status | Error][]> {
+    const action = "ec2:DescribeInstanceStatus";
+    const { signal } = aws.deadline;
+    try {
+        const request = { InstanceIds: ids, IncludeAllInstances: true };
+        const pages = aws.pages.statuses({ client: aws.ec2 }, request, { abortSignal: signal });
+        const answers = await withContext(action, ids, collectPages(pages), signal);
+        return answers
+            .flatMap((answer) => requireList(answer.InstanceStatuses, action))
+            .map((status) => [
+                requireString(status.InstanceId, action),
+                { state: status.InstanceState?.Name, checks: checksOf(status, action) },
+            ]);
+    } catch (error) {
+        // One unknown id fails the whole call.
+        const named = idsIn((error as Error).cause as Error);
+        const known = ids.filter((id) => !named.includes(id));
+        if (isGone(error as Error) && known.length < ids.length) {
+            return known.length > 0 ? readStatusPart(aws, known) : [];
+        }
+        return ids.map((id) => [id, error as Error]);
+    }
+}
+
+function checksOf({ InstanceStatus, SystemStatus, Events }: InstanceStatus, action: string): Checks {
+    // A past event is still listed for a while, marked in its description.
+    const isScheduled = requireList(Events, action).some(
+        ({ Description }) => !/^\[(Completed|Canceled)\]/.test(Description ?? ""),
+    );
+    const results = [InstanceStatus?.Status, SystemStatus?.Status];
+    if (isScheduled || results.includes("impaired")) {
+        return "impaired";
+    }
+    return results.every((result) => result === "ok") ? "ok" : "unknown";
+}
+
+/**
+ * Average CPUUtilization of instances in percent, by id. What can't be read is missing, with a warning.
+ *
+ * @param now milliseconds since 1970
+ * @param signal ends the reading sooner than the invocation's deadline
+ */
+export async function readLoad(
+    aws: Aws,
+    ids: string[],
+    { now, minutes, signal }: { now: number; minutes: number; signal: AbortSignal },
+): Promise<Map<string, number>> {
+    const period = { StartTime: new Date(now - minutes * 60 * 1000), EndTime: new Date(now) };
+    // A call takes 500 queries, and gives some hundred times as many values in one page.
+    const parts = chunks(ids, 500).map((part) => readLoadPart(aws, part, period, signal));
+    return new Map((await Promise.all(parts)).flat());
+}
+
+async function readLoadPart(
+    aws: Aws,
+    ids: string[],
+    period: Pick<GetMetricDataInput, "StartTime" | "EndTime">,
+    abortSignal: AbortSignal,
+): Promise<[string, number][]> {
+    const action = "cloudwatch:GetMetricData";
+    try {
+        const MetricDataQueries = ids.map((id, index) => ({ Id: `m${index}`, MetricStat: cpuUtilization(id) }));
+        const request = { ...period, MetricDataQueries } as GetMetricDataInput;
+        const reading = aws.cloudWatch.getMetricData(request, { abortSignal });
+        const answer = await withContext(action, ids, reading, abortSignal);
+        const results = requireList(answer.MetricDataResults, action);
+        const valuesById = new Map(results.map(({ Id, Values }) => [Id, Values]));
+        return ids.flatMap((id, index): [string, number][] => {
+            const values = valuesById.get(`m${index}`) ?? [];
+            return values.length > 0 ? [[id, values.reduce((sum, value) => sum + value, 0) / values.length]] : [];
+        });
+    } catch (error) {
+        warn("load is left out", error);
+        return [];
+    }
+}
+
+function cpuUtilization(id: string) {
+    return {
+        Metric: {
+            Namespace: "AWS/EC2",
+            MetricName: "CPUUtilization",
+            Dimensions: [{ Name: "InstanceId", Value: id }],
+        },
+        Period: 300,
+        Stat: "Average",
+    };
+}

@@ -1,0 +1,82 @@
+// Writes tags of instances, and finds out which instances a refused call is about.
+import { chunks, idsIn, isAboutCall, isGone, withContext } from "./answers";
+import type { Aws } from "./clients";
+
+/** What became of each id: undefined if its tags are as wanted. */
+export type Outcomes = Map<string, Error | undefined>;
+
+/** Takes tags off instances, whatever their values. One that is gone carries none any more. */
+export async function takeTags(aws: Aws, ids: string[], keys: string[], abortSignal: AbortSignal): Promise<Outcomes> {
+    const Tags = keys.map((Key) => ({ Key }));
+    const outcomes = await writeAll(aws, ids, (Resources) =>
+        withContext("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal }), abortSignal),
+    );
+    return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
+}
+
+/** Gives tags to instances; those that get the same share their calls. */
+export async function giveTags(
+    aws: Aws,
+    wanted: { id: string; tags: Record<string, string> }[],
+    abortSignal: AbortSignal,
+): Promise<Outcomes> {
+    const different = [...new Set(wanted.map(({ tags }) => JSON.stringify(tags)))];
+    const writes = different.map((json) => {
+        const ids = wanted.filter(({ tags }) => JSON.stringify(tags) === json).map(({ id }) => id);
+        const Tags = Object.entries<string>(JSON.parse(json)).map(([Key, Value]) => ({ Key, Value }));
+        return writeAll(aws, ids, (Resources) => {
+            const answer = aws.ec2.createTags({ Resources, Tags }, { abortSignal });
+            return withContext("ec2:CreateTags", Resources, answer, abortSignal);
+        });
+    });
+    return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
+}
+
+const mostRefusals = 50;
+
+/** What is known while a write is divided. */
+interface Division {
+    tagging: Aws["tagging"];
+    write: (ids: string[]) => Promise<unknown>;
+    refusals: number;
+    /** Whether each refusal, as far as is known, was about all ids of its call, and no call went well. */
+    isAboutAll: boolean;
+}
+
+/** Writes to all ids in as few calls as possible; a refusal about some of them leaves the others alone. */
+async function writeAll({ tagging }: Aws, ids: string[], write: Division["write"]): Promise<Outcomes> {
+    const division: Division = { tagging, write, refusals: 0, isAboutAll: true };
+    return new Map((await Promise.all(chunks(ids, 1000).map((part) => writePart(division, part)))).flat());
+}
+
+async function writePart(division: Division, ids: string[]): Promise<[string, Error | undefined][]> {
+    try {
+        await division.write(ids);
+        division.isAboutAll = false;
+        division.tagging.isRefused = false;
+        return ids.map((id) => [id, undefined]);
+    } catch (error) {
+        division.refusals++;
+        return divide(division, ids, error as Error);
+    }
+}
+
+/** Finds out which ids a refusal is about: those that AWS calls gone, else one half or the other. */
+async function divide(division: Division, ids: string[], error: Error): Promise<[string, Error | undefined][]> {
+    const { tagging, refusals } = division;
+    if (ids.length === 1 || !(isGone(error) || isAboutCall(error))) {
+        return ids.map((id) => [id, error]);
+    }
+    if (division.isAboutAll && (tagging.isRefused || refusals > mostRefusals)) {
+        // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
+        tagging.isRefused = true;
+        const givenUp = new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error });
+        return ids.map((id) => [id, givenUp]);
+    }
+    const named = isGone(error) ? idsIn(error.cause as Error) : [];
+    const gone = ids.filter((id) => named.includes(id));
+    const rest = ids.filter((id) => !named.includes(id));
+    division.isAboutAll &&= named.length === 0;
+    const halves = chunks(rest, Math.ceil(rest.length / 2) || 1).map((half) => writePart(division, half));
+    return [...gone.map((id): [string, Error] => [id, error]), ...(await Promise.all(halves)).flat()];
+}

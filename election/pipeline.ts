@@ -1,0 +1,43 @@
+// observe -> recall -> decide -> rank -> plan, a round at a time: what the handler writes, and what status only shows.
+import { createHash } from "node:crypto";
+import type { Aws } from "./aws/clients";
+import { decide } from "./decide";
+import type { Batch } from "./events";
+import { type Memory, recall } from "./memory";
+import { observe, type Round } from "./observe";
+import { type Planned, planFor } from "./plan";
+import { rank } from "./rank";
+import type { Scope } from "./scope";
+
+/** A round whose elections are planned, and not written yet. */
+export interface PlannedRound extends Round {
+    planned: Planned[];
+}
+
+/**
+ * Plans the elections that a batch asks for; it reads from AWS, and writes nothing. The next round begins when it is asked for.
+ *
+ * @param clock gives milliseconds since 1970
+ * @param memory what the container remembers; without it what was observed counts as it is
+ */
+export async function* plan(
+    aws: Aws,
+    scope: Scope,
+    batch: Batch,
+    clock: () => number,
+    memory?: Memory,
+): AsyncGenerator<PlannedRound> {
+    for await (const observed of observe(aws, scope, batch, memory?.sweepFrom)) {
+        const now = clock();
+        const round = memory ? recall(scope, memory, observed, now) : observed;
+        const decided = round.groups.map((group) => ({ group, decision: decide(group, now) }));
+        const ranked = await rank(aws, scope, decided, now, chance);
+        const then = clock();
+        yield { ...round, planned: ranked.map((election) => ({ ...election, plan: planFor(election, then) })) };
+    }
+}
+
+/** Looks random, and is the same for every elector that asks with the same text. */
+export function chance(text: string): number {
+    return createHash("sha256").update(text).digest().readUIntBE(0, 6);
+}

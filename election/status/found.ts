@@ -1,0 +1,132 @@
+// What `npm run status` finds: what the function sees and would do now, with read rights only.
+import type { Aws } from "../aws/clients";
+import { connect } from "../aws/clients";
+import { deadlineOf } from "../aws/deadline";
+import { type Checks, readLoad, readStatuses } from "../aws/describe";
+import { readBatch, sweepEvent } from "../events";
+import { type Instance, isEnding, isReady, labelOf, leadersOf } from "../group";
+import { plan } from "../pipeline";
+import type { Planned } from "../plan";
+import type { Scope } from "../scope";
+
+/** A group as it is now, and what an election would change in it. */
+export interface GroupStatus {
+    /** Name of the group, or of the electorate: key and value of its tag. */
+    group: string;
+    /** Names of an electorate's groups. */
+    groups?: string[];
+    /** vacant: it wants instances, and none leads; contested: several lead; failed: it could not be read. */
+    state: "led" | "vacant" | "contested" | "empty" | "failed";
+    /** How many instances it wants, and how many are in service and healthy. */
+    desired?: number;
+    inService?: number;
+    /** Leaders that EC2 has not begun to end, the one that stays first. */
+    leaders: { id: string; since?: string; forSeconds?: number }[];
+    /** What an election would change; missing if it would change nothing. */
+    election?: {
+        outcome: string;
+        /** Id of the instance that would be chosen. */
+        choose?: string;
+        /** Why it ranks first. */
+        because?: string;
+        /** Ids of the instances that would lose the tag. */
+        demote: string[];
+        /** Id of a leader that would get a `since`. */
+        adopt?: string;
+    };
+    reason: string;
+}
+
+const millisForAll = 60_000;
+const millisForLoad = 5000;
+const mostChecked = 100;
+
+/**
+ * Looks at every group as a sweep does, and plans as a sweep does, but writes nothing.
+ *
+ * @param scope of the stack that looks after the groups, or will
+ * @returns groups with a problem first, then by name
+ * @throws what could not be read: a table that lacks groups would look like all of them
+ */
+export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
+    const end = Date.now() + millisForAll;
+    const aws = connect()(deadlineOf(() => end - Date.now()));
+    const now = Date.now();
+    const batch = readBatch(scope, [JSON.stringify(sweepEvent)], now);
+    const found: GroupStatus[] = [];
+    for await (const { planned, unread } of plan(aws, scope, batch, () => now)) {
+        const because = await whyFirst(aws, planned, now);
+        found.push(...planned.map((election) => groupStatus(election, because, now)));
+        for (const { error } of unread) {
+            throw error;
+        }
+    }
+    const isFine = ({ state }: GroupStatus) => state === "led" || state === "empty";
+    return found.sort(
+        (a, b) => Number(isFine(a)) - Number(isFine(b)) || (a.group < b.group ? -1 : a.group > b.group ? 1 : 0),
+    );
+}
+
+function groupStatus({ group, plan }: Planned, because: Map<string, string>, now: number): GroupStatus {
+    const leaders = leadersOf(group, now).filter((leader) => !isEnding(leader));
+    const demote = [...plan.demote, ...plan.retire];
+    const [choose] = plan.promote;
+    const changes = choose !== undefined || demote.length > 0 || plan.adopt !== undefined;
+    return {
+        group: labelOf(group),
+        ...(group.groups ? { groups: group.groups } : {}),
+        state: plan.outcome === "failed" ? "failed" : stateOf(leaders, group.desired),
+        desired: group.desired,
+        inService: group.instances.filter(isReady).length,
+        leaders: leaders.map(({ id, since }) => ({ id, ...timesOf(since, now) })),
+        ...(changes
+            ? {
+                  election: {
+                      outcome: plan.outcome,
+                      ...(choose ? { choose, because: because.get(choose) } : {}),
+                      demote,
+                      ...(plan.adopt ? { adopt: plan.adopt } : {}),
+                  },
+              }
+            : {}),
+        reason: plan.reason,
+    };
+}
+
+function stateOf(leaders: Instance[], desired: number): GroupStatus["state"] {
+    if (leaders.length > 1) {
+        return "contested";
+    }
+    return leaders.length === 1 ? "led" : desired > 0 ? "vacant" : "empty";
+}
+
+function timesOf(since: string | undefined, now: number): { since?: string; forSeconds?: number } {
+    const seconds = Math.floor((now - Date.parse(since ?? "")) / 1000);
+    return { ...(since ? { since } : {}), ...(seconds >= 0 ? { forSeconds: seconds } : {}) };
+}
+
+/** What ranks the chosen instances first, in words, as far as it can be read. */
+async function whyFirst(aws: Aws, planned: Planned[], now: number): Promise<Map<string, string>> {
+    const chosen = planned.flatMap(({ plan }) => plan.promote.slice(0, 1)).slice(0, mostChecked);
+    if (chosen.length === 0) {
+        return new Map();
+    }
+    const [statuses, load] = await Promise.all([
+        readStatuses(aws, chosen),
+        readLoad(aws, chosen, { now, minutes: 15, signal: aws.deadline.within(millisForLoad) }),
+    ]);
+    return new Map(
+        chosen.map((id) => {
+            const status = statuses.get(id);
+            const checks = status && !(status instanceof Error) ? checkWords[status.checks] : undefined;
+            const cpu = load.has(id) ? `CPU ${Math.round(load.get(id) as number)} %` : "CPU not known";
+            return [id, `checks ${checks ?? "not known"}, ${cpu}`];
+        }),
+    );
+}
+
+const checkWords: Record<Checks, string> = {
+    ok: "ok",
+    unknown: "not known yet",
+    impaired: "impaired, or an event is scheduled",
+};
