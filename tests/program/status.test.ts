@@ -78,7 +78,7 @@ describe("npm run status", () => {
     /** Runs it as npm does. */
     async function runAlone(...options: string[]) {
         const env = { ...process.env, ...environment() };
-        const args = ["-r", "ts-node/register", join("election", "stack", "status.ts"), ...options];
+        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
         const child = spawn(process.execPath, args, { env, cwd: root, stdio: ["ignore", "pipe", "pipe"] });
         const [stdout, stderr, [code]] = await Promise.all([
             text(child.stdout),
