@@ -13,7 +13,6 @@ import {
     trustPolicy,
 } from "./election/stack/permissions";
 import { readSettings } from "./election/stack/settings";
-import { defaultLogGroup, movedLogGroup } from "./election/stack/upgrade";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
@@ -65,7 +64,7 @@ const election = new aws.lambda.CallbackFunction(
         architectures: ["arm64"],
         memorySize: 1769, // one vCPU: parsing a large region's answers takes seconds of it
         timeout: functionTimeoutSeconds,
-        loggingConfig: { logFormat: "JSON", logGroup: pulumi.output(movedLogGroup()), applicationLogLevel: "INFO" },
+        loggingConfig: { logFormat: "JSON", applicationLogLevel: "INFO" },
         codePathOptions: {
             // The Lambda runtime brings the SDK.
             extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
@@ -75,9 +74,9 @@ const election = new aws.lambda.CallbackFunction(
     { dependsOn: queue }, // Lambda refuses a time-out that is longer than the queue's visibility timeout
 );
 
-// Its log, by the name that Lambda expects. It is there before the first invocation: the function may not make one.
+// Its log, by the name that Lambda expects, as does `pulumi logs`. The function may not make one itself.
 const logGroup = new aws.cloudwatch.LogGroup("election", {
-    name: election.name.apply(defaultLogGroup),
+    name: pulumi.interpolate`/aws/lambda/${election.name}`,
     retentionInDays: settings.logRetentionDays,
     tags,
 });

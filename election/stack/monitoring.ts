@@ -1,6 +1,6 @@
 import type * as aws from "@pulumi/aws";
 import type { Input } from "@pulumi/pulumi";
-import { metricNamespace } from "../metrics";
+import { metricNames, metricNamespace } from "../metrics";
 import type { Scope } from "../scope";
 
 // What an operator watches: plain data for the program to declare.
@@ -48,8 +48,8 @@ export function alarms(
                 "stay, and a vacant group gets a leader as soon as one of its instances is in service.",
             metricQueries: [
                 // The minimum: if two sweeps fall into one period, a good one counts.
-                ofSweep("vacant", "VacantGroups", "Minimum"),
-                ofSweep("failed", "FailedElections", "Minimum"),
+                ofSweep("vacant", metricNames.vacantGroups, "Minimum"),
+                ofSweep("failed", metricNames.failedElections, "Minimum"),
                 { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
             ],
             comparisonOperator: "GreaterThanOrEqualToThreshold",
@@ -65,7 +65,7 @@ export function alarms(
                 "tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and " +
                 "work may run twice in between.",
             namespace: metricNamespace,
-            metricName: "ContestedGroups",
+            metricName: metricNames.contestedGroups,
             dimensions: { Stack: stack },
             statistic: "Minimum",
             period,
@@ -100,7 +100,7 @@ export function alarms(
                 "log group (logGroupName) says so. Meanwhile leaders stay as " +
                 "they are. Events may still cause elections, but what no event reports is not found.",
             metricQueries: [
-                ofSweep("sweeps", "VacantGroups", "SampleCount"),
+                ofSweep("sweeps", metricNames.vacantGroups, "SampleCount"),
                 // The queue's own metric is there as soon as the queue is in use: a stack that is new, or gone, is not without sweeps.
                 {
                     id: "queue",
@@ -138,7 +138,7 @@ export function alarms(
                 "CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after each " +
                 "change, and a group with 3 changes within a minute waits for the next sweep.",
             namespace: metricNamespace,
-            metricName: "FlappingGroups",
+            metricName: metricNames.flappingGroups,
             dimensions: { Stack: stack },
             statistic: "Sum",
             period: 300,
@@ -221,19 +221,19 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
     return {
         widgets: [
-            graph("Leader changes", "Sum", own("LeaderChanges"), own("FlappingGroups")),
+            graph("Leader changes", "Sum", own(metricNames.leaderChanges), own(metricNames.flappingGroups)),
             graph(
                 "Groups without a leader, with several, with a failed election",
                 "Maximum",
-                own("VacantGroups"),
-                own("ContestedGroups"),
-                own("FailedElections"),
+                own(metricNames.vacantGroups),
+                own(metricNames.contestedGroups),
+                own(metricNames.failedElections),
             ),
-            graph("Milliseconds from an event to the new leader's tag", "Maximum", own("ElectionDelay")),
+            graph("Milliseconds from an event to the new leader's tag", "Maximum", own(metricNames.electionDelay)),
             graph(
                 "Lost events: losses that only a sweep found, deliveries to the queue that failed",
                 "Sum",
-                own("SweptLosses"),
+                own(metricNames.sweptLosses),
                 ...ruleNames.map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
             ),
             graph("Age of the oldest event in the queue, in seconds", "Maximum", [
@@ -242,7 +242,12 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
                 "QueueName",
                 queueName,
             ]),
-            graph("Errors of the function, and reads that failed", "Sum", ofFunction("Errors"), own("FailedReads")),
+            graph(
+                "Errors of the function, and reads that failed",
+                "Sum",
+                ofFunction("Errors"),
+                own(metricNames.failedReads),
+            ),
             graph("Duration of the function in milliseconds", "Maximum", ofFunction("Duration")),
             {
                 type: "log",

@@ -57,7 +57,7 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
               ]
             : []),
         {
-            Sid: "StripStrays",
+            Sid: "RemoveOrphansTags",
             Effect: "Allow",
             Action: "ec2:DeleteTags",
             Resource: instances,

@@ -1,23 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Scope } from "../scope";
 
 /** The settings of a stack, checked. */
-export interface Settings {
-    /** Groups whose names start with this belong to the stack. */
-    asgPrefix: string;
-    /** Key of the tag that marks a leader. */
-    tagKey: string;
+export interface Settings extends Omit<Scope, "stack"> {
     /** Minutes between two sweeps. */
     sweepMinutes: number;
     /** Days that log lines are kept. */
     logRetentionDays: number;
-    /** Key of a tag of groups: those that carry the same value elect one leader together. Empty: each group has its own. */
-    electorateTag: string;
-    /** Seconds between demoting a live leader and promoting its successor. */
-    handoverSeconds: number;
-    /** Whether leaders are protected from scaling in. */
-    protectLeader: boolean;
-    /** Whether elections are decided, logged and measured, but nothing is written. */
-    dryRun: boolean;
     /** ARN of the SNS topic that receives alarms; empty if there is none. */
     alarmTopicArn: string;
     /** Whether there is a dashboard. */

@@ -15,11 +15,16 @@ const deployed = [
     "aws:cloudwatch/eventTarget:EventTarget::sweep",
     "aws:cloudwatch/eventTarget:EventTarget::tags",
     "aws:cloudwatch/logGroup:LogGroup::election",
+    "aws:cloudwatch/metricAlarm:MetricAlarm::backlog",
+    "aws:cloudwatch/metricAlarm:MetricAlarm::flapping",
     "aws:cloudwatch/metricAlarm:MetricAlarm::function-failing",
     "aws:cloudwatch/metricAlarm:MetricAlarm::no-leader",
     "aws:cloudwatch/metricAlarm:MetricAlarm::no-sweep",
+    "aws:cloudwatch/metricAlarm:MetricAlarm::two-leaders",
     "aws:cloudwatch/queryDefinition:QueryDefinition::changes-by-cause",
+    "aws:cloudwatch/queryDefinition:QueryDefinition::downtime",
     "aws:cloudwatch/queryDefinition:QueryDefinition::leader-history",
+    "aws:cloudwatch/queryDefinition:QueryDefinition::vacant-groups",
     "aws:iam/role:Role::election",
     "aws:iam/rolePolicy:RolePolicy::election",
     "aws:lambda/eventSourceMapping:EventSourceMapping::events",
@@ -32,7 +37,6 @@ const deployed = [
 const fixedInputs: Record<string, string[]> = {
     "aws:cloudwatch/eventRule:EventRule": ["name", "namePrefix", "eventBusName"],
     "aws:cloudwatch/eventTarget:EventTarget": ["targetId", "eventBusName"],
-    // The log group's name is the exception: CHANGELOG.md says when it changed.
     "aws:cloudwatch/logGroup:LogGroup": ["namePrefix", "logGroupClass"],
     "aws:cloudwatch/metricAlarm:MetricAlarm": ["name"],
     "aws:iam/role:Role": ["name", "namePrefix", "path"],
@@ -58,6 +62,15 @@ describe("An update of a deployed stack", () => {
             }
         });
     }
+
+    it("has every resource on this list, so that the next update keeps it, too", () => {
+        expect(program.resources.map(({ type, name }) => `${type}::${name}`)).to.have.members(deployed);
+    });
+
+    it("keeps the log group's name, which is that of the function", () => {
+        const [logGroup] = program.resources.filter(({ type }) => type === "aws:cloudwatch/logGroup:LogGroup");
+        expect(logGroup?.inputs.name).to.equal("/aws/lambda/election-1234567");
+    });
 
     it("keeps the queue a FIFO queue, and each rule's target the queue", () => {
         const ofType = (type: string) =>

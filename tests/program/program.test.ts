@@ -156,20 +156,6 @@ describe("The program", () => {
         expect(program.resources.map(idOf)).to.have.members(resources.map(([, id]) => id));
     });
 
-    it("moves an older stack's function to the log group of its name, once", async () => {
-        const logGroupAfter = async (lastOutputs?: Record<string, string> | Error) => {
-            const { resources } = await run({ lastOutputs });
-            return resources.find((one) => idOf(one) === lambda)?.inputs.loggingConfig.logGroup;
-        };
-        const functionName = "election-0123456";
-        // Without this the provider keeps the function's log group, which is deleted.
-        const older = { functionName, logGroupName: "election-6543210" };
-        expect(await logGroupAfter(older)).to.equal("/aws/lambda/election-0123456");
-        expect(await logGroupAfter({ functionName, logGroupName: `/aws/lambda/${functionName}` })).to.equal(undefined);
-        expect(await logGroupAfter()).to.equal(undefined);
-        expect(await logGroupAfter(new Error("this backend can't tell"))).to.equal(undefined);
-    });
-
     it("gives the role a permissions boundary if one is set", async () => {
         const permissionsBoundaryArn = "arn:aws:iam::123456789012:policy/boundary";
         const { resources } = await run({ config: { permissionsBoundaryArn } });
