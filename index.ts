@@ -16,10 +16,10 @@ import { readSettings } from "./election/stack/settings";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
-const { asgPrefix, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun } = settings;
+const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun } = settings;
 const scope = {
     stack: `${project}/${stack}`,
-    asgPrefix,
+    asgPrefixes,
     tagKey,
     electorateTag,
     handoverSeconds,

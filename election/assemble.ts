@@ -2,7 +2,6 @@
 import type { ListedGroup, Member, Tagged } from "./aws/describe";
 import type { Batch, Trigger } from "./events";
 import { electorateName, isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
-import type { Scope } from "./scope";
 
 /** What was read so far. */
 export interface View {
@@ -42,7 +41,7 @@ export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): O
 
 /** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
 export function assemble(
-    scope: Scope,
+    electorateTag: string,
     batch: Batch,
     view: View,
     triggers: Map<string, Trigger[]>,
@@ -50,7 +49,7 @@ export function assemble(
 ): ObservedGroup[] {
     const nameOf = (group: string) => {
         const electorate = view.groups.get(group)?.electorate;
-        return electorate === undefined ? group : electorateName(scope.electorateTag, electorate);
+        return electorate === undefined ? group : electorateName(electorateTag, electorate);
     };
     const groupsByName = groupedBy([...view.groups.values()].sort(byName), ({ name }) => nameOf(name));
     const strangersByName = groupedBy(strangers(view, orphans), (instance) => nameOf(homeOf(view, instance)));

@@ -81,13 +81,13 @@ const kinds: Kind[] = [
 const departingStates = ["stopping", "shutting-down"];
 
 /** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
-export function eventPatterns({ asgPrefix, tagKey }: Scope) {
+export function eventPatterns({ asgPrefixes, tagKey }: Scope) {
     const ofRule = (rule: Kind["rule"]) => {
         const own = kinds.filter((kind) => kind.rule === rule);
-        return { source: [own[0].source], "detail-type": own.map(({ type }) => type) };
+        return { source: [...new Set(own.map(({ source }) => source))], "detail-type": own.map(({ type }) => type) };
     };
     return {
-        scaling: { ...ofRule("scaling"), detail: { AutoScalingGroupName: [{ prefix: asgPrefix }] } },
+        scaling: { ...ofRule("scaling"), detail: { AutoScalingGroupName: asgPrefixes.map((prefix) => ({ prefix })) } },
         // A Spot warning has no state.
         departures: { ...ofRule("departures"), detail: { state: [...departingStates, { exists: false }] } },
         tags: {
@@ -130,16 +130,9 @@ export function readBatch(scope: Scope, bodies: unknown[], now: number): Batch {
     return batch;
 }
 
-/** Adds an event to those that ask for an election in a group, if the group is the stack's. */
-export function addTrigger(
-    scope: Scope,
-    triggers: Batch["triggers"],
-    group: unknown,
-    trigger: Trigger | undefined,
-): void {
-    if (trigger && isOurs(scope, group)) {
-        triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
-    }
+/** Groups of the stack with the events that ask for an election there, and one more such event. */
+export function addTrigger(triggers: Batch["triggers"], group: string, trigger: Trigger): void {
+    triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
 }
 
 function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void {
@@ -151,8 +144,11 @@ function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void
         ...(typeof event.id === "string" ? { id: event.id } : {}),
         ...(Number.isNaN(at) ? {} : { at }),
     };
-    addTrigger(scope, batch.triggers, detail?.AutoScalingGroupName, trigger);
-    addTrigger(scope, batch.triggers, fields(detail?.tags)?.[groupKey], trigger);
+    for (const group of [detail?.AutoScalingGroupName, fields(detail?.tags)?.[groupKey]]) {
+        if (isOurs(scope, group)) {
+            addTrigger(batch.triggers, group, trigger);
+        }
+    }
     const kind = kinds.find((one) => one.source === event.source && one.type === type);
     const problem = detail && kind ? kind.read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
     if (problem) {

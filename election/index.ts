@@ -31,23 +31,22 @@ export function createHandler(
 ): (event: QueueEvent, context: Pick<Context, "getRemainingTimeInMillis">) => Promise<Report[]> {
     const connected = connect();
     const memory = emptyMemory();
-    const clock = () => Date.now();
 
     return async (event, context) => {
         const deadline = deadlineOf(() => context.getRemainingTimeInMillis());
-        const aws = connected(deadline);
-        const batch = learn(scope, memory, readBatch(scope, bodies(event), clock()), clock());
+        const aws = connected(scope, deadline);
+        const batch = learn(memory, readBatch(scope, bodies(event), Date.now()), Date.now());
         const finished: Finished[] = [];
-        for await (const round of plan(aws, scope, batch, clock, memory)) {
-            const began = clock(); // an event that is older may report what the writes have changed
-            const written = scope.dryRun ? pretend(round, clock) : await promote(aws, scope, round, clock);
-            remember(scope, memory, written, { began, ended: clock() });
-            finished.push({ ...written, unprotected: await protect(aws, scope, memory, written.written) });
+        for await (const round of plan(aws, batch, memory)) {
+            const began = Date.now(); // an event that is older may report what the writes have changed
+            const written = scope.dryRun ? pretend(round) : await promote(aws, round);
+            remember(memory, written, { began, ended: Date.now() });
+            finished.push({ ...written, unprotected: await protect(aws, memory, written.written) });
             if (round.rest && deadline.millisLeft() < millisToPromote) {
                 break;
             }
         }
-        return publish(scope, batch, finished, clock());
+        return publish(scope, batch, finished, Date.now());
     };
 }
 

@@ -69,7 +69,7 @@ export function emptyMemory(): Memory {
  * @param now milliseconds since 1970
  * @returns the batch, which also asks for elections where a departing instance leads and EC2's tags may not show it yet
  */
-export function learn(scope: Scope, memory: Memory, batch: Batch, now: number): Batch {
+export function learn(memory: Memory, batch: Batch, now: number): Batch {
     forget(memory, batch, now);
     for (const { id, state, at } of batch.states) {
         learnState(memory, id, state, state === "stopping" ? at + stoppingMillis : now + endingMillis, now);
@@ -83,8 +83,8 @@ export function learn(scope: Scope, memory: Memory, batch: Batch, now: number): 
     const triggers = new Map(batch.triggers);
     for (const [id, trigger] of batch.departing) {
         const write = memory.writes.get(id);
-        if (write?.leads) {
-            addTrigger(scope, triggers, write.group, trigger);
+        if (write?.leads && write.group !== undefined) {
+            addTrigger(triggers, write.group, trigger);
         }
     }
     return { ...batch, triggers };
@@ -192,7 +192,6 @@ function recallState({ states }: Memory, { id, state }: ObservedInstance): strin
  * @param times when the writing began and ended, in milliseconds since 1970
  */
 export function remember(
-    scope: Scope,
     memory: Memory,
     round: WrittenRound,
     { began, ended }: { began: number; ended: number },
@@ -203,9 +202,7 @@ export function remember(
     for (const written of round.written) {
         rememberWrites(memory, written, began, ended);
         rememberChange(memory, written, ended);
-        if (scope.protectLeader) {
-            rememberProtection(memory, written);
-        }
+        rememberProtection(memory, written);
     }
 }
 

@@ -52,32 +52,33 @@ const groupsInRound = 100;
  * @param startingToken where a sweep begins; one that ran out of time left it
  * @returns rounds; what can't be read fails for its own groups
  */
-export async function* observe(aws: Aws, scope: Scope, batch: Batch, startingToken?: string): AsyncGenerator<Round> {
+export async function* observe(aws: Aws, batch: Batch, startingToken?: string): AsyncGenerator<Round> {
     const seen = new Set<string>();
     if (batch.triggers.size + batch.departing.size + batch.detached.size + batch.unplaced.size > 0) {
-        const round = await observeNamed(aws, scope, batch);
+        const round = await observeNamed(aws, batch);
         for (const name of round.groups.flatMap(({ name, groups }) => groups ?? [name])) {
             seen.add(name);
         }
         yield batch.sweep ? { ...round, rest: { names: [], hasPages: true, nextToken: startingToken } } : round;
     }
     if (batch.sweep) {
-        yield* sweep(aws, scope, batch, seen, startingToken);
+        yield* sweep(aws, batch, seen, startingToken);
     }
 }
 
 /** Looks at the groups that events name, directly or by an instance: reads until nothing that is named is unread. */
-async function observeNamed(aws: Aws, scope: Scope, batch: Batch): Promise<Round> {
+async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
     let reading: Reading = { ...nothingRead(), departing: [], asked: new Set(), unread: [] };
-    for (let open = openQuestions(scope, batch, reading); open.length > 0; ) {
-        reading = await answered(aws, scope, reading, open);
-        open = openQuestions(scope, batch, reading);
+    for (let open = openQuestions(aws.scope, batch, reading); open.length > 0; ) {
+        reading = await answered(aws, reading, open);
+        open = openQuestions(aws.scope, batch, reading);
     }
+    const { electorateTag, handoverSeconds } = aws.scope;
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.
-    const waits = (id: string) => scope.handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
+    const waits = (id: string) => handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
     const orphans = mentioned(batch).flatMap((id) => (waits(id) ? [] : (findOrphan(reading, batch, id) ?? [])));
-    const groups = assemble(scope, batch, reading, triggersOf(scope, batch, reading), orphans);
+    const groups = assemble(electorateTag, batch, reading, triggersOf(aws.scope, batch, reading), orphans);
     const isRead = ({ name, groups: names = [name] }: ObservedGroup) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread: reading.unread };
 }
@@ -132,26 +133,26 @@ function openQuestions(scope: Scope, batch: Batch, reading: Reading): Question[]
 }
 
 /** Adds the answers to what was read; what can't be read fails for the groups that need it. */
-async function answered(aws: Aws, scope: Scope, reading: Reading, open: Question[]): Promise<Reading> {
+async function answered(aws: Aws, reading: Reading, open: Question[]): Promise<Reading> {
     const namesOf = (of: Question["of"]) => open.filter((question) => question.of === of).map(({ name }) => name);
     const [groups, electorates, homes] = [namesOf("group"), namesOf("electorate"), namesOf("home")];
     const together = [...reading.groups.values()].filter(({ electorate = "" }) => electorates.includes(electorate));
     const ownGroups = homes.flatMap((id) => reading.tagged.get(id)?.group ?? []);
     const answers = await Promise.all([
         // Most state changes concern other instances; one filtered read finds ours.
-        orUnread([], readTagged(aws, scope, withIds(namesOf("departure")), inOurGroups(scope)).then(leadersAmong)),
+        orUnread([], readTagged(aws, withIds(namesOf("departure")), inOurGroups(aws)).then(leadersAmong)),
         orUnread(
             [],
-            readTagged(aws, scope, withIds(namesOf("tags"))).then((tagged) => ({ tagged })),
+            readTagged(aws, withIds(namesOf("tags"))).then((tagged) => ({ tagged })),
         ),
         orUnread(
             ownGroups,
             readHomes(aws, homes).then((found) => ({ homes: withMissing(homes, found) })),
         ),
-        orUnread(groups, readNamed(aws, scope, groups)),
+        orUnread(groups, readNamed(aws, groups)),
         orUnread(
             together.map(({ name }) => name),
-            readElectorates(aws, scope, electorates).then((listed) => ({ groups: listed })),
+            readElectorates(aws, electorates).then((listed) => ({ groups: listed })),
         ),
     ]);
     return {
@@ -203,58 +204,53 @@ const withMissing = (ids: string[], found: Map<string, Member>): [string, Member
     ids.map((id) => [id, found.get(id)]);
 
 /** Reads groups by their names, and what their instances' tags say. */
-async function readNamed(aws: Aws, scope: Scope, names: string[]): Promise<Answer> {
+async function readNamed(aws: Aws, names: string[]): Promise<Answer> {
     // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
-    const filters = scope.electorateTag && names.length > 0 ? [] : [inGroups(names)];
-    const [groups, tagged] = await Promise.all([readGroups(aws, scope, names), readTagged(aws, scope, ...filters)]);
+    const filters = aws.scope.electorateTag && names.length > 0 ? [] : [inGroups(names)];
+    const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, ...filters)]);
     return { groups, tagged };
 }
 
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
 function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> {
     const triggers = new Map(batch.triggers);
+    const add = (group?: string, trigger?: Trigger) =>
+        trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
     const homeOf = (id: string) => homes.get(id)?.group;
     for (const { id, group } of departing) {
-        addTrigger(scope, triggers, group, batch.departing.get(id));
+        add(group, batch.departing.get(id));
     }
     for (const [id, trigger] of batch.unplaced) {
-        addTrigger(scope, triggers, homeOf(id), trigger);
+        add(homeOf(id), trigger);
     }
-    for (const id of batch.detached.keys()) {
-        if (tagged.get(id)?.leads) {
-            addTrigger(scope, triggers, homeOf(id), { type: detachType });
-        }
+    const leads = (id: string) => tagged.get(id)?.leads;
+    for (const id of [...batch.detached.keys()].filter(leads)) {
+        add(homeOf(id), { type: detachType });
     }
     // A leader that went to another group asks for an election there, too.
-    const moved = [...tagged.values()].filter((one) => one.leads && !isEnding(one) && one.group !== homeOf(one.id));
-    for (const { id, group = "" } of moved.filter(({ id }) => !mentioned(batch).includes(id))) {
-        addTrigger(scope, triggers, homeOf(id), triggers.get(group)?.[0]);
-    }
-    if (batch.sweep) {
-        for (const name of [...triggers.keys()]) {
-            addTrigger(scope, triggers, name, batch.sweep);
+    const isMoved = ({ id, group, state }: Tagged) => leads(id) && !isEnding({ state }) && group !== homeOf(id);
+    for (const { id, group = "" } of [...tagged.values()].filter(isMoved)) {
+        if (!batch.detached.has(id) && !batch.unplaced.has(id)) {
+            add(homeOf(id), triggers.get(group)?.[0]);
         }
+    }
+    for (const name of [...triggers.keys()]) {
+        add(name, batch.sweep);
     }
     return triggers;
 }
 
 /** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
-async function* sweep(
-    aws: Aws,
-    scope: Scope,
-    batch: Batch,
-    seen: Set<string>,
-    startingToken?: string,
-): AsyncGenerator<Round> {
+async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?: string): AsyncGenerator<Round> {
     const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
-    const reading = readTagged(aws, scope);
+    const reading = readTagged(aws);
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
     let view = nothingRead();
     let orphans: ObservedInstance[] | undefined;
     let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
     try {
-        for await (const page of pagesFrom(aws, scope, startingToken)) {
+        for await (const page of pagesFrom(aws, startingToken)) {
             if (orphans === undefined) {
                 view = await withSuspects(aws, added(view, [{ tagged: await reading }]));
                 orphans = [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []);
@@ -264,18 +260,23 @@ async function* sweep(
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
             view = await withHomesOf(aws, added(view, [{ groups: page.groups }]), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
-            yield { groups: assemble(scope, batch, view, triggers(names), []), orphans, unread: [], rest };
+            yield {
+                groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
+                orphans,
+                unread: [],
+                rest,
+            };
             orphans = [];
         }
         // A leader's own tag may name a group that is gone.
-        const gone = unlistedLeaders(view, (group) => isOurs(scope, group) && !view.groups.has(group));
+        const gone = unlistedLeaders(view, (group) => isOurs(aws.scope, group) && !view.groups.has(group));
         later.push(...new Set(gone.flatMap(({ group = "" }) => (seen.has(group) ? [] : [group]))));
         view = await withHomesOf(aws, view, later);
     } catch (error) {
         yield { groups: [], orphans: [], unread: [{ groups: [], error: error as Error }], rest };
         return;
     }
-    const groups = assemble(scope, batch, view, triggers(later), []);
+    const groups = assemble(aws.scope.electorateTag, batch, view, triggers(later), []);
     for (const [index, round] of chunks(groups, groupsInRound).entries()) {
         const names = groups.slice((index + 1) * groupsInRound).map(({ name }) => name);
         yield { groups: round, orphans: [], unread: [], rest: { names, hasPages: false } };
@@ -312,13 +313,12 @@ async function withSuspects(aws: Aws, view: View): Promise<View> {
 /** The pages of all groups from a token on, and then those before it. */
 async function* pagesFrom(
     aws: Aws,
-    scope: Scope,
     startingToken?: string,
 ): AsyncGenerator<{ groups: ListedGroup[]; hasMore: boolean; nextToken?: string }> {
     const names = new Set<string>();
     if (startingToken !== undefined) {
         try {
-            for await (const page of readGroupPages(aws, scope, startingToken)) {
+            for await (const page of readGroupPages(aws, startingToken)) {
                 for (const { name } of page.groups) {
                     names.add(name);
                 }
@@ -331,7 +331,7 @@ async function* pagesFrom(
             warn("the sweep starts over", error); // the token is too old
         }
     }
-    for await (const page of readGroupPages(aws, scope)) {
+    for await (const page of readGroupPages(aws)) {
         const hasMore = page.nextToken !== undefined && !page.groups.some(({ name }) => names.has(name));
         yield { ...page, hasMore };
         if (!hasMore) {

@@ -7,7 +7,6 @@ import { type Memory, recall } from "./memory";
 import { observe, type Round } from "./observe";
 import { type Planned, planFor } from "./plan";
 import { rank } from "./rank";
-import type { Scope } from "./scope";
 
 /** A round whose elections are planned, and not written yet. */
 export interface PlannedRound extends Round {
@@ -17,22 +16,15 @@ export interface PlannedRound extends Round {
 /**
  * Plans the elections that a batch asks for; it reads from AWS, and writes nothing. The next round begins when it is asked for.
  *
- * @param clock gives milliseconds since 1970
  * @param memory what the container remembers; without it what was observed counts as it is
  */
-export async function* plan(
-    aws: Aws,
-    scope: Scope,
-    batch: Batch,
-    clock: () => number,
-    memory?: Memory,
-): AsyncGenerator<PlannedRound> {
-    for await (const observed of observe(aws, scope, batch, memory?.sweepFrom)) {
-        const now = clock();
-        const round = memory ? recall(scope, memory, observed, now) : observed;
+export async function* plan(aws: Aws, batch: Batch, memory?: Memory): AsyncGenerator<PlannedRound> {
+    for await (const observed of observe(aws, batch, memory?.sweepFrom)) {
+        const now = Date.now();
+        const round = memory ? recall(aws.scope, memory, observed, now) : observed;
         const decided = round.groups.map((group) => ({ group, decision: decide(group, now) }));
-        const ranked = await rank(aws, scope, decided, now, chance);
-        const then = clock();
+        const ranked = await rank(aws, decided, now, chance);
+        const then = Date.now();
         yield { ...round, planned: ranked.map((election) => ({ ...election, plan: planFor(election, then) })) };
     }
 }

@@ -2,11 +2,11 @@
 import { isRefusal } from "./aws/answers";
 import type { Aws } from "./aws/clients";
 import { millisToDemote, millisToPromote } from "./aws/deadline";
-import { giveTags, type Outcomes, takeTags } from "./aws/tags";
+import { type Gift, giveTags, type Outcomes, takeTags } from "./aws/tags";
 import type { ObservedInstance } from "./group";
 import type { PlannedRound } from "./pipeline";
 import type { Planned } from "./plan";
-import { type Scope, sinceKey } from "./scope";
+import type { Scope } from "./scope";
 
 /** A group's election, and what was written for it. */
 export interface Written extends Planned {
@@ -47,39 +47,37 @@ export interface WrittenRound extends PlannedRound {
 /**
  * Writes a round's plans together: demotions, the hand-over pause, then promotions. Orphans lose their tags beside the
  * demotions. What fails for one group leaves the others alone.
- *
- * @param clock gives milliseconds since 1970
  */
-export async function promote(aws: Aws, scope: Scope, round: PlannedRound, clock: () => number): Promise<WrittenRound> {
-    const { steps, pauseMillis } = schedule(scope, round.planned, aws.deadline.millisLeft());
+export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRound> {
+    const { steps, pauseMillis } = schedule(aws.scope, round.planned, aws.deadline.millisLeft());
     const signal = aws.deadline.before(pauseMillis + millisToPromote);
     const [demotions, stripped] = await Promise.all([
-        demote(aws, scope, steps, signal, clock),
-        strip(aws, scope, round.orphans, signal),
+        take(aws, steps, "demote", signal),
+        strip(aws, round.orphans, signal),
     ]);
+    const demotedAt = Date.now();
     const going = steps.filter((step) => !resultOf(step, demotions).error);
     const waiting = going.filter(({ waits }) => waits);
-    const others = await Promise.all([
-        promoteFirst(
-            aws,
-            scope,
-            going.filter(({ waits }) => !waits),
-            clock,
-        ),
-        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(aws, scope, waiting, clock))] : []),
-        adopt(aws, scope, going, clock),
-        retire(aws, scope, steps),
+    const others = going.filter(({ waits }) => !waits);
+    const later = await Promise.all([
+        promoteFirst(aws, others),
+        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(aws, waiting))] : []),
+        adopt(aws, going),
+        take(aws, steps, "retire", aws.deadline.signal),
     ]);
-    const written = steps.map((step) => ({ ...step.election, result: resultOf(step, demotions, ...others) }));
+    const written = steps.map((step) => {
+        const result = resultOf(step, demotions, ...later);
+        return { ...step.election, result: step.error ? result : { ...result, demotedAt } };
+    });
     return { ...round, written, stripped };
 }
 
 /** Writes nothing; says what would be written, if AWS did it all. */
-export function pretend(round: PlannedRound, clock: () => number): WrittenRound {
+export function pretend(round: PlannedRound): WrittenRound {
     const written = round.planned.map((election): Written => {
         const { demote, retire, promote, since } = election.plan;
         const [id] = promote;
-        const promoted = id === undefined ? undefined : { id, since: isoTime(since), at: clock() };
+        const promoted = id === undefined ? undefined : { id, since: isoTime(since), at: Date.now() };
         const pretended = { ...emptyResult(), demoted: [...demote, ...retire], promoted };
         return { ...election, result: emptyResult(), pretended };
     });
@@ -99,8 +97,10 @@ interface Step {
     error?: Error;
 }
 
-/** Says what is written now, what after a pause, and for what it is too late. A leader that EC2 is ending loses its tag with
- * its successor's promotion, unless there is a pause or no successor. Pure. */
+/**
+ * Says what is written now, what after a pause, and for what it is too late. A leader that EC2 is ending loses its tag
+ * with its successor's promotion, unless there is a pause or no successor. Pure.
+ */
 function schedule(
     { handoverSeconds }: Scope,
     elections: Planned[],
@@ -131,40 +131,17 @@ type Parts = Map<string, Partial<Result>>;
 
 const nameOf = ({ election }: Step): string => election.group.name;
 
-async function demote(
-    aws: Aws,
-    { tagKey }: Scope,
-    steps: Step[],
-    signal: AbortSignal,
-    clock: () => number,
-): Promise<Parts> {
-    const open = steps.filter(({ error }) => !error);
-    const outcomes = await takeTags(
-        aws,
-        open.flatMap((step) => step.demote),
-        [tagKey],
-        signal,
-    );
-    const demotedAt = clock();
-    return new Map(
-        open.map((step) => [nameOf(step), { ...taken(step.demote, outcomes, step.election.plan.retire), demotedAt }]),
-    );
+/** Takes the leader tag off instances: those that lose it first, or those that retire beside the promotion. */
+async function take(aws: Aws, steps: Step[], which: "demote" | "retire", signal: AbortSignal): Promise<Parts> {
+    const ids = steps.flatMap((step) => step[which]);
+    const outcomes = await takeTags(aws, ids, "leader", signal);
+    return new Map(steps.map((step) => [nameOf(step), taken(step[which], outcomes, step.election.plan.retire)]));
 }
 
-async function strip(aws: Aws, { tagKey }: Scope, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> {
+async function strip(aws: Aws, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> {
     const ids = orphans.map(({ id }) => id);
-    const outcomes = await takeTags(aws, ids, [tagKey, sinceKey(tagKey)], signal);
+    const outcomes = await takeTags(aws, ids, "all", signal);
     return { ...emptyResult(), ...taken(ids, outcomes, []) };
-}
-
-async function retire(aws: Aws, { tagKey }: Scope, steps: Step[]): Promise<Parts> {
-    const outcomes = await takeTags(
-        aws,
-        steps.flatMap((step) => step.retire),
-        [tagKey],
-        aws.deadline.signal,
-    );
-    return new Map(steps.map((step) => [nameOf(step), taken(step.retire, outcomes, step.retire)]));
 }
 
 /** What became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
@@ -185,67 +162,62 @@ function taken(
     };
 }
 
-/** An instance that may be tagged, with the tags that it then gets and the `since` that it then has. */
-interface Choice {
-    id: string;
-    tags: Record<string, string>;
-    since?: string;
-    isGivenBack: boolean;
-}
-
 /** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
-async function promoteFirst(aws: Aws, { tagKey }: Scope, steps: Step[], clock: () => number): Promise<Parts> {
+async function promoteFirst(aws: Aws, steps: Step[]): Promise<Parts> {
     const parts: Parts = new Map();
-    const next = (name: string, [choice, ...others]: Choice[]) => (choice ? [{ name, choice, others }] : []);
-    let open = steps.flatMap((step) => next(nameOf(step), choicesOf(step.election, tagKey)));
+    const next = (step: Step, [gift, ...others]: Gift[]) => (gift ? [{ step, gift, others }] : []);
+    let open = steps.flatMap((step) => next(step, giftsOf(step)));
     while (open.length > 0) {
-        const at = clock();
-        const wanted = open.map(({ choice }) => choice);
-        const outcomes = await giveTags(aws, wanted, aws.deadline.signal);
-        for (const { name, choice } of open) {
-            parts.set(name, withTry(parts.get(name), choice, outcomes.get(choice.id), at));
+        const at = Date.now();
+        const gifts = open.map(({ gift }) => gift);
+        const outcomes = await giveTags(aws, gifts, aws.deadline.signal);
+        for (const { step, gift } of open) {
+            parts.set(nameOf(step), withTry(parts.get(nameOf(step)), step, gift, outcomes.get(gift.id), at));
         }
         // Without an answer it may have been done: no other instance may get the tag now.
         const mayGoOn = (error?: Error) => error !== undefined && isRefusal(error) && !aws.tagging.isRefused;
-        open = open.flatMap(({ name, choice, others }) => (mayGoOn(outcomes.get(choice.id)) ? next(name, others) : []));
+        open = open.flatMap(({ step, gift, others }) => (mayGoOn(outcomes.get(gift.id)) ? next(step, others) : []));
     }
     return parts;
 }
 
-function choicesOf({ group, plan }: Planned, tagKey: string): Choice[] {
+/** What may be given, one after the other. A tag given back goes with the `since` that is still there. */
+function giftsOf({ election: { plan } }: Step): Gift[] {
     const since = isoTime(plan.since);
-    const leader = group.instances.find(({ id }) => id === plan.giveBack);
     return [
-        ...plan.promote.map((id) => ({
-            id,
-            tags: { [tagKey]: "true", [sinceKey(tagKey)]: since },
-            since,
-            isGivenBack: false,
-        })),
-        // A tag given back goes with the `since` that is still there.
-        ...(leader ? [{ id: leader.id, tags: { [tagKey]: "true" }, since: leader.since, isGivenBack: true }] : []),
+        ...plan.promote.map((id) => ({ id, leads: true, since })),
+        ...(plan.giveBack === undefined ? [] : [{ id: plan.giveBack, leads: true }]),
     ];
 }
 
-function withTry(before: Partial<Result> = {}, choice: Choice, error: Error | undefined, at: number): Partial<Result> {
-    const { id, since, isGivenBack } = choice;
-    if (!error) {
-        return { ...before, promoted: { id, since, at }, isGivenBack, error: isGivenBack ? before.error : undefined };
+/** What is known of a promotion after one more try. */
+function withTry(
+    before: Partial<Result> = {},
+    { election }: Step,
+    { id, since }: Gift,
+    error: Error | undefined,
+    at: number,
+): Partial<Result> {
+    if (error) {
+        const refused = [...(before.refused ?? []), id];
+        return { ...before, error, ...(isRefusal(error) ? { refused } : { uncertain: [id] }) };
     }
-    return isRefusal(error)
-        ? { ...before, error, refused: [...(before.refused ?? []), id] }
-        : { ...before, error, uncertain: [id] };
+    return since === undefined
+        ? { ...before, promoted: { id, since: sinceIn(election, id), at }, isGivenBack: true }
+        : { ...before, promoted: { id, since, at }, error: undefined };
 }
 
+const sinceIn = ({ group }: Planned, id: string) => group.instances.find((instance) => instance.id === id)?.since;
+
 /** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
-async function adopt(aws: Aws, { tagKey }: Scope, steps: Step[], clock: () => number): Promise<Parts> {
-    const at = clock();
+async function adopt(aws: Aws, steps: Step[]): Promise<Parts> {
+    const at = Date.now();
     const adoptions = steps.flatMap((step) => {
         const { adopt: id, since } = step.election.plan;
         return id === undefined ? [] : [{ name: nameOf(step), id, since: isoTime(since) }];
     });
-    const wanted = adoptions.map(({ id, since }) => ({ id, tags: { [sinceKey(tagKey)]: since } }));
-    const outcomes = await giveTags(aws, wanted, aws.deadline.signal);
+    const gifts = adoptions.map(({ id, since }) => ({ id, leads: false, since }));
+    const outcomes = await giveTags(aws, gifts, aws.deadline.signal);
     return new Map(
         adoptions.map(({ name, id, since }) => {
             const error = outcomes.get(id);

@@ -6,7 +6,6 @@ import { isSwept } from "./group";
 import { warn } from "./log";
 import type { Memory } from "./memory";
 import type { Written } from "./promote";
-import type { Scope } from "./scope";
 
 // Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
 const protectableStates = ["InService", "EnteringStandby", "Standby"];
@@ -28,13 +27,8 @@ interface Change {
  *
  * @returns how many instances are not as they should be
  */
-export async function protect(
-    aws: Aws,
-    { protectLeader }: Scope,
-    memory: Memory,
-    elections: Written[],
-): Promise<number> {
-    if (!protectLeader) {
+export async function protect(aws: Aws, memory: Memory, elections: Written[]): Promise<number> {
+    if (!aws.scope.protectLeader) {
         return 0;
     }
     const changes = elections.flatMap((election) => changesIn(election, memory));

@@ -4,7 +4,6 @@ import { millisForLoad } from "./aws/deadline";
 import { checksByRank, readLoad, readStatuses, type Status } from "./aws/describe";
 import { type Candidate, type Decided, tiers } from "./decide";
 import { latestSince } from "./group";
-import type { Scope } from "./scope";
 
 /** Ids of the candidates that will do, the best first; or why they can't be ranked. */
 export type Ranking = { ids: string[] } | { error: Error };
@@ -27,20 +26,14 @@ const loadStep = 10; // percentage points
  *
  * @param now milliseconds since 1970
  */
-export async function rank(
-    aws: Aws,
-    { tagKey }: Scope,
-    elections: Decided[],
-    now: number,
-    chance: Chance,
-): Promise<Ranked[]> {
+export async function rank(aws: Aws, elections: Decided[], now: number, chance: Chance): Promise<Ranked[]> {
     const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
         if (decision.outcome !== "choose") {
             return [];
         }
         const since = latestSince(group, now);
         // Electors that see the same choose the same; those for different tags choose differently.
-        const draw = ({ id }: Candidate) => chance(`${id} ${since} ${tagKey}`);
+        const draw = ({ id }: Candidate) => chance(`${id} ${since} ${aws.scope.tagKey}`);
         return [{ group: group.name, candidates: shuffled(decision.candidates, draw) }];
     });
     const rankings = await rankAll(aws, vacancies, now);

@@ -70,14 +70,13 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         [metricNames.sweptLosses]: real.filter(isSweptLoss).length,
     });
     if (batch.sweep) {
-        const swept = reports.filter((_, index) => elections[index]?.group.exists && isSwept(elections[index].group));
-        if (swept.length + unread.length === 0 && !isUnfinished) {
-            const about = { asgPrefix: scope.asgPrefix, region: process.env.AWS_REGION };
-            warn("no group's name begins with the prefix", about);
+        const swept = elections.filter(({ group }) => group.exists && isSwept(group));
+        if (unread.length === 0 && !isUnfinished) {
+            warnOfEmptyPrefixes(scope, swept);
         }
         // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
         if (swept.length + failed.length > 0 || unread.length === 0) {
-            measureSweep(scope.stack, [...swept, ...failed], now);
+            measureSweep(scope.stack, [...swept.map(reportOf), ...failed], now);
         }
     }
     return [...reports, ...failed];
@@ -158,6 +157,14 @@ function logRest(rest: Finished["rest"]): boolean {
     const more = rest.hasPages ? ["and those on further pages"] : [];
     console.warn({ message: "left to the next sweep", about: [...rest.names.slice(0, mostIds), ...more] });
     return true;
+}
+
+/** Warns of prefixes that no group has: they may be mistyped. */
+function warnOfEmptyPrefixes({ asgPrefixes }: Scope, elections: Written[]): void {
+    const names = elections.flatMap(({ group }) => group.groups ?? [group.name]);
+    for (const asgPrefix of asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)))) {
+        warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
+    }
 }
 
 /** Whether candidates could not be ranked, because their states could not be read. */

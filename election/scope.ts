@@ -3,8 +3,8 @@
 export interface Scope {
     /** Name of the stack, unique in its account: its metrics carry it. */
     stack: string;
-    /** Groups whose names start with this belong to the stack. */
-    asgPrefix: string;
+    /** Groups whose names start with one of these belong to the stack. */
+    asgPrefixes: string[];
     /** Key of the tag that marks a leader. */
     tagKey: string;
     /** Key of a tag of groups: those with the same value elect one leader together. Empty: each group elects its own. */
@@ -18,8 +18,8 @@ export interface Scope {
 }
 
 /** Whether a group of this name belongs to the stack. */
-export const isOurs = ({ asgPrefix }: Pick<Scope, "asgPrefix">, name: unknown): name is string =>
-    typeof name === "string" && name.startsWith(asgPrefix);
+export const isOurs = ({ asgPrefixes }: Scope, name: unknown): name is string =>
+    typeof name === "string" && asgPrefixes.some((prefix) => name.startsWith(prefix));
 
 /** Key of the tag in which AWS keeps the name of an instance's group. */
 export const groupKey = "aws:autoscaling:groupName";

@@ -2,6 +2,7 @@
 import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
 import type * as CloudWatch from "@aws-sdk/client-cloudwatch";
 import type * as Ec2 from "@aws-sdk/client-ec2";
+import type { Scope } from "../scope";
 import type { Deadline } from "./deadline";
 
 /** The clients of one container, and the SDK's paginators. */
@@ -18,8 +19,9 @@ interface Clients {
     };
 }
 
-/** What an invocation works with: the clients, and until when it may call. */
+/** What an invocation works with: the clients, for which stack they ask and write, and until when they may call. */
 export interface Aws extends Clients {
+    scope: Scope;
     deadline: Deadline;
     /** Whether AWS refused so many tag writes, and allowed none, that it seems to refuse them all. */
     tagging: { isRefused: boolean };
@@ -28,9 +30,9 @@ export interface Aws extends Clients {
 /**
  * Makes the clients; called once per container, while it loads.
  *
- * @returns gives them to an invocation with its deadline
+ * @returns gives them to an invocation
  */
-export function connect(): (deadline: Deadline) => Aws {
+export function connect(): (scope: Scope, deadline: Deadline) => Aws {
     // Required here, not imported above: an import would be serialized as a path inside the package, which the Lambda runtime lacks.
     const ec2: typeof Ec2 = require("@aws-sdk/client-ec2");
     const autoScaling: typeof AutoScaling = require("@aws-sdk/client-auto-scaling");
@@ -49,9 +51,9 @@ export function connect(): (deadline: Deadline) => Aws {
             metrics: cloudWatch.paginateGetMetricData,
         },
     };
-    return (deadline) => {
+    return (scope, deadline) => {
         patience.forget();
-        return { ...clients, deadline, tagging: { isRefused: false } };
+        return { ...clients, scope, deadline, tagging: { isRefused: false } };
     };
 }
 

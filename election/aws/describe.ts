@@ -1,8 +1,10 @@
 // How AWS is asked about groups and instances: one function for each call, with its limits and pages.
 import type {
     AutoScalingGroup,
+    AutoScalingInstanceDetails,
     DescribeAutoScalingGroupsCommandInput,
     DescribeAutoScalingGroupsCommandOutput,
+    Instance,
 } from "@aws-sdk/client-auto-scaling";
 import type { GetMetricDataInput } from "@aws-sdk/client-cloudwatch";
 import type { Filter, InstanceStatus } from "@aws-sdk/client-ec2";
@@ -60,15 +62,15 @@ export const checksByRank = ["ok", "unknown", "impaired"] as const;
 const listing = "autoscaling:DescribeAutoScalingGroups";
 
 /** The stack's groups of these names; unknown ones are left out. A batch names fewer than the 50 that a call takes. */
-export async function readGroups(aws: Aws, scope: Scope, names: string[]): Promise<ListedGroup[]> {
+export async function readGroups(aws: Aws, names: string[]): Promise<ListedGroup[]> {
     // An empty list would mean all groups.
-    return names.length > 0 ? readListing(aws, scope, names, { AutoScalingGroupNames: names }) : [];
+    return names.length > 0 ? readListing(aws, names, { AutoScalingGroupNames: names }) : [];
 }
 
 /** The stack's groups with these values of the electorates' tag. AWS refuses more than 5 values of a tag in one call. */
-export async function readElectorates(aws: Aws, scope: Scope, values: string[]): Promise<ListedGroup[]> {
+export async function readElectorates(aws: Aws, values: string[]): Promise<ListedGroup[]> {
     const answers = chunks(values, 5).map((Values) =>
-        readListing(aws, scope, Values, { Filters: [{ Name: `tag:${scope.electorateTag}`, Values }] }),
+        readListing(aws, Values, { Filters: [{ Name: `tag:${aws.scope.electorateTag}`, Values }] }),
     );
     return (await Promise.all(answers)).flat();
 }
@@ -76,14 +78,13 @@ export async function readElectorates(aws: Aws, scope: Scope, values: string[]):
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 async function readListing(
     aws: Aws,
-    scope: Scope,
     resources: string[],
     request: DescribeAutoScalingGroupsCommandInput,
 ): Promise<ListedGroup[]> {
     const { signal } = aws.deadline;
     const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, request, { abortSignal: signal });
     const answers = await withContext(listing, resources, collectPages(pages), signal);
-    return answers.flatMap((page) => listedGroups(page, scope));
+    return answers.flatMap((page) => listedGroups(aws, page));
 }
 
 /**
@@ -93,7 +94,6 @@ async function readListing(
  */
 export async function* readGroupPages(
     aws: Aws,
-    scope: Scope,
     startingToken?: string,
 ): AsyncGenerator<{ groups: ListedGroup[]; nextToken?: string }> {
     const { signal } = aws.deadline;
@@ -104,40 +104,46 @@ export async function* readGroupPages(
         if (done) {
             return;
         }
-        yield { groups: listedGroups(page, scope), nextToken: page.NextToken };
+        yield { groups: listedGroups(aws, page), nextToken: page.NextToken };
     }
 }
 
-const listedGroups = (page: DescribeAutoScalingGroupsCommandOutput, scope: Scope): ListedGroup[] =>
+const listedGroups = ({ scope }: Aws, page: DescribeAutoScalingGroupsCommandOutput): ListedGroup[] =>
     requireList(page.AutoScalingGroups, listing)
-        .map((group) => listedGroup(group, scope))
+        .map((group) => listedGroup(scope, group))
         .filter(({ name }) => isOurs(scope, name));
 
-function listedGroup(group: AutoScalingGroup, { electorateTag }: Scope): ListedGroup {
+function listedGroup({ electorateTag }: Scope, group: AutoScalingGroup): ListedGroup {
     const name = requireString(group.AutoScalingGroupName, listing);
-    const electorate =
-        electorateTag && requireList(group.Tags, listing).find(({ Key }) => Key === electorateTag)?.Value;
+    const tags = requireList(group.Tags, listing);
+    const electorate = electorateTag && tags.find(({ Key }) => Key === electorateTag)?.Value;
     return {
         name,
         ...(electorate ? { electorate } : {}),
         desired: group.DesiredCapacity ?? 0,
         protectsNew: group.NewInstancesProtectedFromScaleIn === true,
-        members: requireList(group.Instances, listing).map((instance) => ({
-            id: requireString(instance.InstanceId, listing),
-            lifecycleState: requireString(instance.LifecycleState, listing),
-            healthStatus: requireString(instance.HealthStatus, listing),
-            group: name,
-            protected: instance.ProtectedFromScaleIn === true,
-        })),
+        members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name)),
+    };
+}
+
+function memberOf(instance: Instance | AutoScalingInstanceDetails, group: string): Member {
+    return {
+        id: requireString(instance.InstanceId, listing),
+        lifecycleState: requireString(instance.LifecycleState, listing),
+        // In capitals in DescribeAutoScalingInstances.
+        healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, listing)) ? "Healthy" : "Unhealthy",
+        group,
+        protected: instance.ProtectedFromScaleIn === true,
     };
 }
 
 /** Instances that carry one of the stack's tags and pass every filter; none if a filter lets nothing pass. */
-export async function readTagged(aws: Aws, { tagKey }: Scope, ...filters: Filter[]): Promise<Tagged[]> {
+export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged[]> {
     if (filters.some(({ Values = [] }) => Values.length === 0)) {
         return [];
     }
     const action = "ec2:DescribeInstances";
+    const { tagKey } = aws.scope;
     const { signal } = aws.deadline;
     const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
     const request = { Filters: [carrying, ...filters] };
@@ -164,9 +170,9 @@ export async function readTagged(aws: Aws, { tagKey }: Scope, ...filters: Filter
 export const inGroups = (names: string[]): Filter => ({ Name: `tag:${groupKey}`, Values: names.map(literally) });
 
 /** Instances whose own tag names a group of the stack. */
-export const inOurGroups = ({ asgPrefix }: Scope): Filter => ({
+export const inOurGroups = ({ scope }: Aws): Filter => ({
     Name: `tag:${groupKey}`,
-    Values: [`${literally(asgPrefix)}*`],
+    Values: scope.asgPrefixes.map((prefix) => `${literally(prefix)}*`),
 });
 
 export const withIds = (ids: string[]): Filter => ({ Name: "instance-id", Values: ids });
@@ -182,22 +188,11 @@ export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Me
         const pages = aws.pages.members({ client: aws.autoScaling }, { InstanceIds }, { abortSignal: signal });
         return withContext(action, InstanceIds, collectPages(pages), signal);
     });
-    const members = (await Promise.all(answers))
+    const listed = (await Promise.all(answers))
         .flat()
         .flatMap((page) => requireList(page.AutoScalingInstances, action));
-    return new Map(
-        members.map((member) => [
-            requireString(member.InstanceId, action),
-            {
-                id: requireString(member.InstanceId, action),
-                group: requireString(member.AutoScalingGroupName, action),
-                lifecycleState: requireString(member.LifecycleState, action),
-                // Here in capitals, other than in DescribeAutoScalingGroups.
-                healthStatus: /^healthy$/i.test(requireString(member.HealthStatus, action)) ? "Healthy" : "Unhealthy",
-                protected: member.ProtectedFromScaleIn === true,
-            },
-        ]),
-    );
+    const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action)));
+    return new Map(members.map((member) => [member.id, member]));
 }
 
 /** What EC2 says of instances, by id; an error where it can't be read, so that it fails for its own groups alone. */

@@ -1,29 +1,43 @@
 // Writes tags of instances, and finds out which instances a refused call is about.
+import { sinceKey } from "../scope";
 import { chunks, idsIn, isAboutCall, isGone, withContext } from "./answers";
 import type { Aws } from "./clients";
 
 /** What became of each id: undefined if its tags are as wanted. */
 export type Outcomes = Map<string, Error | undefined>;
 
-/** Takes tags off instances, whatever their values. One that is gone carries none any more. */
-export async function takeTags(aws: Aws, ids: string[], keys: string[], abortSignal: AbortSignal): Promise<Outcomes> {
-    const Tags = keys.map((Key) => ({ Key }));
+/** Takes the leader tag off instances, or all of an election's tags. An instance that is gone carries none any more. */
+export async function takeTags(
+    aws: Aws,
+    ids: string[],
+    which: "leader" | "all",
+    abortSignal: AbortSignal,
+): Promise<Outcomes> {
+    const { tagKey } = aws.scope;
+    const Tags = [{ Key: tagKey }, ...(which === "all" ? [{ Key: sinceKey(tagKey) }] : [])];
     const outcomes = await writeAll(aws, ids, (Resources) =>
         withContext("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal }), abortSignal),
     );
     return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
 }
 
+/** What an instance gets: the leader tag, a `since`, or both in one call. */
+export interface Gift {
+    id: string;
+    leads: boolean;
+    since?: string;
+}
+
 /** Gives tags to instances; those that get the same share their calls. */
-export async function giveTags(
-    aws: Aws,
-    wanted: { id: string; tags: Record<string, string> }[],
-    abortSignal: AbortSignal,
-): Promise<Outcomes> {
-    const different = [...new Set(wanted.map(({ tags }) => JSON.stringify(tags)))];
-    const writes = different.map((json) => {
-        const ids = wanted.filter(({ tags }) => JSON.stringify(tags) === json).map(({ id }) => id);
-        const Tags = Object.entries<string>(JSON.parse(json)).map(([Key, Value]) => ({ Key, Value }));
+export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal): Promise<Outcomes> {
+    const { tagKey } = aws.scope;
+    const kinds = new Map(gifts.map((gift) => [kindOf(gift), gift]));
+    const writes = [...kinds].map(([kind, { leads, since }]) => {
+        const ids = gifts.filter((gift) => kindOf(gift) === kind).map(({ id }) => id);
+        const Tags = [
+            ...(leads ? [{ Key: tagKey, Value: "true" }] : []),
+            ...(since === undefined ? [] : [{ Key: sinceKey(tagKey), Value: since }]),
+        ];
         return writeAll(aws, ids, (Resources) => {
             const answer = aws.ec2.createTags({ Resources, Tags }, { abortSignal });
             return withContext("ec2:CreateTags", Resources, answer, abortSignal);
@@ -31,6 +45,8 @@ export async function giveTags(
     });
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
 }
+
+const kindOf = ({ leads, since }: Gift): string => `${leads} ${since}`;
 
 const mostRefusals = 50;
 

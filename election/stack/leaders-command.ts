@@ -1,10 +1,10 @@
 import { groupKey, type Scope, sinceKey } from "../scope";
 
 /** A command of the AWS CLI that lists the live leaders of the scope's groups, quoted for any POSIX shell. */
-export function listLeaders({ asgPrefix, tagKey }: Scope, region: string): string {
+export function listLeaders({ asgPrefixes, tagKey }: Scope, region: string): string {
     const filters = [
         { Name: `tag:${tagKey}`, Values: ["true", "True", "TRUE"] },
-        { Name: `tag:${groupKey}`, Values: [`${asgPrefix}*`] },
+        { Name: `tag:${groupKey}`, Values: asgPrefixes.map((prefix) => `${prefix}*`) },
         { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
     ];
     const tagValue = (key: string) => `Tags[?Key=='${key}'].Value | [0]`;

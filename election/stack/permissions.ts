@@ -41,7 +41,7 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
             Action: ["ec2:CreateTags", "ec2:DeleteTags"],
             Resource: instances,
             Condition: {
-                StringLike: { [groupName]: `${scope.asgPrefix}*` },
+                StringLike: { [groupName]: scope.asgPrefixes.map((prefix) => `${prefix}*`) },
                 "ForAllValues:StringEquals": leaderTags,
                 Null: { "aws:TagKeys": "false" }, // without keys, all of an instance's tags would be deleted
             },
@@ -52,7 +52,10 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
                       Sid: "ProtectLeader",
                       Effect: "Allow",
                       Action: "autoscaling:SetInstanceProtection",
-                      Resource: `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/${scope.asgPrefix}*`,
+                      Resource: scope.asgPrefixes.map(
+                          (prefix) =>
+                              `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/${prefix}*`,
+                      ),
                   },
               ]
             : []),

@@ -42,13 +42,14 @@ const partitions: Record<string, RegExp> = {
  * @throws pulumi.RunError: one sentence with the key, its value and what is allowed
  */
 export function readSettings(config: Record<string, string | undefined>, project: string, region?: string): Settings {
+    const asgPrefix = matching(
+        "asgPrefix",
+        /^[!-~]{1,200}$/,
+        "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
+        /[:*?\\$]/,
+    );
     const settings = {
-        asgPrefix: matching(
-            "asgPrefix",
-            /^[!-~]{1,200}$/,
-            "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
-            /[:*?\\$]/,
-        ),
+        asgPrefixes: [asgPrefix],
         tagKey: matching(
             "tagKey",
             /^[0-9a-zA-Z_+=,.@:-]{1,119}$/,
@@ -81,7 +82,11 @@ export function readSettings(config: Record<string, string | undefined>, project
             "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
         ),
     };
-    refuseUnknown(config, project, Object.keys(settings));
+    refuseUnknown(
+        config,
+        project,
+        Object.keys(settings).map((key) => (key === "asgPrefixes" ? "asgPrefix" : key)),
+    );
     refuseElsewhere(settings.alarmTopicArn, region);
     return settings;
 

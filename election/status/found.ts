@@ -50,11 +50,14 @@ const mostChecked = 100;
  */
 export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
     const end = Date.now() + millisForAll;
-    const aws = connect()(deadlineOf(() => end - Date.now()));
+    const aws = connect()(
+        scope,
+        deadlineOf(() => end - Date.now()),
+    );
     const now = Date.now();
     const batch = readBatch(scope, [JSON.stringify(sweepEvent)], now);
     const found: GroupStatus[] = [];
-    for await (const { planned, unread } of plan(aws, scope, batch, () => now)) {
+    for await (const { planned, unread } of plan(aws, batch)) {
         const because = await whyFirst(aws, planned, now);
         found.push(...planned.map((election) => groupStatus(election, because, now)));
         for (const { error } of unread) {

@@ -72,10 +72,10 @@ function scopeOf(values: ReturnType<typeof optionsOf>): Scope {
             texts[`${name}:${key}`] = text;
         }
     }
-    const { asgPrefix, tagKey, electorateTag, handoverSeconds } = readSettings(texts, name);
+    const { asgPrefixes, tagKey, electorateTag, handoverSeconds } = readSettings(texts, name);
     return {
         stack: "status",
-        asgPrefix,
+        asgPrefixes,
         tagKey,
         electorateTag,
         handoverSeconds,
@@ -99,7 +99,10 @@ export async function main(
         if (values.region !== undefined) {
             process.env.AWS_REGION = values.region;
         }
-        const region = await connect()(deadlineOf(() => 0)).ec2.config.region();
+        const region = await connect()(
+            scope,
+            deadlineOf(() => 0),
+        ).ec2.config.region();
         const statuses = await statusOf(scope);
         stdout.write(values.json ? `${JSON.stringify(statuses, undefined, 2)}\n` : tableOf(statuses, scope, region));
         if (statuses.some(({ state }) => state === "failed")) {

@@ -3,7 +3,7 @@ import type { Scope } from "../scope";
 import type { GroupStatus } from "./found";
 
 /** The statuses as a table, and what they come to. */
-export function tableOf(statuses: GroupStatus[], { asgPrefix, electorateTag }: Scope, region: string): string {
+export function tableOf(statuses: GroupStatus[], { asgPrefixes, electorateTag }: Scope, region: string): string {
     const head = ["group", "state", "wants", "in service", "leader", "since", "for", "an election now"];
     const rows = statuses.flatMap((status): string[][] => {
         const { group, state, desired = "", inService = "" } = status;
@@ -27,11 +27,11 @@ export function tableOf(statuses: GroupStatus[], { asgPrefix, electorateTag }: S
     const what = electorateTag ? `groups, or electorates by ${electorateTag},` : "groups";
     const summary =
         statuses.length === 0
-            ? [`No group's name begins with ${asgPrefix} in ${region}.`]
+            ? [`No group's name begins with ${asgPrefixes.join(" or ")} in ${region}.`]
             : [
                   ...table,
                   "",
-                  `${statuses.length} ${what} with the prefix ${asgPrefix} in ${region}: ` +
+                  `${statuses.length} ${what} with the prefix ${asgPrefixes.join(" or ")} in ${region}: ` +
                       `${count("vacant")} vacant, ${count("contested")} contested, ${count("failed")} not read.`,
               ];
     return [

@@ -163,7 +163,8 @@ async function play(stage: Stage, moments: Moment[], referee: Referee, narrator:
 
 /** What the stack is responsible for, and how it marks leaders. */
 function scopeOf(settings: Options["settings"]): Franchise {
-    const { asgPrefix, tagKey, electorateTag } = settingsOf(settings);
+    const { asgPrefixes, tagKey, electorateTag } = settingsOf(settings);
+    const [asgPrefix = ""] = asgPrefixes;
     return { asgPrefix, tagKey, electorateTag };
 }
 

@@ -102,7 +102,7 @@ describe("The runbook", () => {
                 reason: "fit",
             };
         });
-        const scope = { stack: "", asgPrefix: "awseb-", tagKey, electorateTag: "", handoverSeconds: 0 };
+        const scope = { stack: "", asgPrefixes: ["awseb-"], tagKey, electorateTag: "", handoverSeconds: 0 };
         const printed = tableOf(statuses, { ...scope, protectLeader: false, dryRun: true }, "us-east-1");
         expect(printed.startsWith(`${shown}\n2 groups`)).to.equal(true);
     });
