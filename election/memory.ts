@@ -2,7 +2,7 @@
 import { addTrigger, type Batch, tagType, warningMillis } from "./events";
 import { type Group, type Instance, type ObservedGroup, type ObservedInstance, sinceOf } from "./group";
 import type { Round } from "./observe";
-import type { Result, Written, WrittenRound } from "./promote";
+import type { Result, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
 /** What a container remembers between its invocations. Times are in milliseconds since 1970. */
@@ -12,9 +12,9 @@ export interface Memory {
     /** States that can't be taken back, or not yet: until when they count, by the instance's id. */
     states: Map<string, { state: string; until: number }>;
     /** Until when a Spot interruption warning counts, by the instance's id. */
-    warnings: Map<string, number>;
+    warnings: Map<string, { until: number }>;
     /** Until when a refusal to tag an instance counts, by its id. */
-    refusals: Map<string, number>;
+    refusals: Map<string, { until: number }>;
     /** Times of the last promotions in each group, three at most, by the group's name. */
     promotions: Map<string, number[]>;
     /** Instances that lost the tag alive, or may have, with no successor since then, by the group's name. */
@@ -75,7 +75,7 @@ export function learn(memory: Memory, batch: Batch, now: number): Batch {
         learnState(memory, id, state, state === "stopping" ? at + stoppingMillis : now + endingMillis, now);
     }
     for (const [id, at] of batch.warned) {
-        memory.warnings.set(id, Math.max(at + warningMillis, memory.warnings.get(id) ?? 0));
+        memory.warnings.set(id, { until: Math.max(at + warningMillis, memory.warnings.get(id)?.until ?? 0) });
     }
     if (batch.sweep) {
         endFlapping(memory, now);
@@ -92,20 +92,15 @@ export function learn(memory: Memory, batch: Batch, now: number): Batch {
 
 function forget({ writes, states, warnings, refusals }: Memory, { tagged }: Batch, now: number): void {
     for (const [id, write] of writes) {
-        if (now > write.until || tagged.some((event) => event.id === id && contradicts(event, write, now))) {
+        if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {
             writes.delete(id);
         }
     }
-    for (const times of [warnings, refusals]) {
-        for (const [id, until] of times) {
+    for (const known of [writes, states, warnings, refusals]) {
+        for (const [id, { until }] of known) {
             if (now > until) {
-                times.delete(id);
+                known.delete(id);
             }
-        }
-    }
-    for (const [id, { until }] of states) {
-        if (now > until) {
-            states.delete(id);
         }
     }
 }
@@ -191,90 +186,64 @@ function recallState({ states }: Memory, { id, state }: ObservedInstance): strin
  *
  * @param times when the writing began and ended, in milliseconds since 1970
  */
-export function remember(
-    memory: Memory,
-    round: WrittenRound,
-    { began, ended }: { began: number; ended: number },
-): void {
-    rememberRest(memory, round);
-    rememberEnding(memory, round.written, began);
-    rememberStripped(memory, round, began, ended);
-    for (const written of round.written) {
-        rememberWrites(memory, written, began, ended);
-        rememberChange(memory, written, ended);
-        rememberProtection(memory, written);
-    }
-}
-
-function rememberRest(memory: Memory, { rest, unread }: Round): void {
+export function remember(memory: Memory, round: WrittenRound, times: { began: number; ended: number }): void {
+    const { written, stripped, orphans, unread, rest } = round;
     if (rest) {
         // After another failure than a lack of time a sweep does better to begin anew.
         memory.sweepFrom = unread.every(({ error }) => error.name === "AbortError") ? rest.nextToken : undefined;
     }
-}
-
-/** Remembers what EC2 can't take back: that it has begun to end an instance. */
-function rememberEnding(memory: Memory, elections: Written[], now: number): void {
-    for (const { id, state, read } of elections.flatMap(({ group }) => group.instances)) {
-        if ((read ?? { state }).state === "shutting-down") {
-            learnState(memory, id, "shutting-down", now + endingMillis, now);
+    rememberWrites(memory, { name: "", instances: orphans }, stripped, times);
+    for (const { group, plan, result } of written) {
+        for (const { id, state, read } of group.instances) {
+            if ((read ?? { state }).state === "shutting-down") {
+                learnState(memory, id, "shutting-down", times.began + endingMillis, times.began);
+            }
+        }
+        rememberWrites(memory, group, result, times);
+        if (result.promoted) {
+            rememberPromotion(memory, group, result.promoted.id, result.isGivenBack === true, times.ended);
+        } else if (result.demotedAt !== undefined) {
+            const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
+            if (ids.length > 0) {
+                memory.pendingHandovers.set(group.name, { ids, at: result.demotedAt });
+            }
         }
     }
 }
 
-function rememberStripped(memory: Memory, { orphans, stripped }: WrittenRound, began: number, ended: number): void {
-    forgetUncertain(memory, stripped, ended);
-    for (const { id, since } of orphans.filter((orphan) => stripped.demoted.includes(orphan.id))) {
-        memory.writes.set(id, { at: began, until: ended + writeMillis, election: "", leads: false, since });
-    }
-}
-
-function rememberWrites(memory: Memory, { group, result }: Written, began: number, ended: number): void {
-    const instances = new Map(group.instances.map((instance) => [instance.id, instance]));
-    const written = { until: ended + writeMillis, election: group.name };
-    forgetUncertain(memory, result, ended);
-    for (const id of result.demoted) {
-        memory.writes.set(id, { ...written, at: began, leads: false, since: instances.get(id)?.since });
-    }
-    for (const { id, since, at } of [result.promoted ?? [], result.adopted ?? []].flat()) {
-        memory.writes.set(id, { ...written, at, group: instances.get(id)?.listed?.group, leads: true, since });
-    }
-}
-
-/** Remembers that a group's leader changed, or that its leader lost the tag and no other instance has it yet. */
-function rememberChange(memory: Memory, { group, plan, result }: Written, now: number): void {
-    if (result.promoted) {
-        const earlier = memory.promotions.get(group.name) ?? [];
-        const times = changedTooOften(earlier) ? earlier : [...earlier, now].slice(-flappingPromotions);
-        memory.promotions.set(group.name, times);
-        memory.pendingHandovers.delete(group.name);
-    } else if (result.demotedAt !== undefined) {
-        const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
-        if (ids.length > 0) {
-            memory.pendingHandovers.set(group.name, { ids, at: result.demotedAt });
-        }
-    }
-}
-
-function rememberProtection({ protectedBefore }: Memory, { group, result }: Written): void {
-    const { promoted, isGivenBack } = result;
-    const listed = group.instances.find(({ id }) => id === promoted?.id)?.listed;
-    if (!promoted || isGivenBack) {
-        return;
-    }
-    if (listed?.protected) {
-        protectedBefore.add(promoted.id);
-    } else {
-        protectedBefore.delete(promoted.id);
-    }
-}
-
-function forgetUncertain({ writes, refusals }: Memory, { uncertain, refused }: Result, now: number): void {
+function rememberWrites(
+    { writes, refusals }: Memory,
+    { name, instances }: Pick<Group, "name" | "instances">,
+    { demoted, promoted, adopted, uncertain, refused }: Result,
+    { began, ended }: { began: number; ended: number },
+): void {
+    const found = new Map(instances.map((instance) => [instance.id, instance]));
+    const write = { until: ended + writeMillis, election: name };
     for (const id of uncertain) {
         writes.delete(id);
     }
     for (const id of refused) {
-        refusals.set(id, now + refusalMillis);
+        refusals.set(id, { until: ended + refusalMillis });
+    }
+    for (const id of demoted) {
+        writes.set(id, { ...write, at: began, leads: false, since: found.get(id)?.since });
+    }
+    for (const { id, since, at } of [promoted ?? [], adopted ?? []].flat()) {
+        writes.set(id, { ...write, at, group: found.get(id)?.listed?.group, leads: true, since });
+    }
+}
+
+function rememberPromotion(memory: Memory, group: Group, id: string, isGivenBack: boolean, now: number): void {
+    const earlier = memory.promotions.get(group.name) ?? [];
+    const times = changedTooOften(earlier) ? earlier : [...earlier, now].slice(-flappingPromotions);
+    memory.promotions.set(group.name, times);
+    memory.pendingHandovers.delete(group.name);
+    if (!isGivenBack) {
+        const wasProtected = group.instances.some((one) => one.id === id && one.listed?.protected);
+        memory.protectedBefore.delete(id);
+        if (wasProtected) {
+            memory.protectedBefore.add(id);
+        }
     }
 }
 
