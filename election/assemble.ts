@@ -1,4 +1,5 @@
 // Puts together what was read: groups, or electorates, with their instances; and finds orphans among the rest.
+import { groupedBy } from "./aws/answers";
 import type { ListedGroup, Member, Tagged } from "./aws/describe";
 import type { Batch, Trigger } from "./events";
 import { electorateName, isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
@@ -111,14 +112,4 @@ function observed({ launched }: Batch, id: string, tagged?: Tagged): ObservedIns
         vetoed,
         launched: launched.has(id),
     };
-}
-
-function groupedBy<T>(list: T[], nameOf: (item: T) => string): Map<string, T[]> {
-    const groups = new Map<string, T[]>();
-    for (const item of list) {
-        const group = groups.get(nameOf(item)) ?? [];
-        groups.set(nameOf(item), group);
-        group.push(item);
-    }
-    return groups;
 }

@@ -1,4 +1,6 @@
 // What to look at: first the groups that events name, then, in a sweep, all others, a page at a time.
+
+import type { Filter } from "@aws-sdk/client-ec2";
 import { assemble, findOrphan, unlistedLeaders, type View } from "./assemble";
 import { chunks, isRefusal } from "./aws/answers";
 import type { Aws } from "./aws/clients";
@@ -6,7 +8,6 @@ import {
     inGroups,
     inOurGroups,
     type ListedGroup,
-    type Member,
     readElectorates,
     readGroupPages,
     readGroups,
@@ -68,147 +69,116 @@ export async function* observe(aws: Aws, batch: Batch, startingToken?: string): 
 
 /** Looks at the groups that events name, directly or by an instance: reads until nothing that is named is unread. */
 async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
-    let reading: Reading = { ...nothingRead(), departing: [], asked: new Set(), unread: [] };
-    for (let open = openQuestions(aws.scope, batch, reading); open.length > 0; ) {
-        reading = await answered(aws, reading, open);
-        open = openQuestions(aws.scope, batch, reading);
+    const { scope } = aws;
+    const asked = new Set(batch.triggers.keys());
+    let reading = await readFirst(aws, batch);
+    for (let isOpen = true; isOpen; ) {
+        const triggers = triggersOf(scope, batch, reading);
+        const names = [...triggers.keys()].filter((name) => !asked.has(name));
+        // Before all groups are read, a leader's group may only seem not to list it.
+        const isAbout = (group: string) => names.length === 0 && (triggers.has(group) || reading.groups.has(group));
+        const lost = unlistedLeaders(reading, isAbout).filter(({ id }) => !asked.has(id));
+        const answers = names.length > 0 ? await readNamed(aws, names) : [await readLost(aws, lost)];
+        reading = added(reading, answers);
+        for (const one of [...names, ...lost.map(({ id }) => id)]) {
+            asked.add(one);
+        }
+        isOpen = names.length + lost.length > 0;
     }
-    const { electorateTag, handoverSeconds } = aws.scope;
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.
-    const waits = (id: string) => handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
+    const waits = (id: string) => scope.handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
     const orphans = mentioned(batch).flatMap((id) => (waits(id) ? [] : (findOrphan(reading, batch, id) ?? [])));
-    const groups = assemble(electorateTag, batch, reading, triggersOf(aws.scope, batch, reading), orphans);
+    const groups = assemble(scope.electorateTag, batch, reading, triggersOf(scope, batch, reading), orphans);
     const isRead = ({ name, groups: names = [name] }: ObservedGroup) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread: reading.unread };
 }
 
 /** What was read of the groups that events name. */
 interface Reading extends View {
-    /** Leaders among the instances that depart. */
+    /** Instances of our groups that depart, if they carry one of the stack's tags. */
     departing: Tagged[];
-    /** Questions that were asked, whatever came of them. */
-    asked: Set<string>;
     unread: Unread[];
 }
 
-/** What is asked: about a group, the groups of an electorate, a departing instance, an instance's tags or its group. */
-interface Question {
-    of: "group" | "electorate" | "departure" | "tags" | "home";
-    name: string;
-}
-
-const keyOf = ({ of, name }: Question) => `${of} ${name}`;
-
-const nothingRead = (): View => ({ groups: new Map(), tagged: new Map(), homes: new Map() });
-
-/** Instances that events mention without saying where they belong. */
-const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...detached.keys(), ...unplaced.keys()])];
-
-/** What has to be asked, as far as is known from what was read. */
-function openQuestions(scope: Scope, batch: Batch, reading: Reading): Question[] {
-    const about = (of: Question["of"], names: Iterable<string>) =>
-        [...new Set(names)].map((name): Question => ({ of, name })).filter((one) => !reading.asked.has(keyOf(one)));
-    const triggers = triggersOf(scope, batch, reading);
-    const electorates = [...triggers.keys()].flatMap((name) => reading.groups.get(name)?.electorate ?? []);
-    const open = [
-        ...about("departure", batch.departing.keys()),
-        ...about("tags", mentioned(batch)),
-        ...about("home", mentioned(batch)),
-        ...about("group", triggers.keys()),
-        ...about("electorate", electorates),
-    ];
-    // Before all groups are read, a leader's group may only seem not to list it.
-    const isListed = !open.some(({ of }) => of === "group" || of === "electorate");
-    const lost = unlistedLeaders(reading, (group) => triggers.has(group) || reading.groups.has(group));
-    return isListed
-        ? [
-              ...open,
-              ...about(
-                  "home",
-                  lost.map(({ id }) => id),
-              ),
-          ]
-        : open;
-}
-
-/** Adds the answers to what was read; what can't be read fails for the groups that need it. */
-async function answered(aws: Aws, reading: Reading, open: Question[]): Promise<Reading> {
-    const namesOf = (of: Question["of"]) => open.filter((question) => question.of === of).map(({ name }) => name);
-    const [groups, electorates, homes] = [namesOf("group"), namesOf("electorate"), namesOf("home")];
-    const together = [...reading.groups.values()].filter(({ electorate = "" }) => electorates.includes(electorate));
-    const ownGroups = homes.flatMap((id) => reading.tagged.get(id)?.group ?? []);
-    const answers = await Promise.all([
-        // Most state changes concern other instances; one filtered read finds ours.
-        orUnread([], readTagged(aws, withIds(namesOf("departure")), inOurGroups(aws)).then(leadersAmong)),
-        orUnread(
-            [],
-            readTagged(aws, withIds(namesOf("tags"))).then((tagged) => ({ tagged })),
-        ),
-        orUnread(
-            ownGroups,
-            readHomes(aws, homes).then((found) => ({ homes: withMissing(homes, found) })),
-        ),
-        orUnread(groups, readNamed(aws, groups)),
-        orUnread(
-            together.map(({ name }) => name),
-            readElectorates(aws, electorates).then((listed) => ({ groups: listed })),
-        ),
-    ]);
-    return {
-        ...added(reading, answers),
-        departing: [...reading.departing, ...answers.flatMap(({ departing = [] }) => departing)],
-        asked: new Set([...reading.asked, ...open.map(keyOf)]),
-        unread: [...reading.unread, ...answers.flatMap(({ unread = [] }) => unread)],
-    };
-}
-
-/** What one reading adds. */
+/** What one call adds. */
 interface Answer {
     groups?: ListedGroup[];
     tagged?: Tagged[];
-    homes?: [string, Member | undefined][];
+    homes?: View["homes"];
     departing?: Tagged[];
     unread?: Unread[];
 }
 
-/** A view with what answers add; later reads replace earlier ones. */
-function added(view: View, answers: Answer[]): View {
-    return {
-        groups: new Map([
-            ...view.groups,
-            ...byKey(
-                answers.flatMap(({ groups = [] }) => groups),
-                ({ name }) => name,
-            ),
-        ]),
-        tagged: new Map([
-            ...view.tagged,
-            ...byKey(
-                answers.flatMap(({ tagged = [] }) => tagged),
-                ({ id }) => id,
-            ),
-        ]),
-        homes: new Map([...view.homes, ...answers.flatMap(({ homes = [] }) => homes)]),
-    };
+/** Instances that events mention without saying where they belong. */
+const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...detached.keys(), ...unplaced.keys()])];
+
+/** What can be asked at once, in one round trip: groups, and instances that depart or are mentioned. */
+async function readFirst(aws: Aws, batch: Batch): Promise<Reading> {
+    const [departing, ids] = [[...batch.departing.keys()], mentioned(batch)];
+    const tagged = async (some: string[], ...filters: Filter[]) =>
+        some.length > 0 ? await readTagged(aws, withIds(some), ...filters) : [];
+    const answers = await Promise.all([
+        // Most state changes concern other instances; one filtered read finds ours.
+        orUnread([], async () => ({ departing: await tagged(departing, inOurGroups(aws)) })),
+        orUnread([], async () => ({ tagged: await tagged(ids) })),
+        orUnread([], async () => ({ homes: await readHomes(aws, ids) })),
+        readNamed(aws, [...batch.triggers.keys()]),
+    ]);
+    return added(nothingRead(), answers.flat());
 }
 
-const byKey = <T>(list: T[], keyOf: (item: T) => string): [string, T][] => list.map((item) => [keyOf(item), item]);
-
-const orUnread = (groups: string[], reading: Promise<Answer>): Promise<Answer> =>
-    reading.catch((error: Error) => ({ unread: [{ groups, error }] }));
-
-const leadersAmong = (tagged: Tagged[]): Answer => ({ departing: tagged.filter(({ leads }) => leads) });
-
-const withMissing = (ids: string[], found: Map<string, Member>): [string, Member | undefined][] =>
-    ids.map((id) => [id, found.get(id)]);
-
-/** Reads groups by their names, and what their instances' tags say. */
-async function readNamed(aws: Aws, names: string[]): Promise<Answer> {
+/** Reads groups by their names, what their instances' tags say, and the other groups of their electorates. */
+async function readNamed(aws: Aws, names: string[]): Promise<Answer[]> {
+    if (names.length === 0) {
+        return [];
+    }
     // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
-    const filters = aws.scope.electorateTag && names.length > 0 ? [] : [inGroups(names)];
-    const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, ...filters)]);
-    return { groups, tagged };
+    const filters = aws.scope.electorateTag ? [] : [inGroups(names)];
+    const named = await orUnread(names, async () => {
+        const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, ...filters)]);
+        return { groups, tagged };
+    });
+    const together = (named.groups ?? []).filter(({ electorate }) => electorate !== undefined);
+    const electorates = new Set(together.map(({ electorate = "" }) => electorate));
+    const ofThem = together.map(({ name }) => name);
+    return [named, await orUnread(ofThem, async () => ({ groups: await readElectorates(aws, [...electorates]) }))];
+}
+
+/** Asks which groups list leaders that the group in their own tag doesn't list. */
+function readLost(aws: Aws, lost: Tagged[]): Promise<Answer> {
+    const groups = lost.flatMap(({ group = [] }) => group);
+    return orUnread(groups, async () => ({
+        homes: await readHomes(
+            aws,
+            lost.map(({ id }) => id),
+        ),
+    }));
+}
+
+/** What can't be read fails for the groups that need it. */
+const orUnread = (groups: string[], read: () => Promise<Answer>): Promise<Answer> =>
+    read().catch((error: Error) => ({ unread: [{ groups, error }] }));
+
+const nothingRead = (): Reading => ({
+    groups: new Map(),
+    tagged: new Map(),
+    homes: new Map(),
+    departing: [],
+    unread: [],
+});
+
+/** What was read, with what answers add: later ones replace earlier ones. */
+function added(reading: Reading, answers: Answer[]): Reading {
+    const groups = answers.flatMap((answer) => answer.groups ?? []).map((group) => [group.name, group] as const);
+    const tagged = answers.flatMap((answer) => answer.tagged ?? []).map((one) => [one.id, one] as const);
+    return {
+        groups: new Map([...reading.groups, ...groups]),
+        tagged: new Map([...reading.tagged, ...tagged]),
+        homes: new Map([...reading.homes, ...answers.flatMap((answer) => [...(answer.homes ?? [])])]),
+        departing: [...reading.departing, ...answers.flatMap(({ departing = [] }) => departing)],
+        unread: [...reading.unread, ...answers.flatMap(({ unread = [] }) => unread)],
+    };
 }
 
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
@@ -217,7 +187,7 @@ function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Re
     const add = (group?: string, trigger?: Trigger) =>
         trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
     const homeOf = (id: string) => homes.get(id)?.group;
-    for (const { id, group } of departing) {
+    for (const { id, group } of departing.filter((instance) => instance.leads)) {
         add(group, batch.departing.get(id));
     }
     for (const [id, trigger] of batch.unplaced) {
@@ -283,30 +253,36 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
     }
 }
 
-/** Adds how Auto Scaling lists the leaders that groups of these names don't list, though their own tags name them. */
-async function withHomesOf(aws: Aws, view: View, names: string[]): Promise<View> {
-    return withHomes(
-        aws,
-        view,
-        unlistedLeaders(view, (group) => names.includes(group)),
-    );
+/** Adds which groups list the leaders that groups of these names don't list, though their own tags name them. */
+async function withHomesOf(aws: Aws, reading: Reading, names: string[]): Promise<Reading> {
+    const lost = unlistedLeaders(reading, (group) => names.includes(group));
+    return added(reading, [
+        {
+            homes: await readHomes(
+                aws,
+                lost.map(({ id }) => id),
+            ),
+        },
+    ]);
 }
 
-async function withHomes(aws: Aws, view: View, instances: { id: string }[]): Promise<View> {
-    const ids = instances.map(({ id }) => id);
-    return added(view, [{ homes: withMissing(ids, await readHomes(aws, ids)) }]);
-}
-
-/** Adds how Auto Scaling lists the leaders that name no group: those that it lists nowhere are orphans. */
-async function withSuspects(aws: Aws, view: View): Promise<View> {
-    const suspects = [...view.tagged.values()].filter(
+/** Adds which groups list the leaders that name no group: those that none lists are orphans. */
+async function withSuspects(aws: Aws, reading: Reading): Promise<Reading> {
+    const suspects = [...reading.tagged.values()].filter(
         ({ leads, since, group, state }) => leads && since !== undefined && group === undefined && !isEnded({ state }),
     );
     try {
-        return await withHomes(aws, view, suspects);
+        return added(reading, [
+            {
+                homes: await readHomes(
+                    aws,
+                    suspects.map(({ id }) => id),
+                ),
+            },
+        ]);
     } catch (error) {
         warn("orphans keep their tags", error); // no group needs to wait for that
-        return view;
+        return reading;
     }
 }
 

@@ -5,7 +5,7 @@ import { millisToDemote, millisToPromote } from "./aws/deadline";
 import { type Gift, giveTags, type Outcomes, takeTags } from "./aws/tags";
 import type { ObservedInstance } from "./group";
 import type { PlannedRound } from "./pipeline";
-import type { Planned } from "./plan";
+import type { Plan, Planned } from "./plan";
 import type { Scope } from "./scope";
 
 /** A group's election, and what was written for it. */
@@ -51,25 +51,23 @@ export interface WrittenRound extends PlannedRound {
 export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRound> {
     const { steps, pauseMillis } = schedule(aws.scope, round.planned, aws.deadline.millisLeft());
     const signal = aws.deadline.before(pauseMillis + millisToPromote);
-    const [demotions, stripped] = await Promise.all([
-        take(aws, steps, "demote", signal),
-        strip(aws, round.orphans, signal),
-    ]);
-    const demotedAt = Date.now();
-    const going = steps.filter((step) => !resultOf(step, demotions).error);
+    const [, stripped] = await Promise.all([take(aws, steps, "demote", signal), strip(aws, round.orphans, signal)]);
+    const going = steps.filter(({ result }) => !result.error);
     const waiting = going.filter(({ waits }) => waits);
-    const others = going.filter(({ waits }) => !waits);
-    const later = await Promise.all([
-        promoteFirst(aws, others),
-        ...(waiting.length > 0 ? [sleep(pauseMillis).then(() => promoteFirst(aws, waiting))] : []),
+    const promoteLater = async () => {
+        await sleep(pauseMillis);
+        await promoteFirst(aws, waiting);
+    };
+    await Promise.all([
+        promoteFirst(
+            aws,
+            going.filter(({ waits }) => !waits),
+        ),
+        waiting.length > 0 ? promoteLater() : undefined,
         adopt(aws, going),
         take(aws, steps, "retire", aws.deadline.signal),
     ]);
-    const written = steps.map((step) => {
-        const result = resultOf(step, demotions, ...later);
-        return { ...step.election, result: step.error ? result : { ...result, demotedAt } };
-    });
-    return { ...round, written, stripped };
+    return { ...round, written: steps.map(({ election, result }) => ({ ...election, result })), stripped };
 }
 
 /** Writes nothing; says what would be written, if AWS did it all. */
@@ -84,7 +82,7 @@ export function pretend(round: PlannedRound): WrittenRound {
     return { ...round, written, stripped: emptyResult() };
 }
 
-/** What is written for an election, and when. */
+/** What is written for an election, and when, and what became of it. */
 interface Step {
     election: Planned;
     /** Ids that lose the tag first. */
@@ -93,8 +91,7 @@ interface Step {
     retire: string[];
     /** Whether the successor waits for the pause: the former leader needs time to see that it leads no more. */
     waits: boolean;
-    /** Why nothing is written. */
-    error?: Error;
+    result: Result;
 }
 
 /**
@@ -117,125 +114,110 @@ function schedule(
         const { demote, retire, promote } = election.plan;
         if (isTooLate && handsOver(election)) {
             const error = new Error(`nothing was written: ${millisLeft} ms are too few to demote and promote`);
-            return { election, demote: [], retire: [], waits: false, error };
+            return { election, demote: [], retire: [], waits: false, result: { ...emptyResult(), error } };
         }
-        return promote.length > 0 && pauseMillis === 0
-            ? { election, demote, retire, waits: false }
-            : { election, demote: [...demote, ...retire], retire: [], waits: pauseMillis > 0 && handsOver(election) };
+        const isLater = promote.length > 0 && pauseMillis === 0;
+        return {
+            election,
+            demote: isLater ? demote : [...demote, ...retire],
+            retire: isLater ? retire : [],
+            waits: pauseMillis > 0 && handsOver(election),
+            result: emptyResult(),
+        };
     });
     return { steps, pauseMillis };
 }
 
-/** What a kind of write adds to the results, by the group's name. */
-type Parts = Map<string, Partial<Result>>;
-
-const nameOf = ({ election }: Step): string => election.group.name;
-
 /** Takes the leader tag off instances: those that lose it first, or those that retire beside the promotion. */
-async function take(aws: Aws, steps: Step[], which: "demote" | "retire", signal: AbortSignal): Promise<Parts> {
+async function take(aws: Aws, steps: Step[], which: "demote" | "retire", signal: AbortSignal): Promise<void> {
     const ids = steps.flatMap((step) => step[which]);
     const outcomes = await takeTags(aws, ids, "leader", signal);
-    return new Map(steps.map((step) => [nameOf(step), taken(step[which], outcomes, step.election.plan.retire)]));
+    for (const { [which]: taken, election, result } of steps) {
+        if (which === "demote" && !result.error) {
+            result.demotedAt = Date.now();
+        }
+        noteTaken(result, taken, outcomes, election.plan.retire);
+    }
 }
 
 async function strip(aws: Aws, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> {
+    const result = emptyResult();
     const ids = orphans.map(({ id }) => id);
-    const outcomes = await takeTags(aws, ids, "all", signal);
-    return { ...emptyResult(), ...taken(ids, outcomes, []) };
+    noteTaken(result, ids, await takeTags(aws, ids, "all", signal), []);
+    return result;
 }
 
-/** What became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
-function taken(
-    ids: string[],
-    outcomes: Outcomes,
-    retired: string[],
-): Pick<Result, "demoted" | "uncertain" | "warnings" | "error"> {
-    const failures = ids.flatMap((id) => {
+/** Notes what became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
+function noteTaken(result: Result, ids: string[], outcomes: Outcomes, retired: string[]): void {
+    for (const id of ids) {
         const error = outcomes.get(id);
-        return error ? [{ id, error }] : [];
-    });
-    return {
-        demoted: ids.filter((id) => !outcomes.get(id)),
-        uncertain: failures.filter(({ error }) => !isRefusal(error)).map(({ id }) => id),
-        warnings: failures.filter(({ id }) => retired.includes(id)).map(({ error }) => error),
-        error: failures.find(({ id }) => !retired.includes(id))?.error,
-    };
+        if (!error) {
+            result.demoted.push(id);
+            continue;
+        }
+        if (!isRefusal(error)) {
+            result.uncertain.push(id);
+        }
+        if (retired.includes(id)) {
+            result.warnings.push(error);
+        } else {
+            result.error ??= error;
+        }
+    }
 }
 
 /** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
-async function promoteFirst(aws: Aws, steps: Step[]): Promise<Parts> {
-    const parts: Parts = new Map();
+async function promoteFirst(aws: Aws, steps: Step[]): Promise<void> {
     const next = (step: Step, [gift, ...others]: Gift[]) => (gift ? [{ step, gift, others }] : []);
-    let open = steps.flatMap((step) => next(step, giftsOf(step)));
+    let open = steps.flatMap((step) => next(step, giftsOf(step.election.plan)));
     while (open.length > 0) {
         const at = Date.now();
         const gifts = open.map(({ gift }) => gift);
         const outcomes = await giveTags(aws, gifts, aws.deadline.signal);
-        for (const { step, gift } of open) {
-            parts.set(nameOf(step), withTry(parts.get(nameOf(step)), step, gift, outcomes.get(gift.id), at));
-        }
         // Without an answer it may have been done: no other instance may get the tag now.
-        const mayGoOn = (error?: Error) => error !== undefined && isRefusal(error) && !aws.tagging.isRefused;
-        open = open.flatMap(({ step, gift, others }) => (mayGoOn(outcomes.get(gift.id)) ? next(step, others) : []));
+        open = open.flatMap(({ step, gift, others }) =>
+            noteGiven(step, gift, outcomes.get(gift.id), at) && !aws.tagging.isRefused ? next(step, others) : [],
+        );
     }
-    return parts;
 }
 
 /** What may be given, one after the other. A tag given back goes with the `since` that is still there. */
-function giftsOf({ election: { plan } }: Step): Gift[] {
-    const since = isoTime(plan.since);
+function giftsOf({ promote, giveBack, since }: Plan): Gift[] {
     return [
-        ...plan.promote.map((id) => ({ id, leads: true, since })),
-        ...(plan.giveBack === undefined ? [] : [{ id: plan.giveBack, leads: true }]),
+        ...promote.map((id) => ({ id, leads: true, since: isoTime(since) })),
+        ...(giveBack === undefined ? [] : [{ id: giveBack, leads: true }]),
     ];
 }
 
-/** What is known of a promotion after one more try. */
-function withTry(
-    before: Partial<Result> = {},
-    { election }: Step,
-    { id, since }: Gift,
-    error: Error | undefined,
-    at: number,
-): Partial<Result> {
+/** Notes what became of a promotion; returns whether AWS refused it. */
+function noteGiven({ election, result }: Step, { id, since }: Gift, error: Error | undefined, at: number): boolean {
     if (error) {
-        const refused = [...(before.refused ?? []), id];
-        return { ...before, error, ...(isRefusal(error) ? { refused } : { uncertain: [id] }) };
+        const isRefused = isRefusal(error);
+        result.error = error;
+        result[isRefused ? "refused" : "uncertain"].push(id);
+        return isRefused;
     }
-    return since === undefined
-        ? { ...before, promoted: { id, since: sinceIn(election, id), at }, isGivenBack: true }
-        : { ...before, promoted: { id, since, at }, error: undefined };
+    result.isGivenBack = since === undefined;
+    result.promoted = { id, since: since ?? election.group.instances.find((one) => one.id === id)?.since, at };
+    result.error = result.isGivenBack ? result.error : undefined;
+    return false;
 }
-
-const sinceIn = ({ group }: Planned, id: string) => group.instances.find((instance) => instance.id === id)?.since;
 
 /** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
-async function adopt(aws: Aws, steps: Step[]): Promise<Parts> {
+async function adopt(aws: Aws, steps: Step[]): Promise<void> {
     const at = Date.now();
-    const adoptions = steps.flatMap((step) => {
-        const { adopt: id, since } = step.election.plan;
-        return id === undefined ? [] : [{ name: nameOf(step), id, since: isoTime(since) }];
-    });
-    const gifts = adoptions.map(({ id, since }) => ({ id, leads: false, since }));
-    const outcomes = await giveTags(aws, gifts, aws.deadline.signal);
-    return new Map(
-        adoptions.map(({ name, id, since }) => {
-            const error = outcomes.get(id);
-            return [name, error ? { warnings: [error] } : { adopted: { id, since, at } }];
-        }),
+    const adoptions = steps.flatMap(({ election: { plan }, result }) =>
+        plan.adopt === undefined ? [] : [{ id: plan.adopt, leads: false, since: isoTime(plan.since), result }],
     );
-}
-
-function resultOf(step: Step, ...kinds: Parts[]): Result {
-    const parts = kinds.map((kind) => kind.get(nameOf(step)) ?? {});
-    return {
-        ...Object.assign({}, ...parts),
-        demoted: parts.flatMap(({ demoted = [] }) => demoted),
-        refused: parts.flatMap(({ refused = [] }) => refused),
-        uncertain: parts.flatMap(({ uncertain = [] }) => uncertain),
-        warnings: parts.flatMap(({ warnings = [] }) => warnings),
-        error: [step, ...parts].find(({ error }) => error)?.error,
-    };
+    const outcomes = await giveTags(aws, adoptions, aws.deadline.signal);
+    for (const { id, since, result } of adoptions) {
+        const error = outcomes.get(id);
+        if (error) {
+            result.warnings.push(error);
+        } else {
+            result.adopted = { id, since, at };
+        }
+    }
 }
 
 const emptyResult = (): Result => ({ demoted: [], refused: [], uncertain: [], warnings: [] });

@@ -1,5 +1,5 @@
 // Keeps leaders from being scaled in, if the setting protectLeader is on.
-import { chunks, withContext } from "./aws/answers";
+import { chunks, groupedBy, withContext } from "./aws/answers";
 import type { Aws } from "./aws/clients";
 import { millisToProtect } from "./aws/deadline";
 import { isSwept } from "./group";
@@ -32,16 +32,10 @@ export async function protect(aws: Aws, memory: Memory, elections: Written[]): P
         return 0;
     }
     const changes = elections.flatMap((election) => changesIn(election, memory));
+    const alike = groupedBy(changes, ({ group, protect }) => `${protect} ${group}`);
     const abortSignal = aws.deadline.within(millisToProtect);
     const failures = await Promise.all(
-        [true, false].flatMap((protect) => {
-            const alike = changes.filter((change) => change.protect === protect);
-            const groups = [...new Set(alike.map(({ group }) => group))];
-            return groups.flatMap((group) => {
-                const ids = alike.filter((change) => change.group === group).map(({ id }) => id);
-                return chunks(ids, 50).map((part) => setProtection(aws, group, part, protect, abortSignal));
-            });
-        }),
+        [...alike.values()].flatMap((some) => chunks(some, 50).map((part) => setProtection(aws, part, abortSignal))),
     );
     return failures.reduce((sum, count) => sum + count, 0);
 }
@@ -67,13 +61,10 @@ function changesIn({ group, plan, result, pretended }: Written, { protectedBefor
     });
 }
 
-async function setProtection(
-    aws: Aws,
-    group: string,
-    ids: string[],
-    protect: boolean,
-    abortSignal: AbortSignal,
-): Promise<number> {
+/** Makes changes that are alike in one call; returns how many were not made. */
+async function setProtection(aws: Aws, changes: Change[], abortSignal: AbortSignal): Promise<number> {
+    const [{ group, protect } = { group: "", protect: false }] = changes;
+    const ids = changes.map(({ id }) => id);
     const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: protect };
     try {
         const answer = aws.autoScaling.setInstanceProtection(request, { abortSignal });

@@ -27,14 +27,16 @@ const loadStep = 10; // percentage points
  * @param now milliseconds since 1970
  */
 export async function rank(aws: Aws, elections: Decided[], now: number, chance: Chance): Promise<Ranked[]> {
+    const { tagKey } = aws.scope;
     const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
         if (decision.outcome !== "choose") {
             return [];
         }
         const since = latestSince(group, now);
         // Electors that see the same choose the same; those for different tags choose differently.
-        const draw = ({ id }: Candidate) => chance(`${id} ${since} ${aws.scope.tagKey}`);
-        return [{ group: group.name, candidates: shuffled(decision.candidates, draw) }];
+        const drawn = decision.candidates.map((one) => ({ one, lot: chance(`${one.id} ${since} ${tagKey}`) }));
+        const candidates = drawn.sort((a, b) => byTier(a.one, b.one) || a.lot - b.lot).map(({ one }) => one);
+        return [{ group: group.name, candidates }];
     });
     const rankings = await rankAll(aws, vacancies, now);
     return elections.map((election) => ({ ...election, ranking: rankings.get(election.group.name) }));
@@ -46,46 +48,34 @@ interface Vacancy {
     candidates: Candidate[];
 }
 
-async function rankAll(aws: Aws, all: Vacancy[], now: number): Promise<Map<string, Ranking>> {
-    const first = firstOf(all);
+async function rankAll(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, Ranking>> {
+    const first = vacancies.map((one) => ({ ...one, candidates: one.candidates.slice(0, perGroup) }));
     const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), loadOf(aws, first, now)]);
-    const rankings = new Map(first.map(({ group, candidates }) => [group, order(candidates, statuses, load)]));
-
-    const unfilled = all
-        .filter(({ group, candidates }) => candidates.length > perGroup && isEmpty(rankings.get(group)))
-        .map(({ group, candidates }) => ({ group, candidates: candidates.slice(perGroup) }));
-    if (unfilled.length === 0) {
+    const rankings = ranked(first, statuses, load);
+    const isEmpty = (ranking?: Ranking) => ranking !== undefined && "ids" in ranking && ranking.ids.length === 0;
+    const others = vacancies
+        .map((one) => ({ ...one, candidates: one.candidates.slice(perGroup) }))
+        .filter(({ group, candidates }) => candidates.length > 0 && isEmpty(rankings.get(group)));
+    if (others.length === 0) {
         return rankings;
     }
-    const others = await readStatuses(aws, idsOf(unfilled));
-    const eligible = firstOf(
-        unfilled.map(({ group, candidates }) => ({ group, candidates: keepEligible(candidates, others) })),
-    );
-    const theirLoad = await loadOf(aws, eligible, now);
-    const theirs = eligible.map(({ group, candidates }) => [group, order(candidates, others, theirLoad)] as const);
-    return new Map([...rankings, ...theirs]);
+    const theirStatuses = await readStatuses(aws, idsOf(others));
+    const next = others.map((one) => ({
+        ...one,
+        candidates: keepEligible(one.candidates, theirStatuses).slice(0, perGroup),
+    }));
+    return new Map([...rankings, ...ranked(next, theirStatuses, await loadOf(aws, next, now))]);
 }
 
-const firstOf = (vacancies: Vacancy[]): Vacancy[] =>
-    vacancies.map(({ group, candidates }) => ({ group, candidates: candidates.slice(0, perGroup) }));
+const ranked = (vacancies: Vacancy[], ...known: [Map<string, Status | Error>, Map<string, number>]) =>
+    new Map(vacancies.map(({ group, candidates }) => [group, order(candidates, ...known)]));
 
 const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
 
-const isEmpty = (ranking?: Ranking): boolean => ranking !== undefined && "ids" in ranking && ranking.ids.length === 0;
+const loadOf = (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> =>
+    readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal: aws.deadline.within(millisForLoad) });
 
 const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
-
-function shuffled(candidates: Candidate[], draw: (candidate: Candidate) => number): Candidate[] {
-    return candidates
-        .map((candidate) => ({ candidate, draw: draw(candidate) }))
-        .sort((a, b) => byTier(a.candidate, b.candidate) || a.draw - b.draw)
-        .map(({ candidate }) => candidate);
-}
-
-function loadOf(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> {
-    const signal = aws.deadline.within(millisForLoad);
-    return readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal });
-}
 
 /** Those that EC2 has in a state that will do, and those that can't be read. */
 function keepEligible(candidates: Candidate[], statuses: Map<string, Status | Error>): Candidate[] {
@@ -103,9 +93,9 @@ function order(candidates: Candidate[], statuses: Map<string, Status | Error>, l
     const checks = ({ id }: Candidate) => checksByRank.indexOf((statuses.get(id) as Status).checks);
     const steps = ({ id }: Candidate) => Math.floor((load.get(id) ?? Number.MAX_VALUE) / loadStep);
     // Sorting is stable: candidates that are alike stay as chance has put them.
-    const ranked = keepEligible(candidates, statuses).sort(
+    const sorted = keepEligible(candidates, statuses).sort(
         (a, b) =>
             byTier(a, b) || checks(a) - checks(b) || Number(b.launched) - Number(a.launched) || steps(a) - steps(b),
     );
-    return { ids: ranked.map(({ id }) => id) };
+    return { ids: sorted.map(({ id }) => id) };
 }

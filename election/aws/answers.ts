@@ -63,6 +63,17 @@ export function chunks<T>(list: T[], size: number): T[][] {
     );
 }
 
+/** The items of a list by what they have in common, in the order of the list. */
+export function groupedBy<T>(list: T[], keyOf: (item: T) => string): Map<string, T[]> {
+    const groups = new Map<string, T[]>();
+    for (const item of list) {
+        const group = groups.get(keyOf(item)) ?? [];
+        groups.set(keyOf(item), group);
+        group.push(item);
+    }
+    return groups;
+}
+
 /** A list in an answer, which AWS may leave out when it is empty. Throws if something else is there. */
 export function requireList<T>(value: T[] | undefined | null, action: string): T[] {
     const list = value ?? [];

@@ -15,7 +15,6 @@ interface Clients {
         statuses: typeof Ec2.paginateDescribeInstanceStatus;
         groups: typeof AutoScaling.paginateDescribeAutoScalingGroups;
         members: typeof AutoScaling.paginateDescribeAutoScalingInstances;
-        metrics: typeof CloudWatch.paginateGetMetricData;
     };
 }
 
@@ -48,7 +47,6 @@ export function connect(): (scope: Scope, deadline: Deadline) => Aws {
             statuses: ec2.paginateDescribeInstanceStatus,
             groups: autoScaling.paginateDescribeAutoScalingGroups,
             members: autoScaling.paginateDescribeAutoScalingInstances,
-            metrics: cloudWatch.paginateGetMetricData,
         },
     };
     return (scope, deadline) => {

@@ -61,11 +61,9 @@ export const checksByRank = ["ok", "unknown", "impaired"] as const;
 
 const listing = "autoscaling:DescribeAutoScalingGroups";
 
-/** The stack's groups of these names; unknown ones are left out. A batch names fewer than the 50 that a call takes. */
-export async function readGroups(aws: Aws, names: string[]): Promise<ListedGroup[]> {
-    // An empty list would mean all groups.
-    return names.length > 0 ? readListing(aws, names, { AutoScalingGroupNames: names }) : [];
-}
+/** The stack's groups of these names, 50 at most and one at least: none would mean all groups. Unknown ones are left out. */
+export const readGroups = (aws: Aws, names: string[]): Promise<ListedGroup[]> =>
+    readListing(aws, names, { AutoScalingGroupNames: names });
 
 /** The stack's groups with these values of the electorates' tag. AWS refuses more than 5 values of a tag in one call. */
 export async function readElectorates(aws: Aws, values: string[]): Promise<ListedGroup[]> {
@@ -137,11 +135,8 @@ function memberOf(instance: Instance | AutoScalingInstanceDetails, group: string
     };
 }
 
-/** Instances that carry one of the stack's tags and pass every filter; none if a filter lets nothing pass. */
+/** Instances that carry one of the stack's tags and pass every filter. */
 export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged[]> {
-    if (filters.some(({ Values = [] }) => Values.length === 0)) {
-        return [];
-    }
     const action = "ec2:DescribeInstances";
     const { tagKey } = aws.scope;
     const { signal } = aws.deadline;
@@ -180,8 +175,8 @@ export const withIds = (ids: string[]): Filter => ({ Name: "instance-id", Values
 // A filter takes * and ? for any characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
 const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
 
-/** How Auto Scaling lists instances, by their ids; one in no group is missing. Those in warm pools are listed, too. */
-export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Member>> {
+/** How Auto Scaling lists instances, by their ids: undefined if in no group. Those in warm pools are listed, too. */
+export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Member | undefined>> {
     const action = "autoscaling:DescribeAutoScalingInstances";
     const { signal } = aws.deadline;
     const answers = chunks(ids, 50).map((InstanceIds) => {
@@ -192,7 +187,7 @@ export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Me
         .flat()
         .flatMap((page) => requireList(page.AutoScalingInstances, action));
     const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action)));
-    return new Map(members.map((member) => [member.id, member]));
+    return new Map(ids.map((id) => [id, members.find((member) => member.id === id)]));
 }
 
 /** What EC2 says of instances, by id; an error where it can't be read, so that it fails for its own groups alone. */

@@ -1,6 +1,6 @@
 // Writes tags of instances, and finds out which instances a refused call is about.
 import { sinceKey } from "../scope";
-import { chunks, idsIn, isAboutCall, isGone, withContext } from "./answers";
+import { chunks, groupedBy, idsIn, isAboutCall, isGone, withContext } from "./answers";
 import type { Aws } from "./clients";
 
 /** What became of each id: undefined if its tags are as wanted. */
@@ -31,14 +31,14 @@ export interface Gift {
 /** Gives tags to instances; those that get the same share their calls. */
 export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal): Promise<Outcomes> {
     const { tagKey } = aws.scope;
-    const kinds = new Map(gifts.map((gift) => [kindOf(gift), gift]));
-    const writes = [...kinds].map(([kind, { leads, since }]) => {
-        const ids = gifts.filter((gift) => kindOf(gift) === kind).map(({ id }) => id);
+    const alike = groupedBy(gifts, ({ leads, since }) => `${leads} ${since}`);
+    const writes = [...alike.values()].map((same) => {
+        const [{ leads, since } = { leads: false }] = same;
         const Tags = [
             ...(leads ? [{ Key: tagKey, Value: "true" }] : []),
             ...(since === undefined ? [] : [{ Key: sinceKey(tagKey), Value: since }]),
         ];
-        return writeAll(aws, ids, (Resources) => {
+        return writeAll(aws, idsOf(same), (Resources) => {
             const answer = aws.ec2.createTags({ Resources, Tags }, { abortSignal });
             return withContext("ec2:CreateTags", Resources, answer, abortSignal);
         });
@@ -46,7 +46,7 @@ export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
 }
 
-const kindOf = ({ leads, since }: Gift): string => `${leads} ${since}`;
+const idsOf = (gifts: Gift[]) => gifts.map(({ id }) => id);
 
 const mostRefusals = 50;
 
