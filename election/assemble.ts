@@ -64,6 +64,7 @@ export function assemble(
             ...(isElectorate ? { groups: names } : {}),
             exists: listed.length > 0,
             desired: listed.reduce((sum, { desired }) => sum + desired, 0),
+            paused: listed.some(({ paused }) => paused),
             instances: [
                 ...listed.flatMap(({ members }) => members.map((member) => memberOf(batch, view, member))),
                 ...(strangersByName.get(name) ?? []).map((instance) => strangerOf(batch, view, instance)),

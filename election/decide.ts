@@ -1,4 +1,5 @@
 // Which instance leads a group, by the table below. Plain data in, plain data out.
+import { groupedBy } from "./aws/answers";
 import {
     type Group,
     type Instance,
@@ -27,7 +28,7 @@ export interface Candidate {
 /** What a group comes to without a promotion. */
 export type Settled = { demote: Instance[]; reason: string } & (
     | { outcome: "kept"; leader: Instance }
-    | { outcome: "vacant" | "empty" }
+    | { outcome: "vacant" | "empty" | "paused" }
 );
 
 /** The candidate that ranks first is promoted, after the demotions; `fallback` holds if none of them will do. */
@@ -50,19 +51,31 @@ export interface Decided {
 /**
  * Decides for one group. Pure: `now` is in milliseconds since 1970.
  *
- * | the group has                                       | then                                                         |
+ * | the group                                           | then                                                         |
  * | --------------------------------------------------- | ------------------------------------------------------------ |
- * | a fit leader                                        | it stays; of several the latest by `since`, then the lowest  |
+ * | is paused                                           | nothing is written, whatever else holds                      |
+ * | has a fit leader                                        | it stays; of several the latest by `since`, then the lowest  |
  * |                                                     | id. Every other leader is demoted.                           |
- * | no fit leader, but fit members                      | every leader is demoted, and one of these is promoted        |
- * | no fit member, a leader that is not barred          | it stays, of several the latest by `since`; others are       |
+ * | has no fit leader, but fit members                      | every leader is demoted, and one of these is promoted        |
+ * | has no fit member, a leader that is not barred          | it stays, of several the latest by `since`; others are       |
  * |                                                     | demoted                                                      |
- * | no fit member, no such leader, but arriving members | barred leaders are demoted, and one of these is promoted     |
+ * | has no fit member, no such leader, but arriving members | barred leaders are demoted, and one of these is promoted     |
  * | none of these                                       | barred leaders are demoted                                   |
  *
  * A group without a leader is vacant if it wants instances, else empty.
  */
 export function decide(group: Group, now: number): Decision {
+    const decision = decideUnpaused(group, now);
+    if (!group.paused) {
+        return decision;
+    }
+    const chooses = decision.outcome === "choose" ? [`choose one of ${decision.candidates.length}`] : [];
+    const demotes = decision.demote.length > 0 ? [`demote ${decision.demote.map(({ id }) => id).join(", ")}`] : [];
+    const would = [...demotes, ...chooses].join(" and ") || "change nothing";
+    return { outcome: "paused", demote: [], reason: `paused; an election would ${would}: ${decision.reason}` };
+}
+
+function decideUnpaused(group: Group, now: number): Decision {
     const leaders = leadersOf(group, now);
     const first = leaders.find(isFit);
     if (first) {
@@ -92,12 +105,30 @@ function keep(leader: Instance, leaders: Instance[], reason: string): Settled {
     return { outcome: "kept", leader, demote, reason };
 }
 
-function leaderless({ exists, desired }: Group, leaders: Instance[], reason: string): Settled {
+function leaderless({ exists, desired, instances }: Group, leaders: Instance[], reason: string): Settled {
+    const members = groupedBy(instances.filter(isMember), whyNoCandidate);
+    const kinds = [...members].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
     return {
         outcome: desired > 0 ? "vacant" : "empty",
         demote: leaders,
-        reason: exists ? `no instance can lead; ${reason}` : "no such group",
+        reason: exists ? `no instance can lead${kinds ? `: ${kinds}` : ""}; ${reason}` : "no such group",
     };
+}
+
+const isMember = ({ listed }: Instance): boolean => listed !== undefined;
+
+/** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
+function whyNoCandidate({ listed, state = "running", vetoed, warned }: Instance): string {
+    if (vetoed) {
+        return "vetoed";
+    }
+    if (listed?.lifecycleState !== "InService" || listed.healthStatus !== "Healthy") {
+        return listed?.lifecycleState === "InService" ? listed.healthStatus : (listed?.lifecycleState ?? "not listed");
+    }
+    if (warned) {
+        return "with a Spot interruption warning";
+    }
+    return state === "running" ? "not running" : state;
 }
 
 function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] {

@@ -1,5 +1,5 @@
 // Which events the stack listens to, and what a batch of them says: one list of event kinds gives both.
-import { eligibleKey, groupKey, isOurs, marksLeader, type Scope, sinceKey } from "./scope";
+import { eligibleKey, groupKey, isOurs, isTrue, type Scope, sinceKey } from "./scope";
 
 /** An event that names a group, or an instance of it. */
 export interface Trigger {
@@ -229,7 +229,7 @@ function readTags({ event, detail, trigger, scope, batch }: Reading): string | u
     batch.tagged.push({
         id,
         at: trigger.at ?? Number.NaN,
-        leads: marksLeader(tags[scope.tagKey]),
+        leads: isTrue(tags[scope.tagKey]),
         ...(typeof since === "string" ? { since } : {}),
     });
     if (typeof tags[groupKey] !== "string" || tags[groupKey] === "") {

@@ -39,6 +39,8 @@ export interface ObservedGroup {
     exists: boolean;
     /** How many instances it wants. */
     desired: number;
+    /** Whether the group, or one of the electorate's, is paused. */
+    paused: boolean;
     instances: ObservedInstance[];
     /** Orphans that have just left the group, as a Detach event says. */
     orphans: ObservedInstance[];

@@ -10,7 +10,7 @@ export interface Planned extends Ranked {
 
 /** What an election wants written for a group, and what it comes to if that can be written. */
 export interface Plan {
-    outcome: "kept" | "elected" | "vacant" | "empty" | "failed";
+    outcome: "kept" | "elected" | "vacant" | "empty" | "paused" | "failed";
     reason: string;
     /** Id of the leader that stays. */
     keep?: string;

@@ -12,7 +12,7 @@ export interface Report {
     group: string;
     /** Names of an electorate's groups. */
     groups?: string[];
-    outcome: "kept" | "elected" | "vacant" | "empty" | "failed";
+    outcome: "kept" | "elected" | "vacant" | "empty" | "paused" | "failed";
     /** Id of the instance that leads now, as far as is known. */
     leader?: string;
     /** Since when it leads, as its tag says. */
@@ -21,6 +21,8 @@ export interface Report {
     candidates: string[];
     /** Ids of instances that had the leader tag and that EC2 had not begun to end, 20 at most. */
     leaders: string[];
+    /** Id of the instance that led last, if another one leads now, or none. */
+    formerLeader?: string;
     /** Ids of instances that lost it in this election, 20 at most. */
     demoted: string[];
     /** Detail types of the events that asked for the election. */
@@ -119,7 +121,7 @@ function log(report: Report): void {
         console.error(report);
     } else if (report.outcome === "vacant") {
         console.warn(report);
-    } else if (isChange(report) || report.triggers.some((type) => type !== sweepType)) {
+    } else if (isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType)) {
         console.info(report);
     } else {
         console.debug(report);
@@ -187,7 +189,8 @@ function flaps({ group, decision, plan }: Written, now: number): boolean {
         (instance) => sinceOf(instance, now),
     );
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
-    return (group.flapping === true && decision.outcome !== "kept") || (plan.outcome === "elected" && isTaken);
+    const isHeldBack = group.flapping === true && decision.outcome !== "kept" && !isPaused(plan);
+    return isHeldBack || (plan.outcome === "elected" && isTaken);
 }
 
 /** The instance that led last, as a `since` says. */
@@ -203,7 +206,7 @@ function measureSweep(stack: string, reports: Report[], now: number): void {
         outcome === "vacant" || (outcome === "elected" && dryRun === true && leaders.length === 0);
     measure({ Stack: stack, Groups: reports.length }, [["Stack"]], now, {
         [metricNames.vacantGroups]: count(isVacant),
-        [metricNames.contestedGroups]: count(({ leaders }) => leaders.length > 1),
+        [metricNames.contestedGroups]: count((report) => report.leaders.length > 1 && !isPaused(report)),
         [metricNames.failedElections]: count(({ outcome }) => outcome === "failed"),
     });
 }
@@ -228,7 +231,10 @@ function measureRarely(stack: string, now: number, counts: Record<string, number
     }
 }
 
-const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
+/** Whether a group's leader changed, or lost the tag. */
+export const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
+
+const isPaused = ({ outcome }: Pick<Report, "outcome">): boolean => outcome === "paused";
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 function measure(

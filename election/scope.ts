@@ -15,6 +15,8 @@ export interface Scope {
     protectLeader: boolean;
     /** Whether elections are decided, logged and measured, but nothing is written. */
     dryRun: boolean;
+    /** ARN of the SNS topic that receives a message for each change of a leader; empty if there is none. */
+    changeTopicArn: string;
 }
 
 /** Whether a group of this name belongs to the stack. */
@@ -30,8 +32,11 @@ export const sinceKey = (tagKey: string): string => `${tagKey}:since`;
 /** Key of the tag by which an operator or an application vetoes an instance, with the value false. */
 export const eligibleKey = (tagKey: string): string => `${tagKey}:eligible`;
 
-/** Whether a tag's value marks a leader: "true" in any case. */
-export const marksLeader = (value: unknown): boolean => typeof value === "string" && /^true$/i.test(value);
+/** Key of the tag of a group by which an operator pauses its elections, with the value true. */
+export const pausedKey = (tagKey: string): string => `${tagKey}:paused`;
+
+/** Whether a tag's value marks a leader, or pauses a group: "true" in any case. */
+export const isTrue = (value: unknown): boolean => typeof value === "string" && /^true$/i.test(value);
 
 /** Whether a tag's value vetoes an instance: "false" in any case. */
 export const marksVeto = (value: unknown): boolean => typeof value === "string" && /^false$/i.test(value);

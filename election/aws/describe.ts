@@ -9,7 +9,7 @@ import type {
 import type { GetMetricDataInput } from "@aws-sdk/client-cloudwatch";
 import type { Filter, InstanceStatus } from "@aws-sdk/client-ec2";
 import { warn } from "../log";
-import { eligibleKey, groupKey, isOurs, marksLeader, marksVeto, type Scope, sinceKey } from "../scope";
+import { eligibleKey, groupKey, isOurs, isTrue, marksVeto, pausedKey, type Scope, sinceKey } from "../scope";
 import { chunks, collectPages, idsIn, isGone, requireList, requireString, withContext } from "./answers";
 import type { Aws } from "./clients";
 
@@ -20,6 +20,8 @@ export interface ListedGroup {
     electorate?: string;
     /** How many instances the group wants. */
     desired: number;
+    /** Whether its tag <tagKey>:paused says true. */
+    paused: boolean;
     /** Whether it protects all new instances from scaling in. */
     protectsNew: boolean;
     members: Member[];
@@ -111,14 +113,15 @@ const listedGroups = ({ scope }: Aws, page: DescribeAutoScalingGroupsCommandOutp
         .map((group) => listedGroup(scope, group))
         .filter(({ name }) => isOurs(scope, name));
 
-function listedGroup({ electorateTag }: Scope, group: AutoScalingGroup): ListedGroup {
+function listedGroup({ electorateTag, tagKey }: Scope, group: AutoScalingGroup): ListedGroup {
     const name = requireString(group.AutoScalingGroupName, listing);
-    const tags = requireList(group.Tags, listing);
-    const electorate = electorateTag && tags.find(({ Key }) => Key === electorateTag)?.Value;
+    const tags = new Map(requireList(group.Tags, listing).map(({ Key, Value }) => [Key, Value]));
+    const electorate = electorateTag && tags.get(electorateTag);
     return {
         name,
         ...(electorate ? { electorate } : {}),
         desired: group.DesiredCapacity ?? 0,
+        paused: isTrue(tags.get(pausedKey(tagKey))),
         protectsNew: group.NewInstancesProtectedFromScaleIn === true,
         members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name)),
     };
@@ -153,7 +156,7 @@ export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged
             return {
                 id: requireString(instance.InstanceId, action),
                 state: requireString(instance.State?.Name, action),
-                leads: marksLeader(tags.get(tagKey)),
+                leads: isTrue(tags.get(tagKey)),
                 since: tags.get(sinceKey(tagKey)),
                 vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
                 group: tags.get(groupKey),
