@@ -205,7 +205,7 @@ describe("The table of outages in election/stack/monitoring.md", () => {
 
 describe("The runbook in election/stack/README.md", () => {
     const rows = new Document("election/stack/README.md").namedTable("runbook");
-    const lookups = ["vacant-groups", "leader-history", "npm run status", "changeTopicArn"];
+    const lookups = ["vacant-groups", "leader-history", "npm run status", "Failed to execute action"];
     const playedOf = (what: string) => (what in outages ? outage(what, 1, "just after") : quietTime(what));
 
     it("has a row for each failure that is played here", () => {
