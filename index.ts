@@ -1,4 +1,4 @@
-// One leader for every Auto Scaling group with the prefix: events and a schedule → queue → function → tags.
+// One leader for every Auto Scaling group with a prefix: events and a schedule → queue → function → tags.
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { createHandler } from "./election";
@@ -16,7 +16,7 @@ import { readSettings } from "./election/stack/settings";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
-const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun } = settings;
+const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun, sweepMinutes } = settings;
 const scope = {
     stack: `${project}/${stack}`,
     asgPrefixes,
@@ -50,6 +50,7 @@ const queue = new aws.sqs.Queue("events", {
 // The function's role. What it may do is said below, once the log group is there.
 const role = new aws.iam.Role("election", {
     assumeRolePolicy: pulumi.jsonStringify(location.apply(trustPolicy)),
+    path: settings.rolePath === "/" ? undefined : settings.rolePath, // another path makes another role
     permissionsBoundary: settings.permissionsBoundaryArn || undefined,
     tags,
 });
@@ -89,32 +90,34 @@ const rolePolicy = new aws.iam.RolePolicy("election", {
         Statement: pulumi
             .all([location, queue.arn, logGroup.arn])
             .apply(([there, queueArn, logGroupArn]) => [
-                ...electionStatements(scope, there),
+                ...electionStatements(settings, there),
                 queueStatement(queueArn),
                 logStatement(logGroupArn),
             ]),
     }),
 });
 
-// From here on events reach the function.
+// From here on events reach the function. No tags: some partitions refuse them here.
 new aws.lambda.EventSourceMapping(
     "events",
-    { eventSourceArn: queue.arn, functionName: election.arn, batchSize: 10, tags },
+    { eventSourceArn: queue.arn, functionName: election.arn, batchSize: 10 },
     { dependsOn: rolePolicy }, // the mapping polls with the function's role, and the log group is there by then
 );
 
 // What reaches the queue: events by a rule for each source, and the sweep for what no event reported.
 const patterns = eventPatterns(scope);
-const { sweepMinutes } = settings;
-const rules = [
-    rule("scaling", { eventPattern: JSON.stringify(patterns.scaling) }),
-    rule("departures", { eventPattern: JSON.stringify(patterns.departures) }),
-    rule("tags", { eventPattern: JSON.stringify(patterns.tags) }),
-    rule("sweep", { scheduleExpression: sweepMinutes === 1 ? "rate(1 minute)" : `rate(${sweepMinutes} minutes)` }),
-];
+const rules = {
+    scaling: rule("scaling", { eventPattern: JSON.stringify(patterns.scaling) }),
+    departures: rule("departures", { eventPattern: JSON.stringify(patterns.departures) }),
+    tags: rule("tags", { eventPattern: JSON.stringify(patterns.tags) }),
+    sweep: rule("sweep", {
+        scheduleExpression: sweepMinutes === 1 ? "rate(1 minute)" : `rate(${sweepMinutes} minutes)`,
+    }),
+};
 
 function rule(name: string, when: { eventPattern: string } | { scheduleExpression: string }): aws.cloudwatch.EventRule {
-    const eventRule = new aws.cloudwatch.EventRule(name, { ...when, tags });
+    // Enabled, said aloud: else the provider would leave a rule disabled that was disabled by hand.
+    const eventRule = new aws.cloudwatch.EventRule(name, { ...when, state: "ENABLED", tags });
     new aws.cloudwatch.EventTarget(name, {
         rule: eventRule.name,
         arn: queue.arn,
@@ -130,26 +133,34 @@ new aws.sqs.QueuePolicy("events", {
     queueUrl: queue.url,
     policy: pulumi.jsonStringify(
         pulumi
-            .all([queue.arn, ...rules.map(({ arn }) => arn)])
+            .all([queue.arn, ...Object.values(rules).map(({ arn }) => arn)])
             .apply(([arn, ...ruleArns]) => queuePolicy(arn, ruleArns)),
     ),
 });
 
 // Alarms, saved queries and the dashboard. People find the last two by name, and a dashboard's name has no dots.
 const title = `${project}-${stack}`.replaceAll(".", "_");
-const topics = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
-const watched = { functionName: election.name, queueName: queue.name };
-for (const [name, alarm] of Object.entries(alarms(scope, { title, sweepMinutes, topics }, watched))) {
+const watched = {
+    functionName: election.name,
+    logGroupName: logGroup.name,
+    queueName: queue.name,
+    ruleNames: {
+        scaling: rules.scaling.name,
+        departures: rules.departures.name,
+        tags: rules.tags.name,
+        sweep: rules.sweep.name,
+    },
+};
+for (const [name, alarm] of Object.entries(alarms(settings, { stack: scope.stack, title }, watched))) {
     new aws.cloudwatch.MetricAlarm(name, { ...alarm, tags });
 }
 for (const [name, queryString] of Object.entries(queries(sweepMinutes))) {
     new aws.cloudwatch.QueryDefinition(name, { name: `${title}/${name}`, logGroupNames: [logGroup.name], queryString });
 }
 if (settings.dashboard) {
-    const names = { ...watched, logGroupName: logGroup.name, ruleNames: rules.map(({ name }) => name) };
     const body = pulumi
-        .all([location, names])
-        .apply(([{ region }, known]) => dashboardBody(scope.stack, region, known));
+        .all([location, watched])
+        .apply(([{ region }, names]) => dashboardBody(scope.stack, region, names));
     new aws.cloudwatch.Dashboard("election", { dashboardName: title, dashboardBody: pulumi.jsonStringify(body) });
 }
 
@@ -160,4 +171,4 @@ export const logGroupName = logGroup.name;
 // For policies that keep other principals from writing the leader's tags.
 export const roleArn = role.arn;
 // A command for a shell that has the AWS CLI: it lists the leaders.
-export const leadersCommand = location.apply(({ region }) => listLeaders(scope, region));
+export const leadersCommand = location.apply(({ region }) => listLeaders(settings, region));

@@ -1,7 +1,8 @@
-import { groupKey, type Scope, sinceKey } from "../scope";
+import { groupKey, sinceKey } from "../scope";
+import type { Settings } from "./settings";
 
-/** A command of the AWS CLI that lists the live leaders of the scope's groups, quoted for any POSIX shell. */
-export function listLeaders({ asgPrefixes, tagKey }: Scope, region: string): string {
+/** A command of the AWS CLI that lists the live leaders of the stack's groups, quoted for any POSIX shell. */
+export function listLeaders({ asgPrefixes, tagKey }: Settings, region: string): string {
     const filters = [
         { Name: `tag:${tagKey}`, Values: ["true", "True", "TRUE"] },
         { Name: `tag:${groupKey}`, Values: asgPrefixes.map((prefix) => `${prefix}*`) },

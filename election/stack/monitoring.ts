@@ -1,11 +1,17 @@
 import type * as aws from "@pulumi/aws";
-import type { Input } from "@pulumi/pulumi";
+import { type Input, interpolate, type Output } from "@pulumi/pulumi";
 import { metricNames, metricNamespace } from "../metrics";
-import type { Scope } from "../scope";
+import type { Settings } from "./settings";
 
 // What an operator watches: plain data for the program to declare.
 
-type Alarms = Record<string, aws.cloudwatch.MetricAlarmArgs>;
+/** Physical names of what is watched. */
+export interface Watched<Name extends Input<string> = string> {
+    functionName: Name;
+    logGroupName: Name;
+    queueName: Name;
+    ruleNames: Record<"scaling" | "departures" | "tags" | "sweep", Name>;
+}
 
 /** Alarms that a stack has without a topic, too: their state shows in the console. */
 const alwaysThere = ["no-leader", "function-failing", "no-sweep"];
@@ -16,36 +22,36 @@ const gatherMinutes = 2;
 /**
  * Alarms by name. An alarm never goes off for want of data: a new stack has none yet, and CloudWatch may be late.
  *
+ * @param stack name of the stack, as its metrics carry it
  * @param title begins the names of the stack's saved queries
- * @param topics ARNs of the topics that receive changes of state; without any there are only some of the alarms
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  */
 export function alarms(
-    { stack, electorateTag }: Pick<Scope, "stack" | "electorateTag">,
-    { title, sweepMinutes, topics }: { title: string; sweepMinutes: number; topics: string[] },
-    { functionName, queueName }: { functionName: Input<string>; queueName: Input<string> },
-): Alarms {
-    const rare = sweepMinutes >= 5; // then a state that two sweeps find has lasted long enough
-    const inARow = rare ? 2 : 3;
-    const without = rare ? 3 : 5;
+    { sweepMinutes, electorateTag, alarmTopicArn }: Pick<Settings, "sweepMinutes" | "electorateTag" | "alarmTopicArn">,
+    { stack, title }: { stack: string; title: string },
+    { functionName, logGroupName, queueName, ruleNames }: Watched<Input<string>>,
+): Record<string, aws.cloudwatch.MetricAlarmArgs> {
+    const inARow = sweepMinutes >= 5 ? 2 : 3; // two rare sweeps are far enough apart
+    // The function's metrics travel in its log, and may come some minutes later than AWS's own.
+    const without = Math.max(3, Math.ceil(10 / sweepMinutes));
     const period = 60 * sweepMinutes;
     const each = sweepMinutes === 1 ? "one each minute" : `one every ${sweepMinutes} minutes`;
     const after = (sweeps: number) =>
         `It goes off ${(sweeps - 1) * sweepMinutes} to ${sweeps * sweepMinutes + gatherMinutes} minutes after the cause.`;
     const named = electorateTag ? `each group, or all groups with one value of ${electorateTag},` : "each group";
-    const ofSweep = (id: string, metricName: string, stat: string) => ({
+    const query = (id: string, namespace: string, metricName: string, dimensions: Named, stat: string) => ({
         id,
-        metric: { namespace: metricNamespace, metricName, dimensions: { Stack: stack }, period, stat },
+        metric: { namespace, metricName, dimensions, period, stat },
     });
-    const ofQueue = { namespace: "AWS/SQS", dimensions: { QueueName: queueName } };
-    const all: Alarms = {
+    const ofSweep = (id: string, metricName: string, stat: string) =>
+        query(id, metricNamespace, metricName, { Stack: stack }, stat);
+    const all: Record<string, aws.cloudwatch.MetricAlarmArgs> = {
         "no-leader": {
-            alarmDescription:
-                `Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group that wants instances but has no ` +
-                `leader, or could not finish an election. ${after(inARow)} First run the saved query ` +
-                `${title}/vacant-groups: it shows ${named} with the reason. If it shows none, look for the outcome ` +
-                '"failed" in the log group (the stack\'s output logGroupName). Meanwhile the leaders of all other groups ' +
-                "stay, and a vacant group gets a leader as soon as one of its instances is in service.",
+            alarmDescription: sentences`Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group that wants instances but has no
+                leader, or could not finish an election. ${after(inARow)} First run the saved query
+                ${title}/vacant-groups: it shows ${named} with the reason. If it shows none, look for the outcome
+                "failed" in the log group ${logGroupName}. Meanwhile the leaders of all other groups stay, and a vacant
+                group gets a leader as soon as one of its instances is in service.`,
             metricQueries: [
                 // The minimum: if two sweeps fall into one period, a good one counts.
                 ofSweep("vacant", metricNames.vacantGroups, "Minimum"),
@@ -58,12 +64,11 @@ export function alarms(
             treatMissingData: "ignore", // without a sweep nothing new is known
         },
         "two-leaders": {
-            alarmDescription:
-                `Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group with more than one leader. ` +
-                `${after(inARow)} First run the command in the stack's output leadersCommand: it shows the group and its ` +
-                "leaders. Then look for what else writes the leader tag there: a second stack with the same prefix and " +
-                "tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and " +
-                "work may run twice in between.",
+            alarmDescription: sentences`Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group with more than one leader.
+                ${after(inARow)} First run the command in the stack's output leadersCommand: it shows the group and its
+                leaders. Then look for what else writes the leader tag there: a second stack with the same prefix and
+                tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and
+                work may run twice in between.`,
             namespace: metricNamespace,
             metricName: metricNames.contestedGroups,
             dimensions: { Stack: stack },
@@ -75,12 +80,10 @@ export function alarms(
             treatMissingData: "ignore",
         },
         "function-failing": {
-            alarmDescription:
-                `Stack ${stack}: the function crashed or ran out of time in 3 of 5 minutes. It goes off 3 to ` +
-                `${5 + gatherMinutes} minutes after the first failure. First read the latest errors in the log group ` +
-                "(the stack's output logGroupName), and the function's last line before each. Meanwhile each batch of " +
-                "events is tried again every few seconds for 5 minutes, leaders stay as they are, and a leader that is " +
-                "lost is not replaced.",
+            alarmDescription: sentences`Stack ${stack}: the function ${functionName} crashed or ran out of time in 3 of 5 minutes. It goes off 3
+                to ${5 + gatherMinutes} minutes after the first failure. First read the latest errors in the log group
+                ${logGroupName}, and the function's last line before each. Meanwhile each batch of events is tried again
+                every few seconds for 5 minutes, leaders stay as they are, and a leader that is lost is not replaced.`,
             namespace: "AWS/Lambda",
             metricName: "Errors",
             dimensions: { FunctionName: functionName },
@@ -93,20 +96,24 @@ export function alarms(
             treatMissingData: "ignore", // between rare sweeps nothing has recovered yet
         },
         "no-sweep": {
-            alarmDescription:
-                `Stack ${stack}: no sweep (${each}) has ended for ${without} times its period. ${after(without)} First ` +
-                "see whether the rule named sweep and the event source mapping of the function (the stack's output " +
-                "functionName) are enabled, then whether the function is throttled, fails, or can't read groups or instances: the " +
-                "log group (logGroupName) says so. Meanwhile leaders stay as " +
-                "they are. Events may still cause elections, but what no event reports is not found.",
+            alarmDescription: sentences`Stack ${stack}: no sweep (${each}) has ended for ${without * sweepMinutes} minutes. ${after(without)}
+                First see whether the rule ${ruleNames.sweep} is enabled, the queue ${queueName} is there and lets the
+                rules send, and the event source mapping of the function ${functionName} is enabled. Then see whether
+                the function is throttled, fails, or can't read groups or instances: the log group ${logGroupName} says
+                so. Meanwhile leaders stay as they are. Events may still cause elections, but what no event reports is
+                not found.`,
             metricQueries: [
                 ofSweep("sweeps", metricNames.vacantGroups, "SampleCount"),
-                // The queue's own metric is there as soon as the queue is in use: a stack that is new, or gone, is not without sweeps.
+                // Sweeps should come as long as the queue is in use, or the rule fires: a new stack is not without sweeps.
+                query("queue", "AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName: queueName }, "Maximum"),
+                query("rule", "AWS/Events", "TriggeredRules", { RuleName: ruleNames.sweep }, "Sum"),
                 {
-                    id: "queue",
-                    metric: { ...ofQueue, metricName: "ApproximateNumberOfMessagesVisible", period, stat: "Maximum" },
+                    id: "count",
+                    // REPEAT, in case MAX has no value where one of the two has none.
+                    expression: "FILL(sweeps, 0) + 0 * MAX([FILL(queue, REPEAT), FILL(rule, REPEAT)])",
+                    label: "Sweeps",
+                    returnData: true,
                 },
-                { id: "count", expression: "FILL(sweeps, 0) + 0 * queue", label: "Sweeps", returnData: true },
             ],
             comparisonOperator: "LessThanThreshold",
             threshold: 1,
@@ -114,14 +121,15 @@ export function alarms(
             treatMissingData: "ignore",
         },
         backlog: {
-            alarmDescription:
-                `Stack ${stack}: in 3 of 5 minutes the oldest event had waited in the queue for more than a minute. It ` +
-                `goes off 3 to ${5 + gatherMinutes} minutes after an event began to wait. First see in Lambda whether the event source ` +
-                "mapping of the function (the stack's output functionName) is enabled and the function is not throttled, " +
-                "then in EventBridge whether a flood of events matches the rules. Meanwhile elections come late, events " +
-                "older than 5 minutes are dropped, and the sweep finds what they were about once the queue is read again.",
-            ...ofQueue,
+            alarmDescription: sentences`Stack ${stack}: in 3 of 5 minutes the oldest event had waited in the queue ${queueName} for more than a
+                minute. It goes off 3 to ${5 + gatherMinutes} minutes after an event began to wait. First see in Lambda
+                whether the event source mapping of the function ${functionName} is enabled and the function is not
+                throttled, then in EventBridge whether a flood of events matches the rules. Meanwhile elections come
+                late, events older than 5 minutes are dropped, and the sweep finds what they were about once the queue
+                is read again.`,
+            namespace: "AWS/SQS",
             metricName: "ApproximateAgeOfOldestMessage",
+            dimensions: { QueueName: queueName },
             statistic: "Maximum",
             period: 60,
             comparisonOperator: "GreaterThanThreshold",
@@ -131,12 +139,11 @@ export function alarms(
             treatMissingData: "notBreaching", // an empty queue reports no age
         },
         flapping: {
-            alarmDescription:
-                `Stack ${stack}: in 3 of 6 periods of 5 minutes a group's leader changed too often, or the tag was taken ` +
-                `off a leader that was fit. It goes off 10 to ${15 + gatherMinutes} minutes after the first time. First ` +
-                `run the saved query ${title}/leader-history: it shows the group, its leaders and the reasons. Then look in ` +
-                "CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after each " +
-                "change, and a group with 3 changes within a minute waits for the next sweep.",
+            alarmDescription: sentences`Stack ${stack}: in 3 of 6 periods of 5 minutes a group's leader changed too often, or the tag was taken
+                off a leader that was fit. It goes off 10 to ${15 + gatherMinutes} minutes after the first time. First
+                run the saved query ${title}/leader-history: it shows the group, its leaders and the reasons. Then look
+                in CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after
+                each change, and a group with 3 changes within a minute waits for the next sweep.`,
             namespace: metricNamespace,
             metricName: metricNames.flappingGroups,
             dimensions: { Stack: stack },
@@ -149,10 +156,18 @@ export function alarms(
             treatMissingData: "notBreaching", // sent only when there is one
         },
     };
+    const topics = alarmTopicArn ? [alarmTopicArn] : [];
     const there = Object.entries(all).filter(([name]) => topics.length > 0 || alwaysThere.includes(name));
     return Object.fromEntries(
         there.map(([name, alarm]) => [name, { ...alarm, alarmActions: topics, okActions: topics }]),
     );
+}
+
+type Named = Record<string, Input<string>>;
+
+/** A template that is written on several lines, and read on one. */
+function sentences(texts: TemplateStringsArray, ...values: Input<string | number>[]): Output<string> {
+    return interpolate(texts, ...values).apply((text) => text.replaceAll(/\s+/g, " "));
 }
 
 // The function's log line is a report, which Lambda's JSON format puts under "message". Logs Insights numbers a list's items.
@@ -163,7 +178,8 @@ const change = "fields @timestamp, message.group, message.leader, message.since,
 export function queries(sweepMinutes: number): Record<string, string> {
     return {
         "leader-history": [
-            "# Which instance led since when, the latest first. For one group: take away the second # and put in its name.",
+            "# Which instance led since when, the latest first. Choose a time range that reaches back to the last change.",
+            "# For one group take away the # two lines below and put in its name.",
             change,
             `| ${changes}`,
             '# | filter message.group = "NAME"',
@@ -199,18 +215,10 @@ export function queries(sweepMinutes: number): Record<string, string> {
     };
 }
 
-/** What the dashboard is about: physical names. */
-export interface Watched {
-    functionName: string;
-    logGroupName: string;
-    queueName: string;
-    ruleNames: string[];
-}
-
 /** What the dashboard shows, as a body for CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html */
 export function dashboardBody(stack: string, region: string, watched: Watched): object {
     const { functionName, logGroupName, queueName, ruleNames } = watched;
-    const own = (metric: string) => [metricNamespace, metric, "Stack", stack];
+    const own = (metric: keyof typeof metricNames) => [metricNamespace, metricNames[metric], "Stack", stack];
     const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", functionName];
     const graph = (title: string, stat: string, ...metrics: string[][]) => ({
         type: "metric",
@@ -221,20 +229,20 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
     return {
         widgets: [
-            graph("Leader changes", "Sum", own(metricNames.leaderChanges), own(metricNames.flappingGroups)),
+            graph("Leader changes", "Sum", own("leaderChanges"), own("flappingGroups")),
             graph(
                 "Groups without a leader, with several, with a failed election",
                 "Maximum",
-                own(metricNames.vacantGroups),
-                own(metricNames.contestedGroups),
-                own(metricNames.failedElections),
+                own("vacantGroups"),
+                own("contestedGroups"),
+                own("failedElections"),
             ),
-            graph("Milliseconds from an event to the new leader's tag", "Maximum", own(metricNames.electionDelay)),
+            graph("Milliseconds from an event to the new leader's tag", "Maximum", own("electionDelay")),
             graph(
                 "Lost events: losses that only a sweep found, deliveries to the queue that failed",
                 "Sum",
-                own(metricNames.sweptLosses),
-                ...ruleNames.map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
+                own("sweptLosses"),
+                ...Object.values(ruleNames).map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
             ),
             graph("Age of the oldest event in the queue, in seconds", "Maximum", [
                 "AWS/SQS",
@@ -243,10 +251,11 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
                 queueName,
             ]),
             graph(
-                "Errors of the function, and reads that failed",
+                "Errors and throttles of the function, and reads that failed",
                 "Sum",
                 ofFunction("Errors"),
-                own(metricNames.failedReads),
+                ofFunction("Throttles"),
+                own("failedReads"),
             ),
             graph("Duration of the function in milliseconds", "Maximum", ofFunction("Duration")),
             {

@@ -1,4 +1,5 @@
-import { groupKey, type Scope, sinceKey } from "../scope";
+import { groupKey, sinceKey } from "../scope";
+import type { Settings } from "./settings";
 
 /** Where the stack's instances are. */
 export interface Location {
@@ -8,11 +9,11 @@ export interface Location {
 }
 
 /**
- * What an election must be allowed, and nothing else: the statements of an IAM policy.
+ * What an election must be allowed, and nothing else: the statements of an IAM policy. With dryRun it may write nothing.
  *
  * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
  */
-export function electionStatements(scope: Scope, { partition, region, accountId }: Location) {
+export function electionStatements(settings: Settings, location: Location) {
     return [
         {
             Sid: "Observe",
@@ -26,14 +27,19 @@ export function electionStatements(scope: Scope, { partition, region, accountId 
             ],
             Resource: "*", // these actions know no narrower one
         },
-        ...(scope.dryRun ? [] : writeStatements(scope, { partition, region, accountId })),
+        ...(settings.dryRun ? [] : writeStatements(settings, location)),
     ];
 }
 
-function writeStatements(scope: Scope, { partition, region, accountId }: Location) {
+function writeStatements(
+    { asgPrefixes, tagKey, protectLeader, changeTopicArn }: Settings,
+    { partition, region, accountId }: Location,
+) {
+    const names = asgPrefixes.map((prefix) => `${prefix}*`);
+    const groups = `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/`;
     const instances = `arn:${partition}:ec2:${region}:${accountId}:instance/*`;
     const groupName = `aws:ResourceTag/${groupKey}`;
-    const leaderTags = { "aws:TagKeys": [scope.tagKey, sinceKey(scope.tagKey)] };
+    const leaderTags = { "aws:TagKeys": [tagKey, sinceKey(tagKey)] };
     return [
         {
             Sid: "PromoteAndDemote",
@@ -41,21 +47,18 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
             Action: ["ec2:CreateTags", "ec2:DeleteTags"],
             Resource: instances,
             Condition: {
-                StringLike: { [groupName]: scope.asgPrefixes.map((prefix) => `${prefix}*`) },
+                StringLike: { [groupName]: names },
                 "ForAllValues:StringEquals": leaderTags,
                 Null: { "aws:TagKeys": "false" }, // without keys, all of an instance's tags would be deleted
             },
         },
-        ...(scope.protectLeader
+        ...(protectLeader
             ? [
                   {
                       Sid: "ProtectLeader",
                       Effect: "Allow",
                       Action: "autoscaling:SetInstanceProtection",
-                      Resource: scope.asgPrefixes.map(
-                          (prefix) =>
-                              `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/${prefix}*`,
-                      ),
+                      Resource: names.map((name) => `${groups}${name}`),
                   },
               ]
             : []),
@@ -69,6 +72,9 @@ function writeStatements(scope: Scope, { partition, region, accountId }: Locatio
                 Null: { [groupName]: "true", "aws:TagKeys": "false" },
             },
         },
+        ...(changeTopicArn
+            ? [{ Sid: "ReportChanges", Effect: "Allow", Action: "sns:Publish", Resource: changeTopicArn }]
+            : []),
     ];
 }
 

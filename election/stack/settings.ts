@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Scope } from "../scope";
 
-/** The settings of a stack, checked. */
+/** The settings of a stack, checked: what its function needs to know, and what the stack alone does. */
 export interface Settings extends Omit<Scope, "stack"> {
     /** Minutes between two sweeps. */
     sweepMinutes: number;
@@ -9,10 +9,14 @@ export interface Settings extends Omit<Scope, "stack"> {
     logRetentionDays: number;
     /** ARN of the SNS topic that receives alarms; empty if there is none. */
     alarmTopicArn: string;
+    /** ARN of the SNS topic that receives changes of leaders; empty if there is none. */
+    changeTopicArn: string;
     /** Whether there is a dashboard. */
     dashboard: boolean;
     /** ARN of the IAM policy that is the permissions boundary of the function's role; empty: it has none. */
     permissionsBoundaryArn: string;
+    /** Path of the function's role. */
+    rolePath: string;
 }
 
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -42,14 +46,9 @@ const partitions: Record<string, RegExp> = {
  * @throws pulumi.RunError: one sentence with the key, its value and what is allowed
  */
 export function readSettings(config: Record<string, string | undefined>, project: string, region?: string): Settings {
-    const asgPrefix = matching(
-        "asgPrefix",
-        /^[!-~]{1,200}$/,
-        "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
-        /[:*?\\$]/,
-    );
+    const known: string[] = [];
     const settings = {
-        asgPrefixes: [asgPrefix],
+        asgPrefixes: prefixes("asgPrefix"),
         tagKey: matching(
             "tagKey",
             /^[0-9a-zA-Z_+=,.@:-]{1,119}$/,
@@ -70,28 +69,59 @@ export function readSettings(config: Record<string, string | undefined>, project
         handoverSeconds: integer("handoverSeconds", (n) => n >= 0 && n <= 30, "a whole number from 0 to 30"),
         protectLeader: flag("protectLeader"),
         dryRun: flag("dryRun"),
-        alarmTopicArn: matching(
-            "alarmTopicArn",
-            /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
-            "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
-        ),
+        alarmTopicArn: topic("alarmTopicArn"),
+        changeTopicArn: topic("changeTopicArn"),
         dashboard: flag("dashboard"),
         permissionsBoundaryArn: matching(
             "permissionsBoundaryArn",
             /^$|^arn:aws(-[a-z]+)*:iam::(\d{12}|aws):policy\/([!-~]{1,512}\/)?[\w+=,.@-]{1,128}$/,
             "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
         ),
+        rolePath: matching(
+            "rolePath",
+            /^\/([!-~]{1,510}\/)?$/,
+            "/, or 3 to 512 printable ASCII characters without a space that begin and end with /",
+        ),
     };
-    refuseUnknown(
-        config,
-        project,
-        Object.keys(settings).map((key) => (key === "asgPrefixes" ? "asgPrefix" : key)),
-    );
-    refuseElsewhere(settings.alarmTopicArn, region);
+    refuseUnknown(config, project, known);
     return settings;
 
+    function read(key: string): string | undefined {
+        known.push(key);
+        return config[`${project}:${key}`];
+    }
+
+    /** Ten at most: policies and event patterns have a limited size. */
+    function prefixes(key: string): string[] {
+        const text = read(key);
+        const found = text?.split(" ") ?? [];
+        const rule = "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $";
+        const several = `${rule}, or up to ten such prefixes with one space between them`;
+        const wrong = found.find((prefix) => !/^[!-~]{1,200}$/.test(prefix) || /[:*?\\$]/.test(prefix));
+        const longer = found.find((prefix, place) =>
+            found.some((other, at) => at !== place && prefix.startsWith(other)),
+        );
+        if (found.length > 1 && wrong !== undefined) {
+            return refuse(key, text, `${several}: ${JSON.stringify(wrong)} is none`);
+        }
+        if (wrong === undefined && longer !== undefined) {
+            return refuse(key, text, `${several}: ${JSON.stringify(longer)} begins with another one`);
+        }
+        return found.length > 0 && found.length <= 10 && wrong === undefined ? found : refuse(key, text, several);
+    }
+
+    function topic(key: string): string {
+        const arn = matching(
+            key,
+            /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
+            "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+        );
+        refuseElsewhere(key, arn, region);
+        return arn;
+    }
+
     function matching(key: string, allowed: RegExp, rule: string, forbidden?: RegExp): string {
-        const text = config[`${project}:${key}`];
+        const text = read(key);
         return text !== undefined && allowed.test(text) && !forbidden?.test(text) ? text : refuse(key, text, rule);
     }
 
@@ -100,7 +130,7 @@ export function readSettings(config: Record<string, string | undefined>, project
     }
 
     function integer(key: string, allowed: (value: number) => boolean, rule: string): number {
-        const text = config[`${project}:${key}`];
+        const text = read(key);
         return text !== undefined && /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text))
             ? Number(text)
             : refuse(key, text, rule);
@@ -108,12 +138,11 @@ export function readSettings(config: Record<string, string | undefined>, project
 }
 
 function refuse(key: string, text: string | undefined, rule: string): never {
-    throw new pulumi.RunError(
-        `Setting ${key} is ${text === undefined ? "missing" : JSON.stringify(text)}, but it must be ${rule}.`,
-    );
+    const found = text === undefined ? "missing" : JSON.stringify(text);
+    throw new pulumi.RunError(`Setting ${key} is ${found}, but it must be ${rule}.`);
 }
 
-// A misspelt key would leave its setting at the default, and no one would notice.
+// A misspelt key would leave its setting at the default, and nothing would show it.
 function refuseUnknown(config: Record<string, string | undefined>, project: string, known: string[]): void {
     if (project === "aws" || project === "pulumi") {
         return; // the namespace of this project's settings has other keys as well, like aws:region
@@ -129,20 +158,20 @@ function refuseUnknown(config: Record<string, string | undefined>, project: stri
     }
 }
 
-// CloudWatch refuses such a topic too, but only after the stack is half made.
-function refuseElsewhere(alarmTopicArn: string, region: string | undefined): void {
-    const [, partition, , topicRegion] = alarmTopicArn.split(":");
-    if (alarmTopicArn === "" || region === undefined) {
+// AWS refuses such a topic too, but only after the stack is half made, or when the first message is sent.
+function refuseElsewhere(key: string, arn: string, region: string | undefined): void {
+    const [, partition, , topicRegion] = arn.split(":");
+    if (arn === "" || region === undefined) {
         return;
     }
-    const [expected = partition] = Object.keys(partitions).filter((name) => partitions[name].test(region));
+    const [expected = partition] = Object.keys(partitions).filter((name) => partitions[name]?.test(region));
     if (topicRegion !== region || partition !== expected) {
-        refuse("alarmTopicArn", alarmTopicArn, `a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
+        refuse(key, arn, `a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
     }
 }
 
 /** The word that takes the fewest changes of letters, their case aside. */
-function nearest(word: string, words: string[]): string {
+function nearest(word: string, words: string[]): string | undefined {
     const distances = words.map((other) => distance(word.toLowerCase(), other.toLowerCase()));
     return words[distances.indexOf(Math.min(...distances))];
 }
@@ -151,12 +180,14 @@ function nearest(word: string, words: string[]): string {
 function distance(word: string, other: string): number {
     let row = Array.from({ length: other.length + 1 }, (_, index) => index);
     for (const [index, letter] of [...word].entries()) {
-        const next = [index + 1];
-        for (let column = 1; column <= other.length; column++) {
-            const exchanged = row[column - 1] + (letter === other[column - 1] ? 0 : 1);
-            next.push(Math.min(exchanged, row[column] + 1, next[column - 1] + 1));
+        let left = index + 1;
+        const next = [left];
+        for (const [column, otherLetter] of [...other].entries()) {
+            const [diagonal = 0, above = 0] = row.slice(column);
+            left = Math.min(diagonal + (letter === otherLetter ? 0 : 1), above + 1, left + 1);
+            next.push(left);
         }
         row = next;
     }
-    return row[other.length];
+    return row.at(-1) ?? 0;
 }

@@ -139,6 +139,43 @@ describe("An alarm as CloudWatch evaluates it", () => {
         });
     });
 
+    describe("takes the largest of several metrics", () => {
+        const other = { ...metric, metricName: "Other" };
+        const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
+        const changes = (expression: string, maxNeedsAll: boolean) => {
+            const metrics = metricsOf("00---X----");
+            metrics.put(other, 3 * minute, 0);
+            const alarm = alarmOf({
+                evaluationPeriods: 1,
+                treatMissingData: "missing",
+                metricQueries: [
+                    query("bad", metric),
+                    query("other", other),
+                    { id: "largest", expression, returnData: true },
+                ],
+            });
+            return changesOf(alarm, metrics, 0, 9 * minute, { maxNeedsAll }).map(
+                ({ at, state }) => `${at / minute} ${state}`,
+            );
+        };
+
+        it("where one of them has a value", () => {
+            expect(changes("MAX([bad, other])", false)).to.deep.equal(["1 OK", "6 ALARM", "9 INSUFFICIENT_DATA"]);
+        });
+        it("or only where each of them has one", () => {
+            expect(changes("MAX([bad, other])", true)).to.deep.equal([]);
+        });
+        it("or has had one within what is read, where the expression says so", () => {
+            const expression = "MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])";
+            expect(changes(expression, true)).to.deep.equal([
+                "4 OK",
+                "5 INSUFFICIENT_DATA",
+                "6 ALARM",
+                "7 INSUFFICIENT_DATA",
+            ]);
+        });
+    });
+
     const unknown: Record<string, Partial<Alarm>> = {
         "an operator not known here: LessThanLowerThreshold": { comparisonOperator: "LessThanLowerThreshold" },
         "a statistic not known here: p99": { statistic: "p99" },

@@ -73,10 +73,10 @@ for (const seed of [undefined, 1, 2]) {
         });
 
         if (seed === undefined) {
-            it("the sentence in election/stack/README.md is what downtime says of shop", () => {
+            it("the sentence in election/stack/monitoring.md is what downtime says of shop", () => {
                 const row = runQuery(queries(1).downtime, log).find((one) => one["message.group"] === "awseb-e-shop");
                 const said = Number(row?.eventSeconds) + Number(row?.sweepSeconds);
-                const { text } = new Document("election/stack/README.md");
+                const { text } = new Document("election/stack/monitoring.md");
                 expect(text.replaceAll(/\s+/g, " ")).to.contain(
                     `\`eventSeconds\` ${Number(row?.eventSeconds).toFixed(1)} and \`sweepSeconds\` ${row?.sweepSeconds} ` +
                         `for shop: "in this day shop had exactly one leader at least ${(100 * (1 - said / day)).toFixed(2)} % of the time".`,

@@ -1,66 +1,104 @@
 // What the alarms say, and what the saved queries and the dashboard ask for.
 import { expect } from "chai";
 import type { Report } from "../../election/report";
-import { alarms, dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
+import { dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
+import { programWith } from "../simulator/scenario";
 import { project } from "../simulator/stack/program";
+import { alarmsOf, alarmTopicArn } from "./outages";
 
 const stack = `${project}/dev`;
 const namespace = "AsgLeaderElection";
+const names = {
+    functionName: "election-1234567",
+    logGroupName: "/aws/lambda/election-1234567",
+    queueName: "events-1234567.fifo",
+    ruleNames: {
+        scaling: "scaling-1234567",
+        departures: "departures-1234567",
+        tags: "tags-1234567",
+        sweep: "sweep-1234567",
+    },
+};
 
-const electorateTag = "elasticbeanstalk:environment-name";
-const topic = "arn:aws:sns:us-east-1:123456789012:on-call";
-const names = { functionName: "election-1234567", queueName: "events-1234567.fifo" };
-
-function alarmsOf({ sweepMinutes = 1, electorateTag = "", topics = [topic] } = {}) {
-    return alarms({ stack, electorateTag }, { title: `${project}-dev`, sweepMinutes, topics }, names);
-}
+const registered = async (config: Record<string, string> = {}) =>
+    alarmsOf(await programWith({ alarmTopicArn, ...config }));
+const allAlarms = ["no-leader", "two-leaders", "function-failing", "no-sweep", "backlog", "flapping"];
 
 describe("An alarm", () => {
-    it("reports to the topic when it goes off and when it recovers", () => {
-        for (const [name, { alarmActions, okActions }] of Object.entries(alarmsOf())) {
-            expect([alarmActions, okActions], name).to.deep.equal([[topic], [topic]]);
+    it("reports to the topic when it goes off and when it recovers", async () => {
+        const found = await registered();
+        expect(found).to.have.all.keys(allAlarms);
+        for (const [name, { alarmActions, okActions }] of Object.entries(found)) {
+            expect([alarmActions, okActions], name).to.deep.equal([[alarmTopicArn], [alarmTopicArn]]);
         }
     });
 
-    it("is there without a topic if it costs no more than before, and reports to none", () => {
-        const found = alarmsOf({ topics: [] });
-        expect(Object.keys(found)).to.deep.equal(["no-leader", "function-failing", "no-sweep"]);
-        expect(Object.values(found).flatMap(({ alarmActions, okActions }) => [alarmActions, okActions])).to.deep.equal(
-            Array(6).fill([]),
-        );
+    it("is there without a topic if the stack is not without it, and reports to none", async () => {
+        const found = await registered({ alarmTopicArn: "" });
+        expect(found).to.have.all.keys("no-leader", "function-failing", "no-sweep");
+        for (const [name, { alarmActions, okActions }] of Object.entries(found)) {
+            expect([alarmActions, okActions], name).to.deep.equal([[], []]);
+        }
     });
 
-    it("spans no more than a day, which is all that CloudWatch evaluates for short periods", () => {
-        for (const sweepMinutes of [1, 5, 59, 60]) {
-            for (const [name, { period, metricQueries, evaluationPeriods }] of Object.entries(
-                alarmsOf({ sweepMinutes }),
-            )) {
-                const queries = (metricQueries ?? []) as { metric?: { period: number } }[];
-                const longest = Math.max(Number(period ?? 0), ...queries.map(({ metric }) => metric?.period ?? 0));
-                expect(longest * Number(evaluationPeriods), name).to.be.within(60, 24 * 60 * 60);
+    it("spans no more than a day, which is all that CloudWatch evaluates for short periods", async () => {
+        for (const sweepMinutes of ["1", "4", "5", "59", "60"]) {
+            for (const [name, alarm] of Object.entries(await registered({ sweepMinutes }))) {
+                const { period = 0, metricQueries = [], evaluationPeriods } = alarm;
+                const longest = Math.max(period, ...metricQueries.map(({ metric }) => metric?.period ?? 0));
+                expect(longest * evaluationPeriods, name).to.be.within(60, 24 * 60 * 60);
                 expect(longest % 60, name).to.equal(0);
             }
         }
     });
 
-    for (const name of Object.keys(alarmsOf())) {
-        for (const options of [{}, { electorateTag }, { sweepMinutes: 60 }]) {
-            it(`${name} says what it means, when it goes off, what to do first, and what stays all right: ${JSON.stringify(options)}`, () => {
-                const { alarmDescription } = alarmsOf(options)[name];
-                expect(alarmDescription).to.match(
+    it("looks at sweeps in periods of sweepMinutes", async () => {
+        const { "no-leader": alarm } = await registered({ sweepMinutes: "5" });
+        const periods = alarm?.metricQueries?.flatMap(({ metric }) => metric?.period ?? []);
+        expect(periods).to.deep.equal([300, 300]);
+    });
+
+    const choices: Record<string, string>[] = [
+        {},
+        { electorateTag: "elasticbeanstalk:environment-name" },
+        { sweepMinutes: "60" },
+    ];
+    for (const name of allAlarms) {
+        for (const options of choices) {
+            it(`${name} says what it means, when it goes off, what to do first, and what stays all right: ${JSON.stringify(options)}`, async () => {
+                const description = (await registered(options))[name]?.alarmDescription ?? "";
+                expect(description).to.match(
                     new RegExp(
                         `^Stack ${stack}: .{30,}\\. It goes off \\d+ to \\d+ minutes after .{5,}\\. ` +
                             "First .{30,}\\. Meanwhile .{30,}\\.$",
                     ),
                 );
-                expect(String(alarmDescription).length).to.be.at.most(1024);
+                // As long as real names may make it: a function's has 64 characters at most, a queue's 80.
+                const longer = 3 * 64 + 80;
+                expect(description.length + longer).to.be.at.most(1024);
             });
         }
     }
 
-    it("no-leader names what a line of the log is about where groups elect together", () => {
-        expect(alarmsOf({ electorateTag })["no-leader"].alarmDescription).to.include(
-            `each group, or all groups with one value of ${electorateTag},`,
+    it("names the function, the queue, the rule and the log group that it sends an operator to", async () => {
+        const found = await registered();
+        const namesIn = (name: string) =>
+            [...(found[name]?.alarmDescription ?? "").matchAll(/\S+-1234567(\.fifo)?/g)].map(([physical]) => physical);
+        expect(namesIn("no-leader")).to.deep.equal([names.logGroupName]);
+        expect(namesIn("function-failing")).to.deep.equal([names.functionName, names.logGroupName]);
+        expect(namesIn("no-sweep")).to.deep.equal([
+            names.ruleNames.sweep,
+            names.queueName,
+            names.functionName,
+            names.logGroupName,
+        ]);
+        expect(namesIn("backlog")).to.deep.equal([names.queueName, names.functionName]);
+    });
+
+    it("no-leader names what a line of the log is about where groups elect together", async () => {
+        const { "no-leader": alarm } = await registered({ electorateTag: "elasticbeanstalk:environment-name" });
+        expect(alarm?.alarmDescription).to.include(
+            "each group, or all groups with one value of elasticbeanstalk:environment-name,",
         );
     });
 });
@@ -87,7 +125,7 @@ describe("A saved query", () => {
     // As Lambda's JSON log format writes console.info(report).
     const line = (message: object) =>
         JSON.stringify({ timestamp: "2026-01-01T00:00:01.000Z", level: "INFO", requestId: "r", message });
-    const [, changed] = queries["leader-history"].match(/^\| filter (.*)$/m) as string[];
+    const [, changed] = queries["leader-history"]?.match(/^\| filter (.*)$/m) ?? [];
     const parse = /parse @message \/(.*)\/$/m;
     const cause = (reason: string) => {
         const [, pattern] = queries["changes-by-cause"].match(parse) as string[];
@@ -149,11 +187,7 @@ describe("The dashboard", () => {
         type: string;
         properties: { title: string; region: string; stat: string; metrics: string[][]; query: string; view: string };
     }
-    const body = dashboardBody(stack, "eu-west-3", {
-        ...names,
-        logGroupName: "/aws/lambda/election-1234567",
-        ruleNames: ["scaling-1234567", "sweep-1234567"],
-    });
+    const body = dashboardBody(stack, "eu-west-3", names);
     const { widgets }: { widgets: Widget[] } = JSON.parse(JSON.stringify(body));
 
     it("shows changes and their delay, vacant, contested and failed groups, lost events, the queue and the function", () => {
@@ -168,10 +202,10 @@ describe("The dashboard", () => {
             `Maximum ${namespace} FailedElections Stack ${stack}`,
             `Maximum ${namespace} ElectionDelay Stack ${stack}`,
             `Sum ${namespace} SweptLosses Stack ${stack}`,
-            "Sum AWS/Events FailedInvocations RuleName scaling-1234567",
-            "Sum AWS/Events FailedInvocations RuleName sweep-1234567",
+            ...Object.values(names.ruleNames).map((name) => `Sum AWS/Events FailedInvocations RuleName ${name}`),
             "Maximum AWS/SQS ApproximateAgeOfOldestMessage QueueName events-1234567.fifo",
             "Sum AWS/Lambda Errors FunctionName election-1234567",
+            "Sum AWS/Lambda Throttles FunctionName election-1234567",
             `Sum ${namespace} FailedReads Stack ${stack}`,
             "Maximum AWS/Lambda Duration FunctionName election-1234567",
         ]);

@@ -56,7 +56,7 @@ for (const place of places) {
                 "demote an instance of our group": remove(["awseb-e-shop"], ours),
                 "take one of the tags off an instance of our group": remove(["awseb-e-shop"], [tagKey]),
                 "take both tags off an instance in no group": remove([undefined], ours),
-                "take tags off strays and members at once": remove([undefined, "awseb-e-shop"], ours),
+                "take tags off orphans and members at once": remove([undefined, "awseb-e-shop"], ours),
                 "describe groups": call("autoscaling:DescribeAutoScalingGroups"),
                 "describe the groups' instances": call("autoscaling:DescribeAutoScalingInstances"),
                 "describe instances": call("ec2:DescribeInstances"),
@@ -363,11 +363,24 @@ describe("As IAM reads a policy, it", () => {
     });
 });
 
-describe("With dryRun, and protectLeader, too,", () => {
+const changeTopicArn = `arn:aws:sns:us-east-1:${accountId}:changes`;
+
+describe("With changeTopicArn", () => {
+    it("the function may publish to that topic and to no other, and else not", async () => {
+        const publish = (resource: string): Request => ({ action: "sns:Publish", resource, context: {} });
+        const role = rolePolicyOf(await runProgram({ config: { changeTopicArn } }));
+        expect(allows(role, publish(changeTopicArn))).to.equal(true);
+        expect(allows(role, publish(`${changeTopicArn}-2`))).to.equal(false);
+        expect(allows(role, publish(changeTopicArn.replace("us-east-1", "eu-west-1")))).to.equal(false);
+        expect(allows(rolePolicyOf(await runProgram()), publish(changeTopicArn))).to.equal(false);
+    });
+});
+
+describe("With dryRun, protectLeader and changeTopicArn, too,", () => {
     let actions: string[];
     let policy: Policy;
     before(async () => {
-        policy = rolePolicyOf(await runProgram({ config: { dryRun: "true", protectLeader: "true" } }));
+        policy = rolePolicyOf(await runProgram({ config: { dryRun: "true", protectLeader: "true", changeTopicArn } }));
         actions = policy.Statement.flatMap(({ Action }) => Action);
     });
 
@@ -379,8 +392,8 @@ describe("With dryRun, and protectLeader, too,", () => {
         expect(actions).to.include.members(reads);
     });
 
-    it("and none to write to an instance or a group, whatever tags it has", () => {
-        expect(actions.filter((action) => /^(ec2|autoscaling):(?!Describe)/.test(action))).to.deep.equal([]);
+    it("and none to write to an instance or a group, whatever tags it has, or to report a change", () => {
+        expect(actions.filter((action) => /^(ec2|autoscaling|sns):(?!Describe)/.test(action))).to.deep.equal([]);
         const [{ region, partition }] = places;
         for (const action of ["ec2:CreateTags", "ec2:DeleteTags"] as const) {
             for (const group of ["awseb-e-shop", undefined]) {

@@ -31,12 +31,56 @@ const flags = {
     bad: ["", " ", "True", "FALSE", "yes", "no", "on", "1", "0", "null", " true", "true\n", "truefalse"],
 };
 
+const prefixRule =
+    "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $, " +
+    "or up to ten such prefixes with one space between them";
+const tenPrefixes = "a b c d e f g h i j";
+
+const topics = {
+    allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+    good: [
+        "",
+        "arn:aws:sns:us-east-1:123456789012:ops",
+        "arn:aws-cn:sns:cn-north-1:123456789012:Ops_1-b",
+        "arn:aws-us-gov:sns:us-gov-west-1:123456789012:ops",
+        "arn:aws-iso:sns:us-iso-east-1:123456789012:ops",
+        "arn:aws-iso-b:sns:us-isob-east-1:123456789012:ops",
+        "arn:aws-iso-f:sns:us-isof-south-1:123456789012:ops",
+        "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ops",
+        `arn:aws:sns:ap-southeast-5:000000000000:${"x".repeat(256)}`,
+    ],
+    bad: [
+        " ",
+        "ops",
+        "arn:aws:sns:us-east-1:123456789012:ops.fifo",
+        "arn:aws:sns:us-east-1:123456789012:",
+        "arn:aws:sns:us-east-1:123456789012",
+        "arn:aws:sns:us-east-1:123456789012:ops:6b0e71bd-7e97-4d97-80ce-4a0994e55286", // a subscription
+        `arn:aws:sns:us-east-1:123456789012:${"x".repeat(257)}`,
+        "arn:aws:sns:us-east-1:12345678901:ops",
+        "arn:aws:sns:us-east-1:1234567890123:ops",
+        "arn:aws:sns:us-east-1::ops",
+        "arn:aws:sns::123456789012:ops",
+        "arn:aws:sns:us east 1:123456789012:ops",
+        "arn:aws:sqs:us-east-1:123456789012:ops",
+        "arn:aws:sns:us-east-1:123456789012:o ps",
+        "arn:aws:sns:us-east-1:123456789012:öps",
+        "arn:aws:sns:us-east-1:123456789012:*",
+        "arn:aws:sns:us-east-1:123456789012:ops\n",
+        " arn:aws:sns:us-east-1:123456789012:ops",
+        "ARN:AWS:SNS:US-EAST-1:123456789012:OPS",
+        "arn:azure:sns:us-east-1:123456789012:ops",
+        "arn:aws-:sns:us-east-1:123456789012:ops",
+        "https://sns.us-east-1.amazonaws.com/123456789012/ops",
+    ],
+};
+
 /** What each setting may be and may not be, and how that is said. */
 const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> = {
     asgPrefix: {
-        allowed: "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $",
-        good: ["a", "awseb-e-x", "x".repeat(200), literal],
-        bad: ["", "x".repeat(201), "a b", " a", "a\n", "\t", "a:", "a*", "a?", "a\\", "$a", "${", "é"],
+        allowed: prefixRule,
+        good: ["a", "awseb-e-x", "x".repeat(200), literal, "a b", tenPrefixes, "awseb- CodeDeploy_ shop-"],
+        bad: ["", "x".repeat(201), "a\n", "\t", "a:", "a*", "a?", "a\\", "$a", "${", "é", `${tenPrefixes} k`],
     },
     tagKey: {
         allowed: "1 to 119 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
@@ -73,44 +117,8 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
     },
     protectLeader: { allowed: "true or false", ...flags },
     dryRun: { allowed: "true or false", ...flags },
-    alarmTopicArn: {
-        allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
-        good: [
-            "",
-            "arn:aws:sns:us-east-1:123456789012:ops",
-            "arn:aws-cn:sns:cn-north-1:123456789012:Ops_1-b",
-            "arn:aws-us-gov:sns:us-gov-west-1:123456789012:ops",
-            "arn:aws-iso:sns:us-iso-east-1:123456789012:ops",
-            "arn:aws-iso-b:sns:us-isob-east-1:123456789012:ops",
-            "arn:aws-iso-f:sns:us-isof-south-1:123456789012:ops",
-            "arn:aws-eusc:sns:eusc-de-east-1:123456789012:ops",
-            `arn:aws:sns:ap-southeast-5:000000000000:${"x".repeat(256)}`,
-        ],
-        bad: [
-            " ",
-            "ops",
-            "arn:aws:sns:us-east-1:123456789012:ops.fifo",
-            "arn:aws:sns:us-east-1:123456789012:",
-            "arn:aws:sns:us-east-1:123456789012",
-            "arn:aws:sns:us-east-1:123456789012:ops:6b0e71bd-7e97-4d97-80ce-4a0994e55286", // a subscription
-            `arn:aws:sns:us-east-1:123456789012:${"x".repeat(257)}`,
-            "arn:aws:sns:us-east-1:12345678901:ops",
-            "arn:aws:sns:us-east-1:1234567890123:ops",
-            "arn:aws:sns:us-east-1::ops",
-            "arn:aws:sns::123456789012:ops",
-            "arn:aws:sns:us east 1:123456789012:ops",
-            "arn:aws:sqs:us-east-1:123456789012:ops",
-            "arn:aws:sns:us-east-1:123456789012:o ps",
-            "arn:aws:sns:us-east-1:123456789012:öps",
-            "arn:aws:sns:us-east-1:123456789012:*",
-            "arn:aws:sns:us-east-1:123456789012:ops\n",
-            " arn:aws:sns:us-east-1:123456789012:ops",
-            "ARN:AWS:SNS:US-EAST-1:123456789012:OPS",
-            "arn:azure:sns:us-east-1:123456789012:ops",
-            "arn:aws-:sns:us-east-1:123456789012:ops",
-            "https://sns.us-east-1.amazonaws.com/123456789012/ops",
-        ],
-    },
+    alarmTopicArn: topics,
+    changeTopicArn: topics,
     dashboard: { allowed: "true or false", ...flags },
     permissionsBoundaryArn: {
         allowed: "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
@@ -137,6 +145,11 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
             "arn:azure:iam::123456789012:policy/boundary",
         ],
     },
+    rolePath: {
+        allowed: "/, or 3 to 512 printable ASCII characters without a space that begin and end with /",
+        good: ["/", "/a/", "/company/services/", "/!~+=,.@-_/", `/${"x".repeat(510)}/`],
+        bad: ["", " ", "a", "/a", "a/", "//", "/a b/", "/a/\n", " /a/", "/é/", `/${"x".repeat(511)}/`],
+    },
 };
 
 const shown = (text: string) => (text.length > 40 ? `${text.length} characters` : JSON.stringify(text));
@@ -147,7 +160,8 @@ function effects({ resources, functionText }: Program) {
         resources.find((one) => one.type === type && one.name === name)?.inputs;
     const pattern = (rule: string) => JSON.parse(inputsOf("aws:cloudwatch/eventRule:EventRule", rule).eventPattern);
     const { Statement } = JSON.parse(inputsOf("aws:iam/rolePolicy:RolePolicy", "election").policy);
-    const { Condition } = Statement.find(({ Sid }: { Sid: string }) => Sid === "PromoteAndDemote");
+    const statementOf = (sid: string) => Statement.find(({ Sid }: { Sid: string }) => Sid === sid);
+    const { Condition } = statementOf("PromoteAndDemote");
     return {
         listenedPrefix: pattern("scaling").detail.AutoScalingGroupName,
         listenedTags: pattern("tags").detail["changed-tag-keys"],
@@ -159,27 +173,40 @@ function effects({ resources, functionText }: Program) {
             alarmActions ? [alarmActions, okActions] : [],
         ),
         dashboards: resources.filter(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard").length,
+        protectable: statementOf("ProtectLeader")?.Resource,
+        publishable: statementOf("ReportChanges")?.Resource ?? "",
         boundary: inputsOf("aws:iam/role:Role", "election").permissionsBoundary ?? "",
-        packaged: functionText.match(/\{stack: .*, asgPrefix: .*\}/)?.[0],
+        path: inputsOf("aws:iam/role:Role", "election").path ?? "/",
+        packaged: scopeIn(functionText),
     };
 }
 
+/** The scope that the packaged function was made with. */
+function scopeIn(functionText: string): unknown {
+    const statements = functionText.match(/^(var )?__scope(_[a-zA-Z]+)?(\.\w+)? = .*;$/gm) ?? [];
+    return new Function(`${statements.join("\n")}\nreturn __scope;`)();
+}
+
+const groupsArn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/";
+
 function expected(values: Record<string, Declaration["default"]>) {
     const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...rest } = values;
-    const { permissionsBoundaryArn, ...electing } = rest;
+    const { permissionsBoundaryArn, rolePath, changeTopicArn, ...electing } = rest;
+    const prefixes = String(asgPrefix).split(" ");
     return {
-        listenedPrefix: [{ prefix: asgPrefix }],
+        listenedPrefix: prefixes.map((prefix) => ({ prefix })),
         listenedTags: [tagKey, `${tagKey}:eligible`],
-        allowedGroups: `${asgPrefix}*`,
+        allowedGroups: prefixes.map((prefix) => `${prefix}*`),
         allowedTags: [tagKey, `${tagKey}:since`],
         schedule: `rate(${sweepMinutes} ${Number(sweepMinutes) === 1 ? "minute" : "minutes"})`,
         retention: Number(logRetentionDays),
         notified: alarmTopicArn === "" ? Array(2 * 3).fill([]) : Array(2 * 6).fill([alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
+        protectable: electing.protectLeader ? prefixes.map((prefix) => `${groupsArn}${prefix}*`) : undefined,
+        publishable: changeTopicArn,
         boundary: permissionsBoundaryArn,
-        packaged: `{${Object.entries({ stack: `${project}/dev`, asgPrefix, tagKey, ...electing })
-            .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
-            .join(", ")}}`,
+        path: rolePath,
+        packaged: { stack: `${project}/dev`, asgPrefixes: prefixes, tagKey, ...electing },
     };
 }
 
@@ -188,7 +215,8 @@ describe("The settings", () => {
         Object.fromEntries(Object.entries(values).map(([key, value]) => [key, String(value)]));
 
     it("are all declared in Pulumi.yaml, each with its type, a description and a default of that type", () => {
-        const settings = readSettings(configuration(), project);
+        const { asgPrefixes, ...others } = readSettings(configuration(), project);
+        const settings = { asgPrefix: asgPrefixes.join(" "), ...others };
         expect(Object.keys(declarations)).to.have.members(Object.keys(settings));
         for (const [key, { type, description, default: value }] of Object.entries(declarations)) {
             const kind = typeof settings[key as keyof typeof settings];
@@ -203,7 +231,7 @@ describe("The settings", () => {
     });
 
     const other = {
-        asgPrefix: "shop-",
+        asgPrefix: "shop- CodeDeploy_",
         tagKey: "shop:primary",
         sweepMinutes: 60,
         logRetentionDays: 3653,
@@ -213,7 +241,9 @@ describe("The settings", () => {
         dryRun: false,
         alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
         dashboard: true,
+        changeTopicArn: "arn:aws:sns:us-east-1:123456789012:changes",
         permissionsBoundaryArn: "arn:aws:iam::123456789012:policy/shop",
+        rolePath: "/shop/",
     };
     const odd = {
         asgPrefix: literal,
@@ -226,7 +256,9 @@ describe("The settings", () => {
         dryRun: false,
         alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
         dashboard: false,
+        changeTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:-_",
         permissionsBoundaryArn: "arn:aws-us-gov:iam::123456789012:policy/a/b/_+=,.@-",
+        rolePath: "/a/!~/",
     };
     for (const [how, values, region] of [
         ["at their defaults", defaults, "us-east-1"],
@@ -242,7 +274,7 @@ describe("The settings", () => {
         const { resources, outputs, functionText } = await runProgram({ config: texts(other) });
         const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
         const everything = JSON.stringify(inputs) + JSON.stringify(outputs) + functionText;
-        expect(everything).to.contain(other.asgPrefix).and.to.contain(other.tagKey);
+        expect(everything).to.contain("CodeDeploy_").and.to.contain(other.tagKey);
         expect(everything).to.not.contain(defaults.asgPrefix);
         expect(everything).to.not.contain(defaults.tagKey);
     });
@@ -251,7 +283,8 @@ describe("The settings", () => {
         describe(key, () => {
             it(`may be ${good.map(shown).join(", ")}`, () => {
                 for (const value of good) {
-                    const settings = readSettings(configuration({ [key]: value }), project);
+                    const { asgPrefixes, ...others } = readSettings(configuration({ [key]: value }), project);
+                    const settings = { asgPrefix: asgPrefixes.join(" "), ...others };
                     expect(String(settings[key as keyof typeof settings])).to.equal(value);
                 }
             });
@@ -282,6 +315,8 @@ describe("A key of the configuration", () => {
         handOverSecs: "handoverSeconds",
         protectLeaders: "protectLeader",
         alarmTopic: "alarmTopicArn",
+        changesTopicArn: "changeTopicArn",
+        rolepath: "rolePath",
         dashboards: "dashboard",
     };
     for (const [key, right] of Object.entries(misspelt)) {
@@ -315,66 +350,97 @@ describe("A key of the configuration", () => {
                 String(value),
             ]);
             const config = { ...Object.fromEntries(ours), "aws:region": "eu-west-1", "pulumi:tags": "{}" };
-            expect(readSettings(config, name)).to.deep.equal(defaults);
+            const { asgPrefixes, ...others } = readSettings(config, name);
+            expect({ asgPrefix: asgPrefixes.join(" "), ...others }).to.deep.equal(defaults);
         }
     });
 });
 
-describe("The topic of alarms", () => {
-    const settingsIn = (region: string | undefined, alarmTopicArn: string) =>
-        readSettings(configuration({ alarmTopicArn }), project, region);
-    const topic = (partition: string, region: string) => `arn:${partition}:sns:${region}:123456789012:ops`;
-    const partitions = {
-        "us-east-1": "aws",
-        "ap-southeast-5": "aws",
-        "il-central-1": "aws",
-        "mx-central-1": "aws",
-        "cn-northwest-1": "aws-cn",
-        "us-gov-east-1": "aws-us-gov",
-        "eusc-de-east-1": "aws-eusc",
-        "us-iso-west-1": "aws-iso",
-        "us-isob-east-1": "aws-iso-b",
-        "eu-isoe-west-1": "aws-iso-e",
-        "us-isof-south-1": "aws-iso-f",
+describe("A list of prefixes", () => {
+    const refused: Record<string, string> = {
+        "a b*": '"b*" is none',
+        "a b ": '"" is none',
+        " a": '"" is none',
+        "a  b": '"" is none',
+        "a b:c d": '"b:c" is none',
+        "awseb- shop- awseb-": '"awseb-" begins with another one',
+        "awseb-e-shop awseb-": '"awseb-e-shop" begins with another one',
     };
-
-    for (const [region, partition] of Object.entries(partitions)) {
-        it(`of a stack in ${region} is in that region and in the partition ${partition}, or it is refused`, () => {
-            const arn = topic(partition, region);
-            expect(settingsIn(region, arn).alarmTopicArn).to.equal(arn);
-            const foreign = [
-                topic(partition, "eu-west-3"),
-                ...Object.values(partitions)
-                    .filter((other) => other !== partition)
-                    .map((other) => topic(other, region)),
-            ];
-            for (const other of foreign) {
-                expect(() => settingsIn(region, other)).to.throw(
-                    `Setting alarmTopicArn is "${other}", but it must be a topic in the stack's own region: arn:${partition}:sns:${region}:…`,
-                );
-            }
+    for (const [asgPrefix, why] of Object.entries(refused)) {
+        it(`is refused with the prefix that is wrong: ${JSON.stringify(asgPrefix)}`, () => {
+            expect(() => readSettings(configuration({ asgPrefix }), project)).to.throw(
+                `Setting asgPrefix is ${JSON.stringify(asgPrefix)}, but it must be ${prefixRule}: ${why}.`,
+            );
         });
     }
 
-    it("may be in any partition if the region is none that is known here", () => {
-        const arn = topic("aws-new", "moon-mare-1");
-        expect(settingsIn("moon-mare-1", arn).alarmTopicArn).to.equal(arn);
-        expect(() => settingsIn("moon-mare-1", topic("aws-new", "moon-mare-2"))).to.throw("own region");
-    });
-
-    it("is left to AWS if the region isn't known before AWS is asked", () => {
-        expect(settingsIn(undefined, topic("aws-cn", "cn-north-1")).alarmTopicArn).to.include("cn-north-1");
-    });
-
-    it("is refused before anything is registered", async () => {
-        const registered: Resource[] = [];
-        const config = { alarmTopicArn: topic("aws", "us-east-1") };
-        const error = await runProgram({ config, region: "eu-west-1", registered }).catch((thrown) => thrown);
-        await pulumi.runtime.disconnect();
-        expect(error.message).to.include("must be a topic in the stack's own region: arn:aws:sns:eu-west-1:…");
-        expect(registered).to.deep.equal([]);
+    it("of the greatest size fits into a role's inline policy and a rule's pattern", async () => {
+        const asgPrefix = [..."abcdefghij"].map((letter) => letter.repeat(200)).join(" ");
+        const { resources } = await runProgram({ config: { asgPrefix, protectLeader: "true" } });
+        const { policy } = resources.find(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")?.inputs ?? {};
+        expect(policy).to.have.length.at.most(10_240); // without white space, of all inline policies of a role
+        const patterns = resources.flatMap(({ inputs: { eventPattern } }) => eventPattern ?? []);
+        expect(Math.max(...patterns.map((pattern) => pattern.length))).to.be.at.most(4096);
     });
 });
+
+for (const key of ["alarmTopicArn", "changeTopicArn"] as const) {
+    describe(`The topic of ${key}`, () => {
+        const settingsIn = (region: string | undefined, arn: string) =>
+            readSettings(configuration({ [key]: arn }), project, region);
+        const topic = (partition: string, region: string) => `arn:${partition}:sns:${region}:123456789012:ops`;
+        const partitions = {
+            "us-east-1": "aws",
+            "ap-southeast-5": "aws",
+            "il-central-1": "aws",
+            "mx-central-1": "aws",
+            "cn-northwest-1": "aws-cn",
+            "us-gov-east-1": "aws-us-gov",
+            "eusc-de-east-1": "aws-eusc",
+            "us-iso-west-1": "aws-iso",
+            "us-isob-east-1": "aws-iso-b",
+            "eu-isoe-west-1": "aws-iso-e",
+            "us-isof-south-1": "aws-iso-f",
+        };
+
+        for (const [region, partition] of Object.entries(partitions)) {
+            it(`of a stack in ${region} is in that region and in the partition ${partition}, or it is refused`, () => {
+                const arn = topic(partition, region);
+                expect(settingsIn(region, arn)[key]).to.equal(arn);
+                const foreign = [
+                    topic(partition, "eu-west-3"),
+                    ...Object.values(partitions)
+                        .filter((other) => other !== partition)
+                        .map((other) => topic(other, region)),
+                ];
+                for (const other of foreign) {
+                    expect(() => settingsIn(region, other)).to.throw(
+                        `Setting ${key} is "${other}", but it must be a topic in the stack's own region: arn:${partition}:sns:${region}:…`,
+                    );
+                }
+            });
+        }
+
+        it("may be in any partition if the region is none that is known here", () => {
+            const arn = topic("aws-new", "moon-mare-1");
+            expect(settingsIn("moon-mare-1", arn)[key]).to.equal(arn);
+            expect(() => settingsIn("moon-mare-1", topic("aws-new", "moon-mare-2"))).to.throw("own region");
+        });
+
+        it("is left to AWS if the region isn't known before AWS is asked", () => {
+            expect(settingsIn(undefined, topic("aws-cn", "cn-north-1"))[key]).to.include("cn-north-1");
+        });
+
+        it("is refused before anything is registered", async () => {
+            const registered: Resource[] = [];
+            const config = { [key]: topic("aws", "us-east-1") };
+            const error = await runProgram({ config, region: "eu-west-1", registered }).catch((thrown) => thrown);
+            await pulumi.runtime.disconnect();
+            expect(error.message).to.include("must be a topic in the stack's own region: arn:aws:sns:eu-west-1:…");
+            expect(registered).to.deep.equal([]);
+        });
+    });
+}
 
 describe("leadersCommand", () => {
     let folder: string;
@@ -385,7 +451,7 @@ describe("leadersCommand", () => {
     });
     after(() => rmSync(folder, { recursive: true }));
 
-    for (const asgPrefix of [String(defaults.asgPrefix), "it's-", "';exit;'", "'\"'\"", literal]) {
+    for (const asgPrefix of [String(defaults.asgPrefix), "a- b-", "it's-", "';exit;'", "'\"'\"", literal]) {
         it(`brings the prefix ${shown(asgPrefix)} through the shell, in a filter for its live leaders`, async () => {
             const config = { asgPrefix, tagKey: "shop:primary" };
             const { outputs } = await runProgram({ config, region: "eu-west-3" });
@@ -400,7 +466,10 @@ describe("leadersCommand", () => {
             expect(option("--output")).to.equal("table");
             expect(JSON.parse(option("--filters"))).to.deep.equal([
                 { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
-                { Name: "tag:aws:autoscaling:groupName", Values: [`${asgPrefix}*`] },
+                {
+                    Name: "tag:aws:autoscaling:groupName",
+                    Values: asgPrefix.split(" ").map((prefix) => `${prefix}*`),
+                },
                 { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
             ]);
             expect(option("--query")).to.equal(

@@ -16,12 +16,18 @@ const marks: Record<string, Block["where"]> = {
     "_On an instance:_": "instance",
 };
 
-/** All READMEs of the project, by their paths from its folder. */
+/** All documents of the project, by their paths from its folder. */
 export const paths = [
     "README.md",
+    "CHANGELOG.md",
+    ".github/SECURITY.md",
     "election/README.md",
     "election/instance/README.md",
     "election/stack/README.md",
+    "election/stack/costs.md",
+    "election/stack/deploying.md",
+    "election/stack/monitoring.md",
+    "election/stack/terraform.md",
     "tests/README.md",
 ];
 

@@ -1,7 +1,7 @@
 // What holds for every README: its links lead somewhere, its blocks are what they say, its figures add up.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { expect } from "chai";
 import { readSettings } from "../../../election/stack/settings";
 import { configuration, declarations, project, root, runProgram } from "../../simulator/stack/program";
@@ -105,12 +105,11 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
 
 describe("The READMEs", () => {
     it("are all of the project's, and each is linked from another", () => {
-        const found = ["election", "tests"].flatMap((folder) =>
+        const found = [".github", "election", "tests"].flatMap((folder) =>
             readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
         );
-        expect(found.filter((path) => basename(path) === "README.md")).to.have.members(
-            paths.filter((path) => path !== "README.md"),
-        );
+        const documented = found.filter((path) => path.endsWith(".md"));
+        expect(["README.md", "CHANGELOG.md", ...documented]).to.have.members(paths);
         const linked = documents.flatMap(({ path, links }) => links.filter((link) => link.path !== path));
         expect(linked.map(({ path }) => path)).to.include.members(paths);
     });

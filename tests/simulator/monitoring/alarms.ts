@@ -33,6 +33,8 @@ export interface Conditions {
      * AWS does not say, so alarms must work either way.
      */
     fillsEmpty?: boolean;
+    /** Whether MAX of several metrics has a value only where each of them has one. AWS does not say it either. */
+    maxNeedsAll?: boolean;
 }
 
 const minuteMillis = 60_000;
@@ -69,12 +71,7 @@ export function changesOf(
 }
 
 /** What an alarm finds in the periods of its evaluation range, the latest first; undefined where there are no data. */
-function datapoints(
-    alarm: Alarm,
-    metrics: Metrics,
-    now: number,
-    { fillsEmpty = true }: Conditions,
-): (number | undefined)[] {
+function datapoints(alarm: Alarm, metrics: Metrics, now: number, conditions: Conditions): Series {
     const range = alarm.evaluationPeriods + morePeriods;
     const read = (metric: MetricId, statistic: string, period: number) => {
         const millis = period * 1000;
@@ -93,7 +90,7 @@ function datapoints(
             metric ? [[id, read(metric, metric.stat, metric.period)]] : [],
         ),
     );
-    const terms = expression.split(" + ").map((term) => termOf(term, values, fillsEmpty));
+    const terms = expression.split(" + ").map((term) => termOf(term, values, conditions));
     return Array.from({ length: range }, (_, back) =>
         // A sum lacks a value where one of its terms does.
         terms.reduce<number | undefined>((sum, term) => {
@@ -103,22 +100,66 @@ function datapoints(
     );
 }
 
-function termOf(
-    term: string,
-    values: Record<string, (number | undefined)[]>,
-    fillsEmpty: boolean,
-): (number | undefined)[] {
-    const [, filled, filler] = term.match(/^FILL\((\w+), (\d+)\)$/) ?? [];
-    const [, factor, id] = term.match(/^(?:(\d+) \* )?(\w+)$/) ?? [];
-    const found = values[filled ?? id];
+/** The values of a time series, the latest first. */
+type Series = (number | undefined)[];
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html */
+function termOf(term: string, values: Record<string, Series>, conditions: Conditions): Series {
+    const [, factor, scaled] = term.match(/^(\d+) \* (.+)$/) ?? [];
+    const [, listed] = term.match(/^MAX\(\[(.+)\]\)$/) ?? [];
+    const [, filled, filler] = term.match(/^FILL\((\w+), (\d+|REPEAT)\)$/) ?? [];
+    if (scaled !== undefined) {
+        return termOf(scaled, values, conditions).map((value) => value && value * Number(factor));
+    }
+    if (listed !== undefined) {
+        return largest(
+            listed.split(/, (?![^(]*\))/).map((one) => termOf(one, values, conditions)),
+            conditions,
+        );
+    }
+    if (filled !== undefined) {
+        return fill(termOf(filled, values, conditions), filler === "REPEAT" ? undefined : Number(filler), conditions);
+    }
+    const found = values[term];
     if (!found) {
         throw new Error(`a term not known here: ${term}`);
     }
-    if (filled) {
-        const empty = found.every((value) => value === undefined);
-        return empty && !fillsEmpty ? found : found.map((value) => value ?? Number(filler));
+    return found;
+}
+
+/** Fills gaps with a number, or without one with the last value before each. */
+function fill(series: Series, filler: number | undefined, { fillsEmpty = true }: Conditions): Series {
+    if (filler === undefined) {
+        return series.map((value, back) => value ?? series.slice(back).find((earlier) => earlier !== undefined));
     }
-    return found.map((value) => (value !== undefined ? value * Number(factor ?? 1) : undefined));
+    const isEmpty = series.every((value) => value === undefined);
+    return isEmpty && !fillsEmpty ? series : series.map((value) => value ?? filler);
+}
+
+function largest(all: Series[], { maxNeedsAll = false }: Conditions): Series {
+    return (all[0] ?? []).map((_, back) => {
+        const found = all.flatMap((series) => series[back] ?? []);
+        const isThere = maxNeedsAll ? found.length === all.length : found.length > 0;
+        return isThere ? Math.max(...found) : undefined;
+    });
+}
+
+/**
+ * What CloudWatch writes into an alarm's history about its actions, in their order.
+ *
+ * @param changes of the alarm's state
+ * @param topics ARNs of the topics that there are, and that CloudWatch can publish to
+ */
+export function actionsOf(
+    { alarmActions = [], okActions = [] }: { alarmActions?: string[]; okActions?: string[] },
+    changes: Change[],
+    topics: string[],
+): string[] {
+    return changes.flatMap(({ state }) =>
+        ({ ALARM: alarmActions, OK: okActions, INSUFFICIENT_DATA: [] })[state].map((action) =>
+            topics.includes(action) ? `Successfully executed action ${action}` : `Failed to execute action ${action}`,
+        ),
+    );
 }
 
 /** @param range the data points of the evaluation range, the latest first */

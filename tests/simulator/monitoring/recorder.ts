@@ -8,6 +8,8 @@ const minuteMillis = 60_000;
 export interface Names {
     functionName: string;
     queueName: string;
+    /** Of the rule for the sweep. */
+    ruleName: string;
 }
 
 /** How long after their times values are seen, in milliseconds. */
@@ -21,7 +23,7 @@ export interface Delays {
 /** Records a world's metrics from now on. */
 export function record(
     world: World,
-    { functionName, queueName }: Names,
+    { functionName, queueName, ruleName }: Names,
     { own = 5000, aws = 60_000 }: Delays = {},
 ): Metrics {
     const { timeline, lines, stack } = world;
@@ -32,7 +34,7 @@ export function record(
         dimensions: { QueueName: queueName },
     });
     let read = lines.length;
-    let refused = stack.refused;
+    let { refused, fired, throttles } = stack;
 
     stack.onInvocation.push(({ start, error }) => {
         const errors = { namespace: "AWS/Lambda", metricName: "Errors", dimensions: { FunctionName: functionName } };
@@ -49,15 +51,22 @@ export function record(
         const { now } = timeline;
         const { visible, oldestAt } = stack.messages;
         // SQS reports an age only if there is a message, and a number as long as the queue is in use.
-        metrics.put(ofQueue("ApproximateNumberOfMessagesVisible"), now, visible, aws);
+        if (stack.hasQueue) {
+            metrics.put(ofQueue("ApproximateNumberOfMessagesVisible"), now, visible, aws);
+        }
         if (oldestAt !== undefined) {
             metrics.put(ofQueue("ApproximateAgeOfOldestMessage"), now, (now - oldestAt) / 1000, aws);
         }
-        if (stack.refused > refused) {
-            const failed = { namespace: "AWS/Events", metricName: "FailedInvocations", dimensions: {} };
-            metrics.put(failed, now, stack.refused - refused, aws);
-            refused = stack.refused;
-        }
+        // EventBridge sends what is not zero, of the minute before.
+        const putSome = (namespace: string, metricName: string, dimensions: Record<string, string>, count: number) => {
+            if (count > 0) {
+                metrics.put({ namespace, metricName, dimensions }, now - 1, count, aws);
+            }
+        };
+        putSome("AWS/Events", "FailedInvocations", { RuleName: ruleName }, stack.refused - refused);
+        putSome("AWS/Events", "TriggeredRules", { RuleName: ruleName }, stack.fired - fired);
+        putSome("AWS/Lambda", "Throttles", { FunctionName: functionName }, stack.throttles - throttles);
+        ({ refused, fired, throttles } = stack);
         timeline.at(now + minuteMillis, sample);
     };
     sample();

@@ -42,8 +42,16 @@ export class Deployment {
     sweeping = false;
     /** Whether its rules may send to the queue. */
     sending = true;
+    /** Whether its queue is there. */
+    hasQueue = true;
     /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
     refused = 0;
+    /** How often the rule for the sweep has fired. */
+    fired = 0;
+    /** Whether the account's concurrency is used up by other functions. */
+    throttled = false;
+    /** How many invocations were refused for that. */
+    throttles = 0;
     /** Milliseconds of each invocation that pass before the handler begins. */
     startMillis = 0;
 
@@ -85,6 +93,7 @@ export class Deployment {
 
     /** Fires the sweep's schedule now, whatever becomes of other events. */
     sweep(): void {
+        this.fired++;
         this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
     }
 
@@ -92,6 +101,12 @@ export class Deployment {
     set polling(polls: boolean) {
         this.polls = polls;
         this.receive();
+    }
+
+    /** Deletes the queue, with all that is in it. */
+    deleteQueue(): void {
+        this.hasQueue = false;
+        this.queue.length = 0;
     }
 
     /** The messages in the queue, and those that a batch under way holds. */
@@ -142,7 +157,7 @@ export class Deployment {
     }
 
     private deliver(body: string, delays: number[]): void {
-        if (!this.sending) {
+        if (!this.sending || !this.hasQueue) {
             this.refused++;
             return;
         }
@@ -171,10 +186,16 @@ export class Deployment {
         const { now } = this.timeline;
         this.queue.splice(0, this.queue.length, ...this.unexpired());
         const next = this.queue[0];
-        if (!this.polls || this.received.length > 0 || !next) {
+        if (!this.polls || !this.hasQueue || this.received.length > 0 || !next) {
             return;
         }
         if (next.visibleAt > now) {
+            this.timeline.at(next.visibleAt, () => this.receive());
+            return;
+        }
+        if (this.throttled) {
+            this.throttles++;
+            next.visibleAt = now + queue.visibilityTimeoutSeconds * 1000;
             this.timeline.at(next.visibleAt, () => this.receive());
             return;
         }
@@ -200,7 +221,7 @@ export class Deployment {
         for (const observer of this.onInvocation) {
             observer(invocation);
         }
-        if ("error" in outcome) {
+        if ("error" in outcome && this.hasQueue) {
             this.queue.unshift(...batch.map((message) => ({ ...message, visibleAt })));
         }
         this.received = [];
