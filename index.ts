@@ -66,8 +66,8 @@ const election = new aws.lambda.CallbackFunction(
         timeout: functionTimeoutSeconds,
         loggingConfig: { logFormat: "JSON", applicationLogLevel: "INFO" },
         codePathOptions: {
-            // The Lambda runtime brings the SDK.
-            extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
+            // The archive is the function's text alone: the Lambda runtime brings the SDK, and nothing else is needed there.
+            extraExcludePackages: Object.keys(require("./package.json").dependencies),
         },
         tags,
     },

@@ -103,7 +103,7 @@ export async function runAsCli(
         "--parallel=16",
         ...(preview ? ["--dry-run"] : []),
     ];
-    const ambient = Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI|TS_NODE|COVERAGE)/.test(key));
+    const ambient = Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI|TS_NODE)/.test(key));
     const child = spawn(node, [host, ...flags, "."], {
         cwd: folder,
         env: {

@@ -23,15 +23,11 @@ interface ConsoleLine {
 type MetricLine = Record<string, unknown>;
 
 /**
- * Defines the tests for a Node.js and an SDK.
+ * Defines the tests for an environment.
  *
- * @param environment gives both when the tests begin
- * @param isThorough adds tests that take long
+ * @param environment gives its Node.js, runtime client and SDK when the tests begin
  */
-export function behavesInLambda(
-    environment: () => Partial<Pick<LambdaOptions, "node" | "sdk">>,
-    isThorough = false,
-): void {
+export function behavesInLambda(environment: () => Omit<LambdaOptions, "program" | "awsUrl">): void {
     let program: Program;
     let aws: AwsServer;
     let region: Region;
@@ -219,16 +215,14 @@ export function behavesInLambda(
         expect(metrics.map(({ FailedReads }) => FailedReads)).to.deep.equal([1]);
     });
 
-    if (isThorough) {
-        it("waits for each answer twice as long as for the one before", async () => {
-            addGroup(shop, 1);
-            aws.fault = ({ action }, before) =>
-                action === "DescribeAutoScalingGroups" ? (before === 0 ? "hangs" : { after: 3000 }) : undefined;
-            const invoked = await (await start()).invoke(sweep());
-            expect(invoked.error).to.equal(undefined);
-            expect(leadersOf(shop)).to.have.length(1);
-            expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(2);
-            expect((await logsOf(invoked)).metrics.filter((line) => "FailedReads" in line)).to.deep.equal([]);
-        });
-    }
+    it("waits for each answer twice as long as for the one before", async () => {
+        addGroup(shop, 1);
+        aws.fault = ({ action }, before) =>
+            action === "DescribeAutoScalingGroups" ? (before === 0 ? "hangs" : { after: 3000 }) : undefined;
+        const invoked = await (await start()).invoke(sweep());
+        expect(invoked.error).to.equal(undefined);
+        expect(leadersOf(shop)).to.have.length(1);
+        expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(2);
+        expect((await logsOf(invoked)).metrics.filter((line) => "FailedReads" in line)).to.deep.equal([]);
+    });
 }
