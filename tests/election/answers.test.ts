@@ -1,7 +1,7 @@
 // What AWS answers: errors, single pages, refusals about one instance. No election decides from half an answer.
 
 import { expect } from "chai";
-import { scalingEvent, stateEvent } from "../simulator/aws/events";
+import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { writesIn } from "../simulator/changes";
 import {
@@ -95,18 +95,6 @@ describe("What AWS answers is named when it can't be used:", () => {
             });
         });
     }
-
-    it("a state that can't be read fails its own election, and nothing is written", async () => {
-        await inWorld(program, async (world) => {
-            populate(world);
-            world.region.fault = ({ action }) =>
-                action === "ec2:DescribeInstanceStatus" ? { error: awsError("InternalError", "no", 500) } : undefined;
-            world.stack.hear(scalingEvent("launch-successful", world.timeline.now, "awseb-vacant", "i-1"));
-            await world.stack.settle();
-            expect(world.stack.invocations[0].reports[0].outcome).to.equal("failed");
-            expect(world.region.leaders("awseb-vacant", tagKey)).to.deep.equal([]);
-        });
-    });
 
     it("the status checks of others count beside an instance that EC2 doesn't know", async () => {
         await inWorld(program, async (world) => {

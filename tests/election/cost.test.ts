@@ -355,21 +355,6 @@ describe("What elections cost", () => {
                 expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
             }));
 
-        for (const place of [1, 500, 999]) {
-            it(`the only one that runs leads: number ${place + 1}`, () =>
-                inQuietWorld(async (world) => {
-                    const { region, fleet, stack } = world;
-                    addStopped(world, 0);
-                    const names = addGroups(world, 20);
-                    const running = fleet.members(shop)[place];
-                    region.setState(running, "running");
-                    const calls = await callsDuring(world, () => stack.sweep());
-                    expect(region.leaders(shop, tagKey)).to.deep.equal([running]);
-                    expect(leaderless(world, names)).to.deep.equal([]);
-                    expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
-                }));
-        }
-
         function addStopped(world: World, leader?: number): string {
             const id = addGroup(world, shop, 1000, leader);
             for (const member of world.fleet.members(shop)) {

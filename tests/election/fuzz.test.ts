@@ -3,11 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { readSettings } from "../../election/stack/settings";
-import { samples } from "../simulator/aws/events";
 import type { Region } from "../simulator/aws/region";
-import { running } from "../simulator/clock";
 import { populate, programWith, sinceKey, tagKey } from "../simulator/scenario";
-import { startContainer } from "../simulator/stack/packaged";
 import { configuration, type Program, project } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
 
@@ -78,38 +75,6 @@ describe("Whatever it is,", () => {
                     expect(error.message.startsWith(`Setting ${key} is ${found}, but it must be `)).to.equal(true);
                 }
             }),
-        );
-    });
-
-    it("an event leads to no error and to no write that the rules don't allow", async () => {
-        const event = fc
-            .tuple(fc.constantFrom(...Object.values(samples)), path, anything)
-            .map(([sample, place, other]) => damaged(sample, place, other));
-        const bodies = fc.array(
-            fc.oneof(
-                event.map((one) => JSON.stringify(one)),
-                fc.string(),
-                json.map((one) => JSON.stringify(one)),
-            ),
-            { minLength: 1, maxLength: 10 },
-        );
-        await fc.assert(
-            fc.asyncProperty(bodies, (some) =>
-                inWorld(program, async (world) => {
-                    const { ours } = populate(world);
-                    const wrong = watch(world.region, ours);
-                    const container = { dead: false };
-                    const election = running.run(container, () =>
-                        startContainer(program)(
-                            { Records: some.map((body) => ({ body })) },
-                            { getRemainingTimeInMillis: () => 10_000 },
-                        ),
-                    );
-                    expect(await world.timeline.until(election)).to.be.an("array");
-                    expect(wrong).to.deep.equal([]);
-                }),
-            ),
-            { numRuns: 200 },
         );
     });
 

@@ -217,16 +217,6 @@ describe("An election", () => {
             expect(leaders).to.deep.equal([a, b]);
         });
 
-        rule("demotes the only member when it goes back to its warm pool", async (world) => {
-            const { region, fleet } = world;
-            addMembers(world, { [a]: leading(atFive) });
-            region.unlist(a);
-            await receive(world, eventOf(world, "terminate-successful", a));
-            expect(region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: atFive });
-            expect(leadersOf(world)).to.deep.equal([]);
-            expect(fleet.members(shop)).to.deep.equal([]);
-        });
-
         rule("leaves one alone that moved into a foreign group", async (world) => {
             const { region } = world;
             addMembers(world, { [a]: leading(atFive), [b]: {} });
@@ -251,15 +241,6 @@ describe("An election", () => {
             untag(world, a);
             await receive(world, tagEvent(timeline.now, a, [tagKey], bare(region.tags(a))));
             expect(leadersOf(world)).to.have.length(1);
-        });
-
-        rule("demotes one that got a copy of the tag", async (world) => {
-            const { region, stack, timeline } = world;
-            addMembers(world, { [a]: leading(atFive), [b]: {} });
-            stack.fate = () => [];
-            region.setTags(b, { [tagKey]: "true", [sinceKey]: atFour });
-            await receive(world, tagEvent(timeline.now, b, [tagKey], bare(region.tags(b))));
-            expect(leadersOf(world)).to.deep.equal([a]);
         });
 
         rule("replaces a leader that is vetoed, and may choose it again once the veto is lifted", async (world) => {

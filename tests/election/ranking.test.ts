@@ -217,27 +217,6 @@ describe("An election", () => {
             expect(callsOf(world, "cloudwatch:GetMetricData").flatMap(idsIn)).to.have.members(ranked(world));
         });
 
-        rule("ranks the next ones if none of them will do", async (world) => {
-            const ids = Array.from({ length: 60 }, () => world.region.addInstance(shop));
-            for (const id of ids) {
-                world.region.setState(id, "stopped");
-            }
-            world.region.setState(ids[37], "running");
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([ids[37]]);
-        });
-
-        rule("keeps the leader if none of all its members will do", async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" } });
-            for (let count = 0; count < 40; count++) {
-                world.region.addInstance(shop, { state: "stopped" });
-            }
-            const [report] = await sweep(world);
-            expect(report).to.include({ outcome: "kept", leader: a });
-            expect(leadersOf(world)).to.deep.equal([a]);
-            expect(writesIn(world.region.calls)).to.deep.equal([]);
-        });
-
         for (const place of [10, 20, 99, 100, 250]) {
             rule(`finds the only member that runs: number ${place + 1} of 251`, async (world) => {
                 const ids = Array.from({ length: 251 }, () => world.region.addInstance(shop, { state: "stopped" }));

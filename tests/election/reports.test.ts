@@ -181,16 +181,6 @@ describe("An election reports", () => {
         expect(leadersOf(world)).to.deep.equal([b]);
     });
 
-    rule("a departure as the reason for the election", async (world) => {
-        addMembers(world, { [a]: { ...leading(atFive), state: "shutting-down" }, [b]: {} });
-        world.stack.hear(stateEvent(start, a, "shutting-down"));
-        await world.stack.settle();
-        const [{ entry }] = electionLines(world);
-        expect(entry.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
-        expect(entry).to.include({ outcome: "elected", leader: b });
-        expect(leadersOf(world)).to.deep.equal([b]);
-    });
-
     rule("of a sweep what it changed at info, and the rest at debug", async (world) => {
         addMembers(world, { [a]: {} });
         world.region.addInstance("awseb-blog", leading(atFive));

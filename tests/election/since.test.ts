@@ -111,13 +111,6 @@ describe("An election that promotes says since when", () => {
     describe("later than a former leader did", () => {
         const ahead = isoTime(start + 3 * hour);
 
-        rule("which keeps it as the record of its last term", async (world) => {
-            addMembers(world, { [a]: { ...leading(ahead), lifecycleState: "Standby" }, [b]: {} });
-            await sweep(world);
-            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: ahead });
-            expect(leadersOf(world)).to.deep.equal([b]);
-        });
-
         for (const [what, options] of Object.entries<Options>({
             "that is a member": { lifecycleState: "Standby" },
             "that is terminated": { state: "terminated" },

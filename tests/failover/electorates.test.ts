@@ -55,58 +55,16 @@ describe("Groups with the same value of the electorate's tag", () => {
         const cases: Case[] = [
             { what: "a fit leader stays", members: { [a]: {} }, others: { [b]: leading(atFive), [c]: {} }, leads: [b] },
             {
-                what: "of two fit leaders the one with the latest since stays",
-                members: { [a]: leading(atFour), [b]: {} },
-                others: { [c]: leading(atFive), [d]: {} },
-                leads: [c],
-            },
-            {
                 what: "a fit member of the other group takes over from a leader that isn't fit",
                 members: { [a]: { ...leading(atFive), healthStatus: "Unhealthy" }, [b]: { lifecycleState: "Standby" } },
                 others: { [c]: {} },
                 leads: [c],
             },
             {
-                what: "a fit leader stays, and one that isn't fit is demoted in spite of its later since",
-                members: { [a]: { ...leading(atFive), lifecycleState: "Standby" } },
-                others: { [b]: leading(atFour) },
-                leads: [b],
-            },
-            {
                 what: "a live leader stays if none is fit in any of them",
                 members: { [a]: { ...leading(atFive), state: "stopped" } },
                 others: { [b]: { lifecycleState: "Pending", state: "pending" } },
                 leads: [a],
-            },
-            {
-                what: "an arriving member leads if no other can",
-                members: { [a]: { healthStatus: "Unhealthy" } },
-                others: { [b]: { lifecycleState: "Pending", state: "pending" } },
-                leads: [b],
-            },
-            {
-                what: "an arriving leader gives way to a fit member of the other group",
-                members: { [a]: {} },
-                others: { [b]: { ...leading(atFive), lifecycleState: "Pending", state: "pending" } },
-                leads: [a],
-            },
-            {
-                what: "a fit member of the other group leads when the leader has ended",
-                members: { [a]: { ...leading(atFive), state: "terminated" } },
-                others: { [b]: {} },
-                leads: [b],
-            },
-            {
-                what: "the member with less load leads, whichever group it is in",
-                members: { [a]: { load: 80 }, [b]: { load: 70 } },
-                others: { [c]: { load: 20 }, [d]: { load: 90 } },
-                leads: [c],
-            },
-            {
-                what: "none leads if none can",
-                members: { [a]: { healthStatus: "Unhealthy" } },
-                others: { [b]: { lifecycleState: "Standby" } },
-                leads: [],
             },
         ];
         const ways: Record<string, (world: World) => void> = {
@@ -128,24 +86,6 @@ describe("Groups with the same value of the electorate's tag", () => {
                     }));
             }
         }
-
-        it("a member that the batch reports as launched is preferred, whichever group it is in", () =>
-            inEnvironment(async (world) => {
-                addElectorate(world, { [a]: { load: 1 }, [b]: { load: 1 } }, { [c]: { load: 1 }, [d]: { load: 90 } });
-                send(world, eventOf(world, "launch-successful", d, green));
-                await world.stack.settle();
-                expect(leadersOfAll(world)).to.deep.equal([d]);
-            }));
-
-        it("a leader that ends has a successor in the other group within a second", () =>
-            inEnvironment(async (world) => {
-                const { region, fleet, timeline } = world;
-                addElectorate(world, { [a]: leading(atFive) }, { [b]: {} });
-                fleet.crash(a);
-                await timeline.pass(1000);
-                expect(leadersOfAll(world)).to.deep.equal([b]);
-                expect(region.leaders(green, tagKey)).to.deep.equal([b]);
-            }));
 
         it("three groups have one, in a sweep and when events name two of them at once", () =>
             inEnvironment(async (world) => {
@@ -190,23 +130,6 @@ describe("Groups with the same value of the electorate's tag", () => {
                 await stack.settle();
                 expect(region.leaders(blue, tagKey)).to.deep.equal([a]);
                 expect(region.leaders(green, tagKey)).to.deep.equal([b]);
-            }));
-
-        it("what this container wrote counts as read in every group of theirs, while EC2's reads lag", () =>
-            inEnvironment(async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                addElectorate(world, { [a]: {}, [b]: {} }, { [c]: {}, [d]: {} });
-                region.lag = () => 5000;
-                stack.sweep();
-                await stack.settle();
-                const leader = expectLeaderOfShop(world);
-                const since = region.tags(leader)[sinceKey];
-                for (const name of [blue, green]) {
-                    send(world, eventOf(world, "terminate-unsuccessful", fleet.members(name)[0], name));
-                    await timeline.pass(400);
-                }
-                expect(leadersOfAll(world)).to.deep.equal([leader]);
-                expect(region.tags(leader)[sinceKey]).to.equal(since);
             }));
     });
 
@@ -263,17 +186,6 @@ describe("Groups with the same value of the electorate's tag", () => {
             }
         }
 
-        it("two groups with an empty value, or without the tag, elect two leaders", () =>
-            inEnvironment(async ({ region, fleet, stack }) => {
-                const names = ["awseb-1", "awseb-2", "awseb-3", "awseb-4"];
-                names.forEach((name, place) => {
-                    fleet.addGroup(name, 2, place < 2 ? environment("") : {});
-                });
-                stack.sweep();
-                await stack.settle();
-                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1, 1]);
-            }));
-
         for (const way of ["a sweep", "an event"]) {
             it(`of another prefix: the same value changes nothing in them, nor here (${way})`, () =>
                 inEnvironment(async (world) => {
@@ -311,18 +223,6 @@ describe("Groups with the same value of the electorate's tag", () => {
                 expect(region.leaders("awseb-env=shop", tagKey)).to.have.length(1);
             });
         });
-
-        it("if the setting is off, all groups", async () => {
-            const off = await programWith();
-            await inWorld(off, async (world) => {
-                world.fleet.addGroup(blue, 2, environment());
-                world.fleet.addGroup(green, 2, environment());
-                world.stack.sweep();
-                await world.stack.settle();
-                expect(world.region.leaders(blue, tagKey)).to.have.length(1);
-                expect(world.region.leaders(green, tagKey)).to.have.length(1);
-            });
-        });
     });
 
     describe("are reported", () => {
@@ -345,23 +245,6 @@ describe("Groups with the same value of the electorate's tag", () => {
                 expect(together.candidates).to.have.members([a, b]);
                 expect(alone).to.include({ group: lone, outcome: "kept", leader: c });
                 expect(alone).to.not.have.property("groups");
-            }));
-
-        it("in the log, when their leader changes", () =>
-            inEnvironment(async (world) => {
-                addElectorate(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" } }, { [b]: {} });
-                send(world, eventOf(world, "launch-successful", b, blue));
-                await world.stack.settle();
-                const entries = world.lines.filter(({ level }) => level === "info").map(({ entry }) => entry);
-                expect(entries[0]).to.deep.include({
-                    group: `${electorateTag}=shop`,
-                    groups: [blue, green],
-                    outcome: "elected",
-                    leader: b,
-                    demoted: [a],
-                    triggers: ["EC2 Instance Launch Successful"],
-                });
-                expect(leadersOfAll(world)).to.deep.equal([b]);
             }));
 
         it("with what asked for the election in any of them", () =>

@@ -4,14 +4,12 @@ import { expect } from "chai";
 import { type Change, noteChanges, writesIn } from "../simulator/changes";
 import {
     addLedGroup,
-    atFive,
-    denied,
     eventOf,
     expectOneLeader,
-    failing,
     failOnce,
     minute,
     noteContests,
+    type OthersOf,
     openShop,
     programWith,
     type Shop,
@@ -30,7 +28,7 @@ const promptly = 1 * second; // from what happened to its event's election
 const handoverSeconds = String(pause / second);
 
 /** A shop in which every change of leader is noted. */
-interface WatchedShop extends Shop {
+interface WatchedShop<Others = string[]> extends Shop<Others> {
     changes: Change[];
 }
 
@@ -56,7 +54,7 @@ describe("A hand-over with a pause", () => {
         });
     }
 
-    function inShop(size: number, act: (world: WatchedShop) => Promise<void>): Promise<void> {
+    function inShop<N extends number>(size: N, act: (world: WatchedShop<OthersOf<N>>) => Promise<void>): Promise<void> {
         return inWatchedWorld(async (world) => {
             const opened = await openShop(world, size);
             world.changes.length = 0;
@@ -68,17 +66,6 @@ describe("A hand-over with a pause", () => {
         const cases: Record<string, (world: WatchedShop) => void> = {
             "is stopped": ({ fleet, leader }) => fleet.stop(leader),
             "crashes: EC2 ends it, and its work may go on for a while": ({ fleet, leader }) => fleet.crash(leader),
-            "is scaled in": ({ fleet }) => void fleet.scale(shop, 2),
-            "gets a Spot warning": ({ fleet, leader }) => fleet.warn(leader),
-            "waits for its termination at a lifecycle hook": ({ fleet }) => void fleet.scale(shop, 2, { hook: true }),
-            "becomes unhealthy": (world) => {
-                world.region.setMember(world.leader, { healthStatus: "Unhealthy" });
-                world.stack.sweep();
-            },
-            "goes to Standby": (world) => {
-                world.fleet.enterStandby(world.leader);
-                world.stack.sweep();
-            },
             "is detached": ({ fleet, leader }) => fleet.detach(leader),
         };
         for (const [what, lose] of Object.entries(cases)) {
@@ -101,23 +88,6 @@ describe("A hand-over with a pause", () => {
                 }),
             );
         }
-
-        it("was arriving, and another is in service first", () =>
-            inWatchedWorld(async ({ region, fleet, stack, timeline, changes }) => {
-                fleet.addGroup(shop, 0);
-                const slow = fleet.launch(shop, { hook: true });
-                const fast = fleet.launch(shop);
-                region.setTags(slow, { [tagKey]: "true", [sinceKey]: atFive });
-                await stack.settle();
-                changes.length = 0;
-                await timeline.pass(50 * second);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([fast]);
-                expect(gist(changes)).to.deep.equal([
-                    [slow, false],
-                    [fast, true],
-                ]);
-                expect(changes[1].at - changes[0].at).to.be.within(pause, pause + 100);
-            }));
     });
 
     for (const length of [0, 1, 30]) {
@@ -207,25 +177,6 @@ describe("A hand-over with a pause", () => {
                 expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
                 expect(empty.map((name) => region.leaders(name, tagKey)[0])).to.not.include(ended);
                 expect([last, copied]).to.include(region.leaders(names[2], tagKey)[0]);
-            }));
-
-        it("is not made longer or shorter by what fails in another group", () =>
-            inWatchedWorld(async (world) => {
-                const { region, stack, timeline } = world;
-                const [fine, refused] = names.map((name) => addLedGroup(world, name, 2));
-                await stack.settle();
-                stack.fate = () => [];
-                for (const id of [fine, refused]) {
-                    region.setMember(id, { healthStatus: "Unhealthy" });
-                }
-                region.fault = failing("ec2:DeleteTags", denied, [refused]);
-                const changes = noteChanges(world, tagKey);
-                stack.sweep();
-                await timeline.pass(15 * second);
-                expect(region.leaders(names[0], tagKey)).to.have.length(1).and.to.not.include(fine);
-                expect(region.leaders(names[1], tagKey)).to.deep.equal([refused]);
-                expect(changes.map(({ id }) => id)).to.not.include(refused);
-                expect(changes[1].at - changes[0].at).to.be.within(pause, pause + 100);
             }));
 
         it("holds up the elections of later batches until it is over", () =>
@@ -362,45 +313,6 @@ describe("A hand-over with a pause", () => {
                 expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
                 expect(fleet.members(shop)).to.have.length(3);
             }));
-
-        it("EC2's reads lag: none is elected again when the hand-over's own tag events come", () =>
-            inShop(3, async (world) => {
-                const { region, stack, timeline, leader, others, changes } = world;
-                await timeline.pass(minute);
-                region.lag = () => 15 * second;
-                const before = stack.invocations.length;
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await timeline.pass(pause + 2 * promptly);
-                await stack.settle();
-                expectOneLeader(world, others);
-                expect(stack.invocations.length - before, "the election and its echoes").to.be.at.least(3);
-                stack.sweep();
-                await timeline.pass(10 * second);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
-                expect(gist(changes)).to.deep.equal([
-                    [leader, false],
-                    [successor, true],
-                ]);
-            }));
-
-        it("EC2's reads lag, and an older event says that the successor has no tag: it goes on leading", () =>
-            inShop(3, async (world) => {
-                const { region, stack, timeline, leader } = world;
-                await timeline.pass(minute);
-                region.lag = () => 15 * second;
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await timeline.pass(pause / 2);
-                // An operator tries a tag on it and takes it off again.
-                region.setTags(successor, { [tagKey]: "false" });
-                region.setTags(successor, { [tagKey]: undefined });
-                await timeline.pass(pause);
-                await stack.settle();
-                const promotions = region.calls.filter(({ action }) => action === "ec2:CreateTags");
-                expect(promotions, "promotions").to.have.length(1);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
-            }));
     });
 
     describe("is kept by a later election when the demotion", () => {
@@ -433,34 +345,6 @@ describe("A hand-over with a pause", () => {
                 await timeline.pass(promptly);
                 expectOneLeader(world, others);
             }));
-
-        it("was followed by a promotion that failed: it is not kept twice", () =>
-            inShop(3, async (world) => {
-                const { region, fleet, timeline, leader, others, changes } = world;
-                region.fault = failOnce("ec2:CreateTags", { error: timedOut });
-                fleet.stop(leader);
-                await timeline.pass(pause + 3 * promptly);
-                expectOneLeader(world, others);
-                expect(changes[1].at - changes[0].at, "from demotion to promotion").to.be.within(
-                    pause,
-                    pause + promptly,
-                );
-            }));
-
-        it("was followed by a promotion: it is over with that", () =>
-            inShop(3, async (world) => {
-                const { region, fleet, stack, timeline, leader } = world;
-                fleet.stop(leader);
-                await timeline.pass(pause + promptly);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([successor]);
-                region.setState(successor, "terminated");
-                stack.sweep();
-                await timeline.pass(promptly);
-                expectOneLeader(
-                    world,
-                    fleet.members(shop).filter((id) => id !== leader && id !== successor),
-                );
-            }));
     });
 
     describe("is not begun when too little time is left for it", () => {
@@ -482,25 +366,6 @@ describe("A hand-over with a pause", () => {
                 stack.sweep();
                 await timeline.pass(15 * second);
                 expectOneLeader(world, others);
-            }));
-
-        it("groups that need no pause get their leaders all the same", () =>
-            inWatchedWorld(async (world) => {
-                const { region, stack, timeline } = world;
-                const living = addLedGroup(world, "awseb-1", 2);
-                const ended = addLedGroup(world, "awseb-2", 2);
-                const [stays, copy] = [addLedGroup(world, "awseb-3", 2), world.fleet.members("awseb-3")[1]];
-                await stack.settle();
-                stack.fate = () => [];
-                region.setMember(living, { healthStatus: "Unhealthy" });
-                region.setState(ended, "terminated");
-                region.latency = 3300;
-                stack.sweep();
-                await timeline.pass(20 * second);
-                expect(region.leaders("awseb-1", tagKey)).to.deep.equal([living]);
-                expect(region.leaders("awseb-2", tagKey)).to.have.length(1).and.to.not.include(ended);
-                expect(region.leaders("awseb-3", tagKey)).to.deep.equal([stays]);
-                expect(region.tags(copy)).to.not.have.property(tagKey);
             }));
     });
 
