@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { writesIn } from "../simulator/changes";
+import { firstOf, firstTwo } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -114,7 +115,7 @@ describe("What AWS answers is named when it can't be used:", () => {
 
     it("an orphan that can't be looked up keeps its tags, and no group waits for it", async () => {
         await inWorld(program, async (world) => {
-            const { ours } = populate(world);
+            const { orphan } = populate(world);
             world.region.fault = ({ action }) =>
                 action === "autoscaling:DescribeAutoScalingInstances"
                     ? { error: awsError("Throttling", "no") }
@@ -122,7 +123,7 @@ describe("What AWS answers is named when it can't be used:", () => {
             world.stack.sweep();
             await world.stack.settle();
             expect(world.region.leaders("awseb-vacant", tagKey)).to.have.length(1);
-            expect(world.region.tags(ours[ours.length - 1])).to.include.keys(tagKey, sinceKey);
+            expect(world.region.tags(orphan)).to.include.keys(tagKey, sinceKey);
             expect(JSON.stringify(world.lines)).to.contain("keep their tags");
         });
     });
@@ -150,9 +151,9 @@ describe("What AWS answers is named when it can't be used:", () => {
             world.stack.sweep();
             await world.stack.settle();
             expect(world.region.calls.filter(({ action }) => action === "ec2:CreateTags").length).to.be.below(130);
-            const [{ reports }] = world.stack.invocations;
+            const { reports } = firstOf(world.stack.invocations);
             expect(new Set(reports.map(({ outcome }) => outcome))).to.deep.equal(new Set(["failed"]));
-            expect(reports[0].reason).to.contain("UnauthorizedOperation");
+            expect(firstOf(reports).reason).to.contain("UnauthorizedOperation");
         });
     });
 
@@ -164,7 +165,7 @@ describe("What AWS answers is named when it can't be used:", () => {
             world.stack.hear(stateEvent(world.timeline.now, leader, "stopping"));
             world.stack.sweep();
             await world.stack.settle();
-            const report = world.stack.invocations[1].reports.find(({ group }) => group === "awseb-led");
+            const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");
             expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
             expect(report?.demoted).to.deep.equal([leader]);
         });

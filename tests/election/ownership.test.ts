@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
+import { firstOf, found } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -37,7 +38,7 @@ describe("An election", () => {
             const before = ids.map((id) => world.region.tags(id));
             await sweep(world);
             for (const [place, id] of ids.entries()) {
-                const group = groups[Math.floor(place / 3)];
+                const group = found(groups[Math.floor(place / 3)]);
                 world.stack.hear(scalingEvent("launch-successful", world.timeline.now, group, id));
                 world.stack.hear(stateEvent(world.timeline.now, id, "stopping"));
                 world.stack.hear(spotEvent(world.timeline.now, id));
@@ -94,11 +95,12 @@ describe("An election", () => {
             const names = ["awseb-*", "awseb-?", "awseb-\\*", "awseb-b", "awseb-", "awseb-*b"];
             const ids = names.map((name) => world.region.addInstance(name));
             const old = names.map((name) => world.region.addInstance(name, leading(atFive)));
-            world.region.setMember(old[0], { healthStatus: "Unhealthy" });
-            await receive(world, eventOf(world, "launch-successful", ids[0], names[0]));
-            expect(leadersOf(world, names[0])).to.deep.equal([ids[0]]);
+            world.region.setMember(firstOf(old), { healthStatus: "Unhealthy" });
+            const [id, name] = [firstOf(ids), firstOf(names)];
+            await receive(world, eventOf(world, "launch-successful", id, name));
+            expect(leadersOf(world, name)).to.deep.equal([id]);
             for (const name of names) {
-                await receive(world, eventOf(world, "launch-successful", ids[0], name));
+                await receive(world, eventOf(world, "launch-successful", id, name));
             }
             expect(names.slice(1).flatMap((name) => leadersOf(world, name))).to.deep.equal(old.slice(1));
         });

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { awsError } from "../simulator/aws/faults";
 import { groupKey } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
+import { firstOf, only } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -48,7 +49,7 @@ describe("An election", () => {
         rule("and promotes none if it can't demote", async (world) => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
             world.region.fault = failing("ec2:DeleteTags", denied);
-            const [report] = await sweep(world);
+            const report = firstOf(await sweep(world));
             expect(report).to.include({ outcome: "failed", leader: a });
             expect(report.reason).to.contain("ec2:DeleteTags");
             expect(leadersOf(world)).to.deep.equal([a]);
@@ -75,7 +76,7 @@ describe("An election", () => {
             world.region.latency = 4500; // of the ten seconds that it may take, one is left after reading
             world.stack.sweep();
             await world.timeline.pass(20_000);
-            expect(world.stack.invocations[0].reports[0]).to.include({ outcome: "failed", leader: a });
+            expect(firstOf(firstOf(world.stack.invocations).reports)).to.include({ outcome: "failed", leader: a });
             expect(leadersOf(world)).to.deep.equal([a]);
             expect(world.region.tags(a)).to.include({ [sinceKey]: atFive });
             world.region.latency = 20;
@@ -103,7 +104,7 @@ describe("An election", () => {
         rule("tags the next in rank", async (world) => {
             addMembers(world, { [a]: { load: 50 }, [b]: { load: 10 }, [c]: { load: 30 } });
             takeAway(world, "ec2:CreateTags", 1);
-            const [report] = await sweep(world);
+            const report = firstOf(await sweep(world));
             expect(report).to.include({ outcome: "elected", leader: c });
             expect(leadersOf(world)).to.deep.equal([c]);
         });
@@ -111,7 +112,7 @@ describe("An election", () => {
         rule("has failed if none is left", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
             takeAway(world, "ec2:CreateTags", 2);
-            const [report] = await sweep(world);
+            const report = firstOf(await sweep(world));
             expect(report.outcome).to.equal("failed");
             expect(leadersOf(world)).to.deep.equal([]);
         });
@@ -145,11 +146,12 @@ describe("An election", () => {
 
         rule("takes its tag when the successor gets it, so that its work ends, too", async (world) => {
             addMembers(world, { [a]: ending, [b]: {} });
-            const [report] = await sweep(world);
+            const report = firstOf(await sweep(world));
             expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [sinceKey]: atFive });
             expect(leadersOf(world)).to.deep.equal([b]);
             expect(report).to.deep.include({ outcome: "elected", leader: b, demoted: [a] });
-            const [taking, giving] = ["ec2:DeleteTags", "ec2:CreateTags"].map((action) => callsOf(world, action)[0]);
+            const taking = only(callsOf(world, "ec2:DeleteTags"));
+            const giving = only(callsOf(world, "ec2:CreateTags"));
             expect(taking.start).to.equal(giving.start);
         });
 
@@ -157,7 +159,7 @@ describe("An election", () => {
             rule(`promotes a successor although AWS answers ${error.name}, with a warning`, async (world) => {
                 addMembers(world, { [a]: ending, [b]: {} });
                 world.region.fault = failing("ec2:DeleteTags", error);
-                const [report] = await sweep(world);
+                const report = firstOf(await sweep(world));
                 expect(report).to.include({ outcome: "elected", leader: b });
                 expect(leadersOf(world)).to.deep.equal([b]);
                 const warnings = world.lines.filter(({ level }) => level === "warn");
@@ -179,7 +181,7 @@ describe("An election", () => {
             rule(`tags the next in rank after ${error.name}`, async (world) => {
                 addMembers(world, { [a]: standby, ...candidates });
                 world.region.fault = failing("ec2:CreateTags", error, [b, c]);
-                const [report] = await sweep(world);
+                const report = firstOf(await sweep(world));
                 expect(report).to.deep.include({ outcome: "elected", leader: d, demoted: [a] });
                 expect(leadersOf(world)).to.deep.equal([d]);
             });
@@ -190,7 +192,7 @@ describe("An election", () => {
                     addMembers(world, { [a]: standby, ...candidates });
                     const before = world.region.tags(a);
                     world.region.fault = failing("ec2:CreateTags", error, [b, c, d]);
-                    const [report] = await sweep(world);
+                    const report = firstOf(await sweep(world));
                     expect(report).to.include({ outcome: "failed", leader: a, since: atFive });
                     expect(report.reason).to.contain(error.name);
                     expect(leadersOf(world)).to.deep.equal([a]);
@@ -210,7 +212,7 @@ describe("An election", () => {
                 world.stack.fate = () => [];
                 bar(world);
                 world.region.fault = failing("ec2:CreateTags", denied, [b, c, d]);
-                const [report] = await sweep(world);
+                const report = firstOf(await sweep(world));
                 expect(report).to.include({ outcome: "failed", leader: undefined });
                 expect(world.region.tags(a)[tagKey]).to.equal(undefined);
                 expect(leadersOf(world)).to.deep.equal([]);
@@ -258,7 +260,7 @@ describe("An election", () => {
                 const counts = countLeaders(world);
                 world.stack.fate = () => [];
                 world.region.fault = failOnce("ec2:CreateTags", { error: timedOut, afterEffect });
-                const [report] = await sweep(world);
+                const report = firstOf(await sweep(world));
                 expect(report.outcome).to.equal("failed");
                 expect(callsOf(world, "ec2:CreateTags").map(({ input }) => input.Resources)).to.deep.equal([[b]]);
                 expect(leadersOf(world)).to.deep.equal(afterEffect ? [b] : []);

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { type BusEvent, stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";
+import { firstOf, firstTwo, only } from "../simulator/lists";
 import {
     a,
     atFive,
@@ -100,7 +101,9 @@ describe("Groups with the same value of the electorate's tag", () => {
                 region.setState(leader, "terminated");
                 await receiveTogether(
                     world,
-                    names.slice(1).map((name) => eventOf(world, "launch-successful", fleet.members(name)[0], name)),
+                    names
+                        .slice(1)
+                        .map((name) => eventOf(world, "launch-successful", firstOf(fleet.members(name)), name)),
                 );
                 expectLeaderOfShop(world);
             }));
@@ -137,7 +140,7 @@ describe("Groups with the same value of the electorate's tag", () => {
         it(`have one leader each, if one batch names ${count} electorates`, () =>
             inEnvironment(async (world) => {
                 const groups = Array.from({ length: count }, (_, index) => {
-                    const names = [`awseb-${index}-blue`, `awseb-${index}-green`];
+                    const names = [`awseb-${index}-blue`, `awseb-${index}-green`] as const;
                     for (const name of names) {
                         world.fleet.addGroup(name, 2, environment(`shop-${index}`));
                     }
@@ -145,7 +148,7 @@ describe("Groups with the same value of the electorate's tag", () => {
                 });
                 const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
                 const events = groups.map(([name]) =>
-                    eventOf(world, "terminate-unsuccessful", world.fleet.members(name)[0], name),
+                    eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(name)), name),
                 );
                 await receive(world, busy, ...events);
                 for (const names of groups) {
@@ -177,8 +180,8 @@ describe("Groups with the same value of the electorate's tag", () => {
                         expectLeaderOfShop(world);
                         expect(region.leaders(name, tagKey)).to.have.length(empty ? 0 : 1);
 
-                        region.setTags(leadersOfAll(world)[0], { [tagKey]: undefined, [sinceKey]: undefined });
-                        send(world, eventOf(world, "terminate-unsuccessful", fleet.members(blue)[0], blue));
+                        region.setTags(firstOf(leadersOfAll(world)), { [tagKey]: undefined, [sinceKey]: undefined });
+                        send(world, eventOf(world, "terminate-unsuccessful", firstOf(fleet.members(blue)), blue));
                         await stack.settle();
                         expectLeaderOfShop(world);
                         expect(region.leaders(name, tagKey)).to.have.length(others.length > 0 ? 1 : 0);
@@ -216,8 +219,8 @@ describe("Groups with the same value of the electorate's tag", () => {
                 expect(together()).to.have.length(1);
                 expect(region.leaders("awseb-env=shop", tagKey)).to.have.length(1);
 
-                fleet.crash(region.leaders("awseb-env=shop", tagKey)[0]);
-                fleet.crash(together()[0]);
+                fleet.crash(firstOf(region.leaders("awseb-env=shop", tagKey)));
+                fleet.crash(firstOf(together()));
                 await timeline.pass(1000);
                 expect(together()).to.have.length(1);
                 expect(region.leaders("awseb-env=shop", tagKey)).to.have.length(1);
@@ -232,9 +235,9 @@ describe("Groups with the same value of the electorate's tag", () => {
                 addGroup(world, lone, {}, { [c]: leading(atFive) });
                 world.stack.sweep();
                 await world.stack.settle();
-                const reports = world.stack.invocations[0].reports;
+                const reports = firstOf(world.stack.invocations).reports;
                 expect(reports).to.have.length(2);
-                const [alone, together] = [...reports].sort((one) => (one.group === lone ? -1 : 1));
+                const [alone, together] = firstTwo(reports.toSorted((one) => (one.group === lone ? -1 : 1)));
                 expect(together).to.deep.include({
                     group: `${electorateTag}=shop`,
                     groups: [blue, green],
@@ -255,7 +258,7 @@ describe("Groups with the same value of the electorate's tag", () => {
                     eventOf(world, "terminate-unsuccessful", b, green),
                 ]);
                 expect(reports).to.have.length(1);
-                expect(reports[0].triggers).to.have.members([
+                expect(firstOf(reports).triggers).to.have.members([
                     "EC2 Instance Launch Successful",
                     "EC2 Instance Terminate Unsuccessful",
                 ]);
@@ -279,7 +282,9 @@ describe("Groups with the same value of the electorate's tag", () => {
                         `${electorateTag}=${dimension}`,
                     ]);
                     expect(metrics.flatMap(({ Groups }) => Groups ?? [])[0], "groups that elect").to.equal(1);
-                    expect(world.stack.invocations[0].reports[0].group).to.equal(`${electorateTag}=${value}`);
+                    expect(firstOf(firstOf(world.stack.invocations).reports).group).to.equal(
+                        `${electorateTag}=${value}`,
+                    );
                     expect(leadersOfAll(world)).to.have.length(1);
                 }));
         }
@@ -366,7 +371,7 @@ describe("Groups with the same value of the electorate's tag", () => {
             const denied = awsError("InternalFailure", "try again", 500);
             region.fault = ({ action, input }) =>
                 action === "autoscaling:DescribeAutoScalingGroups" && input.Filters ? { error: denied } : undefined;
-            const [report] = await receive(world, eventOf(world, "launch-successful", a, blue));
+            const report = only(await receive(world, eventOf(world, "launch-successful", a, blue)));
             expect(report).to.include({ group: blue, outcome: "failed" });
             expect(report.reason).to.contain("autoscaling:DescribeAutoScalingGroups");
             expect(leadersOfAll(world)).to.deep.equal([b]);

@@ -2,6 +2,7 @@
 
 import { expect } from "chai";
 import { type Change, noteChanges, writesIn } from "../simulator/changes";
+import { firstOf, firstTwo, found, only } from "../simulator/lists";
 import {
     addLedGroup,
     eventOf,
@@ -41,7 +42,7 @@ describe("A hand-over with a pause", () => {
         await inShop(3, async ({ region, fleet, timeline, leader }) => {
             fleet.stop(leader);
             await timeline.pass(pause + 2 * promptly);
-            [successor] = region.leaders(shop, tagKey);
+            successor = only(region.leaders(shop, tagKey));
         });
     });
 
@@ -82,7 +83,7 @@ describe("A hand-over with a pause", () => {
                         [leader, false],
                         [successor, true],
                     ]);
-                    const [demotion, promotion] = changes;
+                    const [demotion, promotion] = firstTwo(changes);
                     expect(demotion.at - start, "from the loss to the demotion").to.be.at.most(promptly);
                     expect(promotion.at - demotion.at, "from demotion to promotion").to.be.within(pause, pause + 100);
                 }),
@@ -99,8 +100,9 @@ describe("A hand-over with a pause", () => {
                 const changes = noteChanges(world, tagKey);
                 world.fleet.stop(leader);
                 await world.timeline.pass(40 * second);
-                expect(world.region.leaders(shop, tagKey)).to.deep.equal([changes[1].id]);
-                const waited = changes[1].at - changes[0].at;
+                const [demotion, promotion] = firstTwo(changes);
+                expect(world.region.leaders(shop, tagKey)).to.deep.equal([promotion.id]);
+                const waited = promotion.at - demotion.at;
                 expect(waited).to.be.within(length * second, length * second + 100);
             });
         });
@@ -129,7 +131,7 @@ describe("A hand-over with a pause", () => {
         it("when one of two leaders is demoted", () =>
             inWorld(program, async (world) => {
                 const leader = addLedGroup(world, shop, 3);
-                const copy = world.fleet.members(shop)[1];
+                const [, copy] = firstTwo(world.fleet.members(shop));
                 world.region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
                 await world.timeline.pass(promptly);
                 expect(world.region.leaders(shop, tagKey)).to.deep.equal([leader]);
@@ -138,7 +140,7 @@ describe("A hand-over with a pause", () => {
     });
 
     describe("in a batch about several groups", () => {
-        const names = ["awseb-1", "awseb-2", "awseb-3"];
+        const names = ["awseb-1", "awseb-2", "awseb-3"] as const;
 
         it("is one for all that wait: a call demotes, and ten seconds later a call promotes", () =>
             inWatchedWorld(async (world) => {
@@ -154,15 +156,16 @@ describe("A hand-over with a pause", () => {
                 expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
                 const writes = writesIn(region.calls.slice(before));
                 expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
-                expect(writes[0].input.Resources).to.have.members(leaders);
-                expect(writes[1].start - writes[0].end).to.be.within(pause, pause + 100);
+                const [demotion, promotion] = firstTwo(writes);
+                expect(demotion.input.Resources).to.have.members(leaders);
+                expect(promotion.start - demotion.end).to.be.within(pause, pause + 100);
             }));
 
         it("delays none that needn't wait", () =>
             inWatchedWorld(async (world) => {
                 const { region, stack, timeline, changes } = world;
-                const [living, ended, last] = names.map((name) => addLedGroup(world, name, 2));
-                const copied = world.fleet.members(names[2])[1];
+                const [living, ended] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
+                const [last, copied] = firstTwo(world.fleet.members(names[2]));
                 await stack.settle();
                 stack.fate = () => [];
                 changes.length = 0;
@@ -176,13 +179,13 @@ describe("A hand-over with a pause", () => {
                 await timeline.pass(pause);
                 expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
                 expect(empty.map((name) => region.leaders(name, tagKey)[0])).to.not.include(ended);
-                expect([last, copied]).to.include(region.leaders(names[2], tagKey)[0]);
+                expect([last, copied]).to.include(firstOf(region.leaders(names[2], tagKey)));
             }));
 
         it("holds up the elections of later batches until it is over", () =>
             inWatchedWorld(async (world) => {
                 const { region, fleet, stack, timeline } = world;
-                const [living, later] = names.map((name) => addLedGroup(world, name, 2));
+                const [living, later] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
                 await stack.settle();
                 fleet.stop(living);
                 await timeline.pass(promptly);
@@ -195,11 +198,8 @@ describe("A hand-over with a pause", () => {
             }));
     });
 
-    for (const [length, timeout] of [
-        [0, 10],
-        [10, 20],
-        [30, 40],
-    ]) {
+    for (const length of [0, 10, 30]) {
+        const timeout = 10 + length;
         it(`of ${length} s lets the function run for ${timeout} s, and hides its batch a few seconds longer`, async () => {
             const other = await runProgram({ config: { handoverSeconds: String(length) } });
             const { functionTimeoutSeconds, queue } = wiringOf(other);
@@ -264,15 +264,15 @@ describe("A hand-over with a pause", () => {
                         expect(successor === undefined).to.equal(leaderless);
                         await timeline.pass(2 * minute);
                         expectOneLeader(world, others);
-                        expect(stack.invocations[before].error, "why the batch came back").to.be.an("error");
+                        expect(found(stack.invocations[before]).error, "why the batch came back").to.be.an("error");
 
-                        const [demotion, promotion] = changes;
+                        const [demotion, promotion] = firstTwo(changes);
                         expect(gist(changes)).to.deep.equal([
                             [leader, false],
                             [region.leaders(shop, tagKey)[0], true],
                         ]);
                         expect(promotion.at - demotion.at).to.be.at.least(pause);
-                        expect(stack.invocations[before + 1].start - demotion.at).to.be.at.least(pause);
+                        expect(found(stack.invocations[before + 1]).start - demotion.at).to.be.at.least(pause);
                         await timeline.pass(5 * minute);
                         expect(region.leaders(shop, tagKey)).to.deep.equal([promotion.id]);
                     }));
@@ -323,7 +323,7 @@ describe("A hand-over with a pause", () => {
                 fleet.stop(leader);
                 await timeline.pass(pause + 3 * promptly);
                 expectOneLeader(world, others);
-                const [demotion, promotion] = changes;
+                const [demotion, promotion] = firstTwo(changes);
                 expect(gist(changes)).to.deep.equal([
                     [leader, false],
                     [region.leaders(shop, tagKey)[0], true],
@@ -358,7 +358,7 @@ describe("A hand-over with a pause", () => {
                 await timeline.pass(20 * second);
                 expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
                 expect(writesIn(region.calls)).to.deep.equal([]);
-                const [report] = stack.invocations.at(-1)?.reports ?? [];
+                const report = only(stack.invocations.at(-1)?.reports ?? []);
                 expect(report).to.include({ group: shop, outcome: "failed", leader });
                 expect(report.reason).to.match(/ms are too few to demote and promote/);
 

@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
+import { only } from "../simulator/lists";
 import {
     expectOneLeader,
     leadersOf,
@@ -122,7 +123,7 @@ describe("Losing a leader", () => {
                 const { timeline, region, fleet, leader } = world;
                 fleet.crash(leader);
                 await timeline.pass(10 * minute);
-                const [replacement] = fleet.members(shop);
+                const replacement = only(fleet.members(shop));
                 expect(replacement).to.not.equal(leader);
                 expect(region.memberOf(replacement)?.member.lifecycleState).to.equal("InService");
                 expectOneLeader(world, [replacement]);

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { awsError, type Call } from "../simulator/aws/faults";
 import { allows, type Request, rolePolicyOf } from "../simulator/aws/iam";
 import { metricLinesIn } from "../simulator/changes";
+import { firstOf, found, only } from "../simulator/lists";
 import {
     atFive,
     eventOf,
@@ -56,7 +57,7 @@ describe("A protected leader", () => {
                     if (way === "a sweep") {
                         stack.sweep();
                     } else {
-                        stack.hear(eventOf(world, "launch-successful", fleet.members(shop)[0]));
+                        stack.hear(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
                     }
                     await stack.settle();
                     expect(leadersOf(world)).to.have.length(1);
@@ -209,8 +210,8 @@ describe("A protected leader", () => {
                     expect(leadersOf(world)).to.have.length(1);
                     expect(protectedIn(world)).to.deep.equal([]);
                     expect(stack.invocations.map(({ error }) => error)).to.not.include.members([forbidden, refused]);
-                    expect(stack.invocations[0].reports).to.have.length(1);
-                    expect(stack.invocations[0].reports[0]).to.include({ outcome: "elected", leader });
+                    expect(firstOf(stack.invocations).reports).to.have.length(1);
+                    expect(firstOf(firstOf(stack.invocations).reports)).to.include({ outcome: "elected", leader });
                     const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
                     expect(warnings).to.have.length(1);
                     expect(warnings[0].about).to.include(setProtection).and.include(leader).and.include(shop);
@@ -272,7 +273,7 @@ describe("A protected leader", () => {
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
                 await timeline.pass(12 * second);
-                const { error, reports } = stack.invocations[before];
+                const { error, reports } = found(stack.invocations[before]);
                 expect(error).to.equal(undefined);
                 expect(others).to.include.members(leadersOf(world));
                 expect(reports).to.have.length(1);
@@ -294,7 +295,7 @@ describe("A protected leader", () => {
                 fleet.scale(shop, 1);
                 stack.sweep();
                 await stack.settle();
-                const [leader] = leadersOf(world);
+                const leader = only(leadersOf(world));
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
                 await timeline.pass(10 * second);
                 stack.sweep();
@@ -316,7 +317,7 @@ describe("A protected leader", () => {
                 const { region, fleet, timeline, leader, others } = world;
                 fleet.terminate(leader);
                 await timeline.pass(2 * minute);
-                const [successor] = leadersOf(world);
+                const successor = only(leadersOf(world));
                 expect(others).to.include(successor);
                 fleet.detach(successor);
                 await timeline.pass(2 * minute);
@@ -360,10 +361,10 @@ describe("A protected leader", () => {
 
         it("of its own: nothing else changes in the policy", async () => {
             const off = await programWith();
-            const [wide, narrow] = [program, off].map((one) => rolePolicyOf(one).Statement);
+            const wide = rolePolicyOf(program).Statement;
+            const narrow = rolePolicyOf(off).Statement;
             const added = wide.filter(({ Action }) => [Action].flat().includes(setProtection));
-            expect(added).to.have.length(1);
-            expect([added[0].Action].flat()).to.deep.equal([setProtection]);
+            expect([only(added).Action].flat()).to.deep.equal([setProtection]);
             expect(wide.filter((statement) => !added.includes(statement))).to.deep.equal(narrow);
         });
     });

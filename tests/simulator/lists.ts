@@ -24,6 +24,12 @@ export function only<T>(items: Iterable<T>): T {
     return item;
 }
 
+/** The first item. @throws if there is none */
+export const firstOf = <T>(items: readonly T[]): T => found(items[0]);
+
+/** The first two items. @throws if there are fewer */
+export const firstTwo = <T>(items: readonly T[]): [T, T] => [found(items[0]), found(items[1])];
+
 /** An item that must be there. @throws if it is not */
 export function found<T>(item: T | undefined): T {
     if (item === undefined) {

@@ -165,6 +165,9 @@ export async function receiveTogether(world: World, events: BusEvent[]): Promise
 /** Live leaders of a group. */
 export const leadersOf = ({ region }: World, group = shop): string[] => region.leaders(group, tagKey);
 
+/** The `since` of an instance that has one. */
+export const sinceOf = ({ region }: World, id: string): string => found(region.tags(id)[sinceKey]);
+
 /** Live instances in no group that carry the leader tag. */
 export function orphansOf({ region }: World): string[] {
     return [...region.instances.keys()].filter((id) => {

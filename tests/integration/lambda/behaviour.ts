@@ -4,6 +4,7 @@ import { stateEvent, sweepEvent } from "../../simulator/aws/events";
 import { AwsServer, refusal } from "../../simulator/aws/http";
 import { Region } from "../../simulator/aws/region";
 import { Timeline } from "../../simulator/clock";
+import { firstOf } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { type Invoked, Lambda, type LambdaOptions } from "./lambda";
 
@@ -147,7 +148,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         const successors = leadersOf(shop).filter((id) => id !== leader);
         expect(successors).to.have.length(1);
         const { console } = await logsOf(first, second);
-        const [{ message }] = console.filter(({ requestId }) => requestId === second.requestId);
+        const { message } = firstOf(console.filter(({ requestId }) => requestId === second.requestId));
         expect(message).to.include({ group: shop, outcome: "elected", leader: successors[0] });
         expect(message.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
     });
@@ -175,7 +176,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         const invoked = await (await start()).invoke(sweep());
         expect(leadersOf(shop)).to.deep.equal([]);
         const { console, metrics } = await logsOf(invoked);
-        const [{ message }] = ofLevel(console, "ERROR");
+        const { message } = firstOf(ofLevel(console, "ERROR"));
         expect(message).to.include({ group: shop, outcome: "failed" });
         expect(message.reason).to.contain(`ec2:CreateTags on ${id}: UnauthorizedOperation`);
         expect(metrics.find((line) => "FailedElections" in line)?.FailedElections).to.equal(1);
