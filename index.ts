@@ -130,8 +130,8 @@ new aws.sqs.QueuePolicy("events", {
     queueUrl: queue.url,
     policy: pulumi.jsonStringify(
         pulumi
-            .all([queue.arn, ...rules.map(({ arn }) => arn)])
-            .apply(([arn, ...ruleArns]) => queuePolicy(arn, ruleArns)),
+            .all([queue.arn, pulumi.all(rules.map(({ arn }) => arn))])
+            .apply(([arn, ruleArns]) => queuePolicy(arn, ruleArns)),
     ),
 });
 

@@ -45,7 +45,7 @@ const allParts: Record<string, Part> = {
     "histories, drawn anew": { command: histories, env: { HISTORIES: inCi ? "180" : "3600", SEED: seed } },
 };
 
-async function run(name: string, { command: [program, ...options], env }: Part, show: (line: string) => void) {
+async function run(name: string, { command: [program = "", ...options], env }: Part, show: (line: string) => void) {
     const began = performance.now();
     const child = spawn(program, options, {
         env: { ...process.env, FORCE_COLOR: "0", ...env },

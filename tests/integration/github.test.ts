@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { parse } from "yaml";
+import { only } from "../simulator/lists";
 import { root } from "../simulator/stack/program";
 
 const textOf = (path: string) => readFileSync(join(root, ".github", path), "utf8");
@@ -12,12 +13,13 @@ const dependabot = parse(textOf("dependabot.yml"));
 describe("On GitHub", () => {
     it("the workflow runs .ci/run on every Node.js that the program supports, may only read, and knows no secret", () => {
         expect(workflow.permissions).to.deep.equal({ contents: "read" });
-        const [job, ...others] = Object.values<{
-            permissions?: unknown;
-            strategy: { matrix: { node: number[] } };
-            steps: { uses?: string; run?: string; with?: Record<string, string> }[];
-        }>(workflow.jobs);
-        expect(others).to.deep.equal([]);
+        const job = only(
+            Object.values<{
+                permissions?: unknown;
+                strategy: { matrix: { node: number[] } };
+                steps: { uses?: string; run?: string; with?: Record<string, string> }[];
+            }>(workflow.jobs),
+        );
         expect(job.permissions).to.equal(undefined);
         expect(job.strategy.matrix.node).to.deep.equal([20, 22, 24]);
         expect(job.steps.find(({ uses }) => uses?.startsWith("actions/setup-node@"))?.with?.["node-version"]).to.equal(

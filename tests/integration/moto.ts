@@ -146,7 +146,7 @@ export class Moto {
     /** Ids of the instances that a group lists. */
     async members(name: string): Promise<string[]> {
         const answer = await this.autoScaling.describeAutoScalingGroups({ AutoScalingGroupNames: [name] });
-        return (answer.AutoScalingGroups?.[0].Instances ?? []).map(({ InstanceId }) => InstanceId as string);
+        return (answer.AutoScalingGroups?.[0]?.Instances ?? []).map(({ InstanceId }) => InstanceId as string);
     }
 
     async instances(): Promise<Instance[]> {

@@ -142,7 +142,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         const started = await start();
         addGroup(shop, 3);
         const first = await started.invoke(sweep());
-        const [leader] = leadersOf(shop);
+        const leader = firstOf(leadersOf(shop));
         region.setState(leader, "shutting-down");
         const second = await started.invoke(batch(stateEvent(Date.now(), leader, "shutting-down")));
         const successors = leadersOf(shop).filter((id) => id !== leader);

@@ -177,7 +177,7 @@ export class Lambda {
             this.failure = body;
             return;
         }
-        const [, requestId, kind] = url.match(/\/invocation\/([^/]+)\/(response|error)$/) ?? [];
+        const [, requestId = "", kind] = url.match(/\/invocation\/([^/]+)\/(response|error)$/) ?? [];
         const content = JSON.parse(body);
         this.under.get(requestId)?.end({ requestId, ...(kind === "error" ? { error: content } : { answer: content }) });
         this.under.delete(requestId);
