@@ -250,7 +250,7 @@ describe("the rehearsal", function () {
             ],
             ["deletes all tags", /(aws\.ec2\.deleteTags\(\{ Resources), Tags/, "$1", "no other tags are touched"],
             ["forgets the prefix", /= \["awseb-"\];/, '= [""];', "no other groups are touched"],
-            ["writes the wrong time", /isoTime\)?\(plan\.since\)/g, "$&.replace(/^..../, '1970')", "since only grows"],
+            ["writes the wrong time", /isoTime\)?\((plan\.)?since\)/g, "$&.replace(/^..../, '1970')", "since only grows"],
             [
                 "prefers busy instances",
                 /Math\.floor\(\(load\.get\(id\)/,
