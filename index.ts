@@ -67,8 +67,8 @@ const election = new aws.lambda.CallbackFunction(
         timeout: functionTimeoutSeconds,
         loggingConfig: { logFormat: "JSON", applicationLogLevel: "INFO" },
         codePathOptions: {
-            // The Lambda runtime brings the SDK.
-            extraExcludePackages: ["@aws-sdk/client-auto-scaling", "@aws-sdk/client-cloudwatch", "@aws-sdk/client-ec2"],
+            // The archive is the function's text alone: the Lambda runtime brings the SDK, and nothing else is needed there.
+            extraExcludePackages: Object.keys(require("./package.json").dependencies),
         },
         tags,
     },
@@ -133,8 +133,8 @@ new aws.sqs.QueuePolicy("events", {
     queueUrl: queue.url,
     policy: pulumi.jsonStringify(
         pulumi
-            .all([queue.arn, ...Object.values(rules).map(({ arn }) => arn)])
-            .apply(([arn, ...ruleArns]) => queuePolicy(arn, ruleArns)),
+            .all([queue.arn, pulumi.all(Object.values(rules).map(({ arn }) => arn))])
+            .apply(([arn, ruleArns]) => queuePolicy(arn, ruleArns)),
     ),
 });
 

@@ -1,4 +1,4 @@
-// The long proof, `npm run proof`: everything that is too long for `npm test`, each part in a process of its own, on two cores.
+// The long proof, `npm run proof`: `npm test`, and all that is too long for it, each part in a process of its own, on two cores.
 // Arguments name the parts to run, if not all. SEED is the random seed of the histories that are drawn anew each time.
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
@@ -28,6 +28,7 @@ const histories = mocha("tests/histories/histories.test.ts");
 
 /** The longest first, so that none of them is the last and leaves a core idle. */
 const allParts: Record<string, Part> = {
+    tests: { command: ["npm", "test"], alone: true },
     mutations: { command: ["npm", "run", "mutate"], alone: true },
     coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
     "two electors": { command: mocha("tests/histories/interleavings.test.ts"), env: { STARTS: "all" } },
@@ -44,7 +45,7 @@ const allParts: Record<string, Part> = {
     "histories, drawn anew": { command: histories, env: { HISTORIES: inCi ? "180" : "3600", SEED: seed } },
 };
 
-async function run(name: string, { command: [program, ...options], env }: Part, show: (line: string) => void) {
+async function run(name: string, { command: [program = "", ...options], env }: Part, show: (line: string) => void) {
     const began = performance.now();
     const child = spawn(program, options, {
         env: { ...process.env, FORCE_COLOR: "0", ...env },
@@ -81,7 +82,7 @@ function outcomeOf(lines: string[], status: number | null): Outcome {
     return { passing: Math.max(passing, failing === 0 ? 1 : 0), failing };
 }
 
-const countsOf = ({ passing, failing }: Outcome): string => `${passing} passing, ${failing} failing`;
+const countsOf = ({ passing, failing }: Outcome): string => `${passing} passed, ${failing} failed`;
 
 async function main(): Promise<void> {
     const named = process.argv.slice(2);
@@ -116,7 +117,7 @@ async function main(): Promise<void> {
     clearInterval(progress);
 
     const sum = (kind: keyof Outcome) => done.reduce((total, outcome) => total + outcome[kind], 0);
-    console.log(`\n${sum("passing")} passing\n${sum("failing")} failing`);
+    console.log(`${sum("passing")} passed, ${sum("failing")} failed`);
     process.exitCode = sum("failing") === 0 ? 0 : 1;
 }
 

@@ -7,6 +7,7 @@ import { AwsServer } from "../simulator/aws/http";
 import { Region } from "../simulator/aws/region";
 import { Timeline } from "../simulator/clock";
 import { readCommandLine, UsageError } from "../simulator/command-line";
+import { firstOf, firstTwo, found } from "../simulator/lists";
 import type { Program } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
 import { type Container, evaluateProgram, startContainerProcess } from "./container";
@@ -147,7 +148,7 @@ function's memory; its time is the timeout of ${timeoutSeconds} s, of which a sw
 /** What a flood of events costs that are about no instance of ours, and how long the election behind it waits. */
 async function measureFlood(subject: Subject): Promise<string> {
     const { aws, program, share } = subject;
-    const [, ours] = departureCases();
+    const [, ours] = firstTwo(departureCases());
     aws.latency = callMillis;
     const container = await startContainerProcess(program.functionText, { ...patience, pauseSeconds: 0 });
     const region = ours.region();
@@ -189,7 +190,7 @@ Lambda's own to the queue for each batch.`;
 
 async function measurePackage(subject: Subject, evaluations: number[]): Promise<string> {
     const { aws, program } = subject;
-    const [, deadLeader] = groupCases(3);
+    const [, deadLeader] = firstTwo(groupCases(3));
     const largestSweep = sweepCase(500, 3, false);
     aws.latency = callMillis;
     const seen: { load: number; first: number; second: number; peak: number; sweepPeak: number }[] = [];
@@ -236,7 +237,7 @@ With everything that the script starts, once it has a token.`;
 }
 
 /** The size of a zip archive with one file in it. */
-function archiveSize({ members: [name, ...others], functionText }: Program): number {
+function archiveSize({ members: [name = "", ...others], functionText }: Program): number {
     if (others.length > 0) {
         throw new Error(`the archive has other files: ${others}`);
     }
@@ -246,13 +247,13 @@ function archiveSize({ members: [name, ...others], functionText }: Program): num
 const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
 
 function median(numbers: number[]): number {
-    return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+    return found(numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]);
 }
 
 function table(head: string[], rows: string[][]): string {
-    const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));
+    const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
     const padded = (cell: string, column: number) =>
-        column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]);
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
     const line = (cells: string[]) => `| ${cells.map(padded).join(" | ")} |`;
     const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
     return [line(head), line(rule), ...rows.map(line)].join("\n");
@@ -278,7 +279,7 @@ async function measure(asked: string[]): Promise<boolean> {
     for (let fresh = 0; fresh < (asked.includes("package") ? freshProcesses : 1); fresh++) {
         programs.push(await evaluateProgram(scope));
     }
-    const [program] = programs;
+    const program = firstOf(programs);
     const lambda = program.resources.find(({ type }) => type === "aws:lambda/function:Function");
     const aws = await AwsServer.open(new Region(new Timeline()));
     const restore = pointSdkAt(aws.url);

@@ -6,6 +6,7 @@ import { type BusEvent, samples as oldSamples, scalingEvent, spotEvent, stateEve
 import type { Call } from "../simulator/aws/faults";
 import { groupKey, Region } from "../simulator/aws/region";
 import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
+import { found } from "../simulator/lists";
 import { hour, isoTime, leading, programWith, start, tagKey } from "../simulator/scenario";
 import { startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
@@ -14,9 +15,11 @@ import type { Program } from "../simulator/stack/program";
 const samples: Record<string, BusEvent> = Object.fromEntries(
     Object.entries(oldSamples).map(([name, event]) => [name, { ...event, time: isoTime(start) }]),
 );
-const shop: string = samples["launch-successful"].detail.AutoScalingGroupName;
+const sample = (name: string): BusEvent => found(samples[name]);
+const launch = sample("launch-successful");
+const shop: string = launch.detail.AutoScalingGroupName;
 /** The instance that the samples name. It is the busier one of the shop's: an election chooses it only after a hint. */
-const named: string = samples["launch-successful"].detail.EC2InstanceId;
+const named: string = launch.detail.EC2InstanceId;
 const rival = "i-0fedcba9876543210";
 const blogger = "i-00000000000000b10";
 const ledFor = (hours: number) => leading(isoTime(start - hours * hour)).tags;
@@ -110,8 +113,8 @@ const instanceOf = (resources: Anything) => {
 };
 
 /** Says what an event means that was made from a sample by changing one field: what is essential in it is right, or isn't. */
-function meaning(sample: string, event: Anything): Meaning {
-    const whole = samples[sample];
+function meaning(name: string, event: Anything): Meaning {
+    const whole = sample(name);
     const detail = isFields(event.detail) ? event.detail : {};
     const isKnown =
         event.source === whole.source && event["detail-type"] === whole["detail-type"] && isFields(event.detail);
@@ -240,7 +243,7 @@ function pathsIn(value: Anything): string[][] {
 function changed(event: BusEvent, path: string[], change: (holder: Anything, key: string) => void): Anything {
     const copy = structuredClone(event);
     const holder = path.slice(0, -1).reduce((place: Anything, key) => place[key], copy);
-    change(holder, path[path.length - 1]);
+    change(holder, found(path.at(-1)));
     return copy;
 }
 
@@ -317,7 +320,6 @@ describe("An event from the queue", () => {
     }
 
     describe("that is odd", () => {
-        const launch = samples["launch-successful"];
         const of = (event: BusEvent, change: object, detail: object = {}) => ({
             ...event,
             ...change,
@@ -362,7 +364,7 @@ describe("An event from the queue", () => {
         }
 
         rule("is no hint to strip an instance: a Detach event without a group's name", async (invoke) => {
-            const event = of(samples["detach-successful"], {}, { AutoScalingGroupName: undefined });
+            const event = of(sample("detach-successful"), {}, { AutoScalingGroupName: undefined });
             const { region, lines } = await invoke(batchOf(event), "detach-successful");
             expect(region.tags(named)).to.deep.equal(ledFor(1));
             expect(lines.map(({ level }) => level)).to.deep.equal(["warn"]);
@@ -397,22 +399,22 @@ describe("An event from the queue", () => {
 });
 
 describe("An invocation", () => {
-    const launch = JSON.stringify(samples["launch-successful"]);
+    const sound = JSON.stringify(launch);
     const bodies: [what: string, body: Anything][] = [
         ["no JSON", "{"],
-        ["half an event", launch.slice(0, -5)],
+        ["half an event", sound.slice(0, -5)],
         ["an empty text", ""],
         ["no text", samples["launch-successful"]],
         ["missing", undefined],
         ["null", null],
-        ["a text in JSON", JSON.stringify(launch)],
+        ["a text in JSON", JSON.stringify(sound)],
         ["very long", "x".repeat(200_000)],
         ["nested deeply", "[".repeat(100_000)],
         ["a prototype in disguise", '{"__proto__":{"detail":{"AutoScalingGroupName":"awseb-blog"}}}'],
     ];
     for (const [what, body] of bodies) {
         rule(`with a record whose body is ${what} warns, and the others count`, async (invoke) => {
-            const after = await invoke({ Records: [{ body }, { body: launch }, { body }] }, "launch-successful");
+            const after = await invoke({ Records: [{ body }, { body: sound }, { body }] }, "launch-successful");
             expect(after.region.leaders(shop, tagKey)).to.deep.equal([named]);
             expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([]);
             expectNoHarm(after, false, what);
@@ -426,7 +428,7 @@ describe("An invocation", () => {
         ["without records", {}],
         ["with no records", { Records: [] }],
         ["with null for records", { Records: null }],
-        ["with a text for records", { Records: launch }],
+        ["with a text for records", { Records: sound }],
         ["that is null", null],
         ["that is undefined", undefined],
         ["that is an event itself", samples.scheduled],
@@ -445,7 +447,7 @@ describe("An invocation", () => {
 
     const emptyRecords: [what: string, batch: Anything][] = [
         ["with a record that is null", { Records: [null] }],
-        ["with a record that is a text", { Records: [launch] }],
+        ["with a record that is a text", { Records: [sound] }],
         ["with a record without a body", { Records: [{}] }],
     ];
     for (const [what, batch] of emptyRecords) {

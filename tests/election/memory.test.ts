@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
+import { firstOf } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -25,6 +26,7 @@ import {
     second,
     shop,
     sinceKey,
+    sinceOf,
     start,
     sweep,
     tagKey,
@@ -39,7 +41,7 @@ describe("An election", () => {
         rule("counts its own promotion as read", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
             world.region.lag = () => lagging;
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             await receive(world, eventOf(world, "launch-successful", a));
             await receive(world, eventOf(world, "launch-successful", b));
             expect(leadersOf(world)).to.deep.equal([leader]);
@@ -71,7 +73,7 @@ describe("An election", () => {
 
         rule("elects again at once if a tag event says that its leader has lost the tag", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             await world.timeline.pass(5000);
             world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
             expect(leadersOf(world)).to.deep.equal([]);
@@ -81,7 +83,7 @@ describe("An election", () => {
 
         rule("elects again after 30 seconds if no event reports that its leader has lost the tag", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             world.stack.fate = () => [];
             world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
             await world.timeline.pass(20_000);
@@ -121,7 +123,7 @@ describe("An election", () => {
         rule("demotes an instance again that got the tag back after its demotion", async (world) => {
             addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
             world.stack.fate = () => [];
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             world.region.setTags(a, { [tagKey]: "true", [sinceKey]: atFive });
             world.region.setState(leader as string, "terminated");
             const counts = countLeaders(world);
@@ -134,20 +136,20 @@ describe("An election", () => {
         rule("follows an operator's later since, for the fence too", async (world) => {
             addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
             world.stack.fate = () => [];
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             const ahead = isoTime(world.timeline.now + 2 * hour);
             world.region.setTags(leader as string, { [sinceKey]: ahead });
             world.region.setMember(leader as string, { lifecycleState: "Standby" });
             await sweep(world);
-            const [successor] = leadersOf(world);
+            const successor = firstOf(leadersOf(world));
             expect(successor).to.not.equal(leader);
-            expect(world.region.tags(successor)[sinceKey] > ahead).to.equal(true);
+            expect(sinceOf(world, successor) > ahead).to.equal(true);
         });
 
         rule("demotes no leader that a read shows for one that memory alone shows", async (world) => {
             addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
             world.stack.fate = () => [];
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             const other = [a, b, c].find((id) => id !== leader) as string;
             // An operator moves the tag, with an older since, and no event comes.
             world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
@@ -162,7 +164,7 @@ describe("An election", () => {
         rule("keeps no stopped former leader after a demotion whose answer was lost", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
             world.stack.fate = () => [];
-            const [{ leader }] = await sweep(world);
+            const { leader } = firstOf(await sweep(world));
             const other = leader === a ? b : a;
             world.region.setMember(leader as string, { healthStatus: "Unhealthy" });
             world.region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });

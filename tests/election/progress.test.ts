@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError, type Fault } from "../simulator/aws/faults";
+import { firstOf, found } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -49,7 +50,7 @@ describe("A sweep that has too little time", () => {
     it("finishes the rounds that it began, and names those that it leaves", () =>
         inSlowWorld(async (world) => {
             await sweep(world);
-            const [{ error, start: began, end, reports }] = world.stack.invocations;
+            const { error, start: began, end, reports } = firstOf(world.stack.invocations);
             expect(error).to.equal(undefined);
             expect(end - began).to.be.below(10 * second);
             const left = leaderless(world);
@@ -106,16 +107,16 @@ describe("A sweep that has too little time", () => {
 
     it("looks first at the groups that events name in the same batch", () =>
         inSlowWorld(async (world) => {
-            const last = groups[groups.length - 1];
+            const last = found(groups.at(-1));
             const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
             world.stack.fate = () => [300];
             world.stack.hear(busy);
-            world.stack.hear(eventOf(world, "terminate-unsuccessful", world.fleet.members(last)[0], last));
+            world.stack.hear(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
             world.stack.fate = () => [];
             world.stack.sweep();
             await world.stack.settle();
             expect(leadersOf(world, last)).to.have.length(1);
-            const [first] = callsOf(world, "ec2:CreateTags");
+            const first = firstOf(callsOf(world, "ec2:CreateTags"));
             expect(first.input.Resources).to.deep.equal(leadersOf(world, last));
         }));
 });

@@ -6,6 +6,7 @@ import { type Group, isFit, latestSince, type Instance as Observed, sinceOf } fr
 import { spotEvent } from "../simulator/aws/events";
 import { isTrue } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
+import { found, only } from "../simulator/lists";
 import {
     a,
     atFive,
@@ -411,7 +412,7 @@ function resultOf(decision: Decision, instances: Record<string, Instance>): Resu
     if (decision.outcome !== "choose") {
         return { outcome: decision.outcome, demoted };
     }
-    const eligible = decision.candidates.filter(({ id, states }) => states.includes(stateOf(instances[id])));
+    const eligible = decision.candidates.filter(({ id, states }) => states.includes(stateOf(instances[id] ?? {})));
     const first = tiers.find((tier) => eligible.some((candidate) => candidate.tier === tier));
     const leader = eligible.filter(({ tier }) => tier === first).map(({ id }) => id);
     return leader.length > 0 ? { outcome: "elected", leader, demoted } : resultOf(decision.fallback, instances);
@@ -434,11 +435,12 @@ async function expectInRegion(program: Program, [, instances, result, desired]: 
             }
         }
         const before = Object.fromEntries(Object.keys(instances).map((id) => [id, region.tags(id)]));
-        const warnings = Object.keys(instances).filter((id) => instances[id].warned);
-        const [report] = await receiveTogether(world, [
+        const warnings = Object.keys(instances).filter((id) => instances[id]?.warned);
+        const events = [
             ...warnings.map((id) => spotEvent(timeline.now, id)),
             eventOf(world, "terminate-unsuccessful", a),
-        ]);
+        ];
+        const report = only(await receiveTogether(world, events));
 
         const { outcome, leader, demoted = [] } = result;
         expect(report.outcome).to.equal(outcome);
@@ -450,7 +452,7 @@ async function expectInRegion(program: Program, [, instances, result, desired]: 
             expect(region.tags(id), `tags of ${id}`).to.deep.equal(before[id]);
         }
         for (const id of demoted) {
-            const { [tagKey]: _, ...rest } = before[id];
+            const { [tagKey]: _, ...rest } = found(before[id]);
             expect(region.tags(id), `tags of ${id}, which keeps its since`).to.deep.equal(rest);
         }
         if (outcome !== "elected") {

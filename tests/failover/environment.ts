@@ -1,6 +1,7 @@
 // An Elastic Beanstalk environment: groups that carry the same value of a tag, and what they and their leader go through.
 
 import { expect } from "chai";
+import { only } from "../simulator/lists";
 import { type Options, tagKey } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
@@ -29,10 +30,10 @@ export function addElectorate(
     world: World,
     members: Record<string, Options>,
     others: Record<string, Options>,
-    names = [blue, green],
+    [first, second] = [blue, green],
 ): void {
-    addGroup(world, names[0], environment(), members);
-    addGroup(world, names[1], environment(), others);
+    addGroup(world, first, environment(), members);
+    addGroup(world, second, environment(), others);
 }
 
 /** Live leaders of all groups of the prefix. */
@@ -49,7 +50,7 @@ export function expectLeaderOfShop({ region, fleet }: World, mayLead?: string[])
     const leaders = tagged.flatMap((name) => region.leaders(name, tagKey));
     expect(leaders, "live leaders").to.have.length(1);
     expect(mayLead ?? tagged.flatMap((name) => fleet.members(name)), "instances that may lead").to.include(leaders[0]);
-    return leaders[0];
+    return only(leaders);
 }
 
 /** Notes writes that leave two live leaders in these groups, or none though the last one is still a fit member. */

@@ -7,6 +7,7 @@ import {
     expectOneLeader,
     leadersOf,
     minute,
+    type OthersOf,
     openShop,
     orphansOf,
     programWith,
@@ -27,17 +28,9 @@ describe("A group whose leader changes again and again", () => {
         program = await programWith();
     });
 
-    function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
+    function inShop<N extends number>(size: N, act: (world: Shop<OthersOf<N>>) => Promise<void>): Promise<void> {
         return inWorld(program, async (world) => act(await openShop(world, size)));
     }
-
-    it("after three promotions within a minute tag events cause no promotion until the next sweep", () =>
-        inShop(3, async (world) => {
-            await flap(world);
-            strip(world);
-            await world.timeline.pass(10 * minute);
-            expect([...leadersOf(world), ...orphansOf(world)]).to.deep.equal([]);
-        }));
 
     it("the next sweep promotes, and tag events count again", () =>
         inShop(3, async (world) => {

@@ -1,21 +1,17 @@
 // Leaders are protected from scaling in, no other protection is touched, and no election depends on it.
 
 import { expect } from "chai";
-import { invoke, pointSdkAt } from "../simulator/aws/endpoint";
-import { sweepEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
-import { AwsServer } from "../simulator/aws/http";
 import { allows, type Request, rolePolicyOf } from "../simulator/aws/iam";
-import { Region } from "../simulator/aws/region";
-import { metricLinesIn, noteChanges } from "../simulator/changes";
-import { Timeline } from "../simulator/clock";
+import { metricLinesIn } from "../simulator/changes";
+import { firstOf, found, only } from "../simulator/lists";
 import {
-    a,
     atFive,
     eventOf,
     inPermittedWorld,
     leadersOf,
     minute,
+    type OthersOf,
     openShop,
     programWith,
     type Shop,
@@ -24,7 +20,6 @@ import {
     sinceKey,
     tagKey,
 } from "../simulator/scenario";
-import { startContainer } from "../simulator/stack/packaged";
 import { accountId, type Program } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 
@@ -45,7 +40,7 @@ describe("A protected leader", () => {
     const inAllowedWorld = (act: (world: World) => Promise<void>, of = program): Promise<void> =>
         inPermittedWorld(of, act);
 
-    function inShop(size: number, act: (world: Shop) => Promise<void>): Promise<void> {
+    function inShop<N extends number>(size: N, act: (world: Shop<OthersOf<N>>) => Promise<void>): Promise<void> {
         return inAllowedWorld(async (world) => {
             const opened = await openShop(world, size);
             world.region.setMember(opened.leader, { protected: true });
@@ -62,29 +57,13 @@ describe("A protected leader", () => {
                     if (way === "a sweep") {
                         stack.sweep();
                     } else {
-                        stack.hear(eventOf(world, "launch-successful", fleet.members(shop)[0]));
+                        stack.hear(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
                     }
                     await stack.settle();
                     expect(leadersOf(world)).to.have.length(1);
                     expect(protectedIn(world)).to.deep.equal(leadersOf(world));
                 }));
         }
-
-        it("the leader of every group of the prefix, and of no other", () =>
-            inAllowedWorld(async (world) => {
-                const { fleet, stack } = world;
-                const names = Array.from({ length: 120 }, (_, number) => `awseb-${number}`);
-                for (const name of [...names, "other-group"]) {
-                    fleet.addGroup(name, 2);
-                }
-                stack.sweep();
-                await stack.settle();
-                for (const name of names) {
-                    expect(leadersOf(world, name)).to.have.length(1);
-                    expect(protectedIn(world, name)).to.deep.equal(leadersOf(world, name));
-                }
-                expect(protectedIn(world, "other-group")).to.deep.equal([]);
-            }));
 
         it("the successor, and the old leader loses it", () =>
             inShop(3, async (world) => {
@@ -107,30 +86,6 @@ describe("A protected leader", () => {
                 stack.sweep();
                 await stack.settle();
                 expect(protectedIn(world)).to.deep.equal([heir]);
-            }));
-
-        it("not a second leader: it loses what it has", () =>
-            inShop(3, async (world) => {
-                const { region, stack, leader, others } = world;
-                region.setMember(others[0], { protected: true });
-                region.setTags(others[0], { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
-                await stack.settle();
-                expect(leadersOf(world)).to.deep.equal([leader]);
-                expect(protectedIn(world)).to.deep.equal([leader]);
-            }));
-
-        it("not a leader that goes to Standby and comes back without leading", () =>
-            inShop(3, async (world) => {
-                const { fleet, region, stack, timeline, leader, others } = world;
-                fleet.enterStandby(leader);
-                await timeline.pass(2 * second);
-                stack.sweep();
-                await stack.settle();
-                expect(others).to.include(leadersOf(world)[0]);
-                fleet.exitStandby(leader);
-                await timeline.pass(2 * minute);
-                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
-                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
             }));
 
         it("repaired by the sweep if it is lost", () =>
@@ -180,24 +135,6 @@ describe("A protected leader", () => {
                 expect(protections(region.calls)).to.have.length(2);
             }));
     });
-
-    it("and members that an operator protects keep what they have", () =>
-        inShop(4, async (world) => {
-            const { region, fleet, stack, timeline, leader, others } = world;
-            const [theirs, ...free] = others;
-            region.setMember(theirs, { protected: true });
-            region.setMember(theirs, { healthStatus: "Unhealthy" }); // it is never the leader here
-            stack.sweeping = true;
-            fleet.crash(leader);
-            await timeline.pass(2 * minute);
-            const [successor] = leadersOf(world);
-            expect(free).to.include(successor);
-            expect(protectedIn(world).sort()).to.deep.equal([theirs, successor].sort());
-            region.setMember(successor, { healthStatus: "Unhealthy" });
-            await timeline.pass(minute);
-            expect(leadersOf(world)).to.not.include(successor);
-            expect(protectedIn(world).sort()).to.deep.equal([theirs, ...leadersOf(world)].sort());
-        }));
 
     it("keeps what it had before it led, when it leads no more", () =>
         inShop(2, async (world) => {
@@ -254,21 +191,6 @@ describe("A protected leader", () => {
             expect(leadersOf(world)).to.deep.equal([leader]);
         }));
 
-    it("is spared from its first election on", () =>
-        inAllowedWorld(async (world) => {
-            const { fleet, stack, timeline } = world;
-            fleet.addGroup(shop, 3);
-            stack.sweep();
-            await stack.settle();
-            const [leader] = leadersOf(world);
-            for (const size of [2, 1, 0]) {
-                fleet.scale(shop, size, { first: leader });
-                await timeline.pass(2 * minute);
-            }
-            expect(fleet.members(shop), "the last one, which can't be scaled in").to.deep.equal([leader]);
-            expect(leadersOf(world)).to.deep.equal([leader]);
-        }));
-
     describe("if it can't be protected", () => {
         const faults: Record<string, World["region"]["fault"]> = {
             "it isn't allowed": ({ action }) => (action === setProtection ? { error: forbidden } : undefined),
@@ -288,8 +210,8 @@ describe("A protected leader", () => {
                     expect(leadersOf(world)).to.have.length(1);
                     expect(protectedIn(world)).to.deep.equal([]);
                     expect(stack.invocations.map(({ error }) => error)).to.not.include.members([forbidden, refused]);
-                    expect(stack.invocations[0].reports).to.have.length(1);
-                    expect(stack.invocations[0].reports[0]).to.include({ outcome: "elected", leader });
+                    expect(firstOf(stack.invocations).reports).to.have.length(1);
+                    expect(firstOf(firstOf(stack.invocations).reports)).to.include({ outcome: "elected", leader });
                     const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
                     expect(warnings).to.have.length(1);
                     expect(warnings[0].about).to.include(setProtection).and.include(leader).and.include(shop);
@@ -323,18 +245,6 @@ describe("A protected leader", () => {
                 expect(metric(world, "FailedProtections")).to.deep.equal([1]);
             }));
 
-        it("nor the old one be left: the hand-over is made, and both are counted", () =>
-            inShop(2, async (world) => {
-                const { region, stack, leader, others } = world;
-                region.fault = faults["it isn't allowed"];
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await stack.settle();
-                expect(leadersOf(world)).to.deep.equal(others);
-                const counted = metric(world, "FailedProtections").reduce((sum, count) => sum + count, 0);
-                expect(counted).to.equal(2);
-            }));
-
         it("and its election dies: the group comes to rest with one protected leader", () =>
             inAllowedWorld(async (world) => {
                 const { region, fleet, stack, timeline } = world;
@@ -363,7 +273,7 @@ describe("A protected leader", () => {
                 region.setMember(leader, { healthStatus: "Unhealthy" });
                 stack.sweep();
                 await timeline.pass(12 * second);
-                const { error, reports } = stack.invocations[before];
+                const { error, reports } = found(stack.invocations[before]);
                 expect(error).to.equal(undefined);
                 expect(others).to.include.members(leadersOf(world));
                 expect(reports).to.have.length(1);
@@ -375,23 +285,6 @@ describe("A protected leader", () => {
                 await timeline.pass(second);
                 expect(protectedIn(world)).to.include.members(leadersOf(world));
             }));
-
-        it("because no answer comes: the election is reported all the same", async () => {
-            const simulated = new Region(new Timeline());
-            simulated.addInstance(shop, { id: a });
-            const server = await AwsServer.open(simulated);
-            const restore = pointSdkAt(server.url);
-            server.fault = ({ action }) => (action === "SetInstanceProtection" ? "hangs" : undefined);
-            try {
-                const [report] = await invoke(startContainer(program), [JSON.stringify(sweepEvent(Date.now()))]);
-                expect(report).to.include({ group: shop, outcome: "elected", leader: a });
-                expect(server.callsOf("SetInstanceProtection")).to.not.be.empty;
-                expect(simulated.leaders(shop, tagKey)).to.deep.equal([a]);
-            } finally {
-                restore();
-                server.close();
-            }
-        });
     });
 
     describe("must be in service:", () => {
@@ -402,7 +295,7 @@ describe("A protected leader", () => {
                 fleet.scale(shop, 1);
                 stack.sweep();
                 await stack.settle();
-                const [leader] = leadersOf(world);
+                const leader = only(leadersOf(world));
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
                 await timeline.pass(10 * second);
                 stack.sweep();
@@ -424,7 +317,7 @@ describe("A protected leader", () => {
                 const { region, fleet, timeline, leader, others } = world;
                 fleet.terminate(leader);
                 await timeline.pass(2 * minute);
-                const [successor] = leadersOf(world);
+                const successor = only(leadersOf(world));
                 expect(others).to.include(successor);
                 fleet.detach(successor);
                 await timeline.pass(2 * minute);
@@ -468,10 +361,10 @@ describe("A protected leader", () => {
 
         it("of its own: nothing else changes in the policy", async () => {
             const off = await programWith();
-            const [wide, narrow] = [program, off].map((one) => rolePolicyOf(one).Statement);
+            const wide = rolePolicyOf(program).Statement;
+            const narrow = rolePolicyOf(off).Statement;
             const added = wide.filter(({ Action }) => [Action].flat().includes(setProtection));
-            expect(added).to.have.length(1);
-            expect([added[0].Action].flat()).to.deep.equal([setProtection]);
+            expect([only(added).Action].flat()).to.deep.equal([setProtection]);
             expect(wide.filter((statement) => !added.includes(statement))).to.deep.equal(narrow);
         });
     });
@@ -501,72 +394,6 @@ describe("A protected leader", () => {
             expect(actions).to.include("ec2:CreateTags").and.to.not.include(setProtection);
             expect(JSON.stringify(rolePolicyOf(off))).to.not.include("autoScalingGroupName/");
         });
-    });
-
-    it("of an electorate hands over with a pause: all three settings, through an immutable update", async () => {
-        const electorateTag = "elasticbeanstalk:environment-name";
-        const all = await programWith({ protectLeader: "true", handoverSeconds: "10", electorateTag });
-        await inAllowedWorld(async (world) => {
-            const { region, fleet, stack, timeline } = world;
-            const [blue, green] = ["awseb-e-1", "awseb-e-2"];
-            const inBoth = (read: (world: World, group: string) => string[]) => [
-                ...read(world, blue),
-                ...read(world, green),
-            ];
-            let most = 0;
-            region.onChange.push(() => {
-                most = Math.max(most, inBoth(leadersOf).length);
-            });
-            stack.sweeping = true;
-            const old = fleet.addGroup(blue, 3, { [electorateTag]: "shop" });
-            await timeline.pass(2 * minute);
-            const [leader] = inBoth(leadersOf);
-            expect(old).to.include(leader);
-            expect(inBoth(protectedIn)).to.deep.equal([leader]);
-
-            // The green group appears, and its members are in service; the leader stays where it is.
-            fleet.addGroup(green, 0, { [electorateTag]: "shop" });
-            fleet.scale(green, 2);
-            await timeline.pass(2 * minute);
-            const added = fleet.members(green);
-            expect(inBoth(leadersOf)).to.deep.equal([leader]);
-            expect(inBoth(protectedIn)).to.deep.equal([leader]);
-
-            // It is warned: a member of either group takes over after the pause, and its protection with it.
-            const changes = noteChanges(world, tagKey);
-            fleet.warn(leader);
-            await timeline.pass(15 * second);
-            const [successor] = inBoth(leadersOf);
-            expect(successor).to.not.equal(leader);
-            expect(changes.map(({ id, leads }) => [id, leads])).to.deep.equal([
-                [leader, false],
-                [successor, true],
-            ]);
-            expect(changes[1].at - changes[0].at).to.be.within(10 * second, 10 * second + 100);
-            expect(inBoth(protectedIn)).to.deep.equal([successor]);
-
-            // The added members move into the blue group, and the green is deleted.
-            for (const id of added) {
-                fleet.detach(id);
-                await timeline.pass(100);
-                fleet.attach(id, blue);
-                await timeline.pass(20 * second);
-            }
-            region.groups.delete(green);
-            await timeline.pass(5 * minute);
-            expect(fleet.members(blue)).to.include.members(added);
-            expect(inBoth(leadersOf)).to.have.length(1);
-            expect(inBoth(protectedIn)).to.deep.equal(inBoth(leadersOf));
-
-            // The group shrinks around its leader.
-            const [last] = inBoth(leadersOf);
-            fleet.scale(blue, 1, { first: last });
-            await timeline.pass(5 * minute);
-            expect(fleet.members(blue)).to.deep.equal([last]);
-            expect(inBoth(leadersOf)).to.deep.equal([last]);
-            expect(most, "live leaders at any moment").to.equal(1);
-            expect(metric(world, "FailedProtections")).to.deep.equal([]);
-        }, all);
     });
 });
 

@@ -1,9 +1,10 @@
 // A history: a world, and what happens in it while the function runs. The checkers watch it from its beginning to its end.
-import type { BusEvent } from "../simulator/aws/events";
+import { type BusEvent, instanceIn } from "../simulator/aws/events";
 import { awsError, type Call, type Fault } from "../simulator/aws/faults";
 import type { Pace } from "../simulator/aws/fleet";
 import { groupKey } from "../simulator/aws/region";
 import { Electorates } from "../simulator/electorates";
+import { found } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
 import type { Program } from "../simulator/stack/program";
@@ -319,12 +320,12 @@ class Life {
         const loose = () =>
             [...region.instances.keys()].filter((id) => !region.memberOf(id) && region.state(id) === "running");
         const leaders = () => electorates.leaders(electorates.nameOf(name));
-        const found = who === "leader" ? leaders() : who === "member" ? fleet.members(name) : loose();
-        return found[n % found.length];
+        const ids = who === "leader" ? leaders() : who === "member" ? fleet.members(name) : loose();
+        return ids[n % ids.length];
     }
 
     private groupName(number: number): string {
-        return this.names[number % this.names.length];
+        return this.names[number % this.names.length] ?? "";
     }
 
     private act(act: Act): void {
@@ -344,11 +345,9 @@ class Life {
                 }
                 break;
             case "replay":
-                if (this.past.length > 0) {
-                    const event = this.past[act.n % this.past.length];
-                    for (const each of this.stacks) {
-                        each.hear({ ...event, id: `${event.id}-${++this.copies}` });
-                    }
+                for (const each of this.past.length > 0 ? this.stacks : []) {
+                    const event = found(this.past[act.n % this.past.length]);
+                    each.hear({ ...event, id: `${event.id}-${++this.copies}` });
                 }
                 break;
             case "loseContainer":
@@ -400,7 +399,7 @@ class Life {
                 detail.tags[tagKey] &&
                 timeline.now < until
             ) {
-                const id = resources[0].split("/")[1];
+                const id = instanceIn(resources);
                 timeline.at(timeline.now + 100, () =>
                     region.setTags(id, { [tagKey]: undefined, [sinceKey]: undefined }),
                 );

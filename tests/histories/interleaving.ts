@@ -2,6 +2,7 @@ import { type BusEvent, scalingEvent, sweepEvent } from "../simulator/aws/events
 import type { Call } from "../simulator/aws/faults";
 import { type Container, idle, running } from "../simulator/clock";
 import { Electorates } from "../simulator/electorates";
+import { firstTwo, found } from "../simulator/lists";
 import { batchOf, type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 import { inRegion, type Place } from "../simulator/world";
@@ -146,11 +147,12 @@ class Duel {
             });
         }
         const before = verdict(region, group, expectations);
+        const [firstElector, secondElector] = firstTwo(this.electors);
         const sweep = sweepEvent(timeline.now);
         const launch = scalingEvent("launch-successful", timeline.now, group, "i-2");
-        this.electors[0].begin([beginning === "at once, one with a launch" ? launch : sweep]);
+        firstElector.begin([beginning === "at once, one with a launch" ? launch : sweep]);
         timeline.now += beginning === "a millisecond apart, with a sweep" ? 1 : 0;
-        this.electors[1].begin([sweep]);
+        secondElector.begin([sweep]);
         await idle();
         return before;
     }
@@ -183,7 +185,7 @@ class Duel {
             }
             done.push({ able, taken, asleep });
             this.world.timeline.now += able.get(taken) === "begins" ? millisToQueue : 0;
-            this.electors[taken].goOn();
+            this.electors[taken]?.goOn();
             await idle();
         }
         return done;
@@ -194,7 +196,7 @@ class Duel {
         const able = new Map<number, Kind>();
         const echo = this.electors.every(({ isFirst }) => !isFirst) && !this.everyEcho;
         for (const number of last === 0 ? [1, 0] : [0, 1]) {
-            const kind = this.electors[number].able();
+            const kind = this.electors[number]?.able();
             if (kind && !(echo && able.size > 0)) {
                 able.set(number, kind);
             }
@@ -329,7 +331,7 @@ function fallAsleep(before: Choice | undefined, able: Map<number, Kind>): Set<nu
  */
 function next(schedule: Choice[], fixed: number): Choice[] | undefined {
     for (let place = schedule.length - 1; place >= fixed; place--) {
-        const { able, taken, asleep } = schedule[place];
+        const { able, taken, asleep } = found(schedule[place]);
         const tried = new Set([...asleep, taken]);
         const other = [...able.keys()].find((number) => !tried.has(number));
         if (other !== undefined) {

@@ -29,7 +29,7 @@ function programsWith(name: string): Programs {
         if (name === none) {
             return program;
         }
-        const [sound, faulty] = mutations[name];
+        const [sound, faulty] = mutations[name] as [string, string];
         const count = program.functionText.split(sound).length - 1;
         if (count !== 1) {
             throw new Error(`what it replaces stands in the function ${count} times, not once: ${sound}`);

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { found } from "../simulator/lists";
 import { accountId, computed, configuration, project, root } from "../simulator/stack/program";
 
 /** A resource as the engine is asked to register it. */
@@ -103,7 +104,7 @@ export async function runAsCli(
         "--parallel=16",
         ...(preview ? ["--dry-run"] : []),
     ];
-    const ambient = Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI|TS_NODE|COVERAGE)/.test(key));
+    const ambient = Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI|TS_NODE)/.test(key));
     const child = spawn(node, [host, ...flags, "."], {
         cwd: folder,
         env: {
@@ -196,7 +197,7 @@ function serve(
                 throw new Error(`the program asks for ${request.getTok()}, which has no answer here`);
             }
             const response = new providerMessages.InvokeResponse();
-            response.setReturn(structOf(answers[request.getTok()]));
+            response.setReturn(structOf(found(answers[request.getTok()])));
             return response;
         }),
         registerResource: answer((request) => {

@@ -8,6 +8,7 @@ import { EventBridge } from "@aws-sdk/client-eventbridge";
 import { SQS } from "@aws-sdk/client-sqs";
 import { invoke, pointSdkAt, type Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, sweepEvent } from "../simulator/aws/events";
+import type { Tuple } from "../simulator/lists";
 import { type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 import { wiringOf } from "../simulator/stack/registered";
@@ -95,7 +96,7 @@ export class Moto {
     // What operators and other services do.
 
     /** A new group; its members' ids. */
-    async addGroup(name: string, size: number): Promise<string[]> {
+    async addGroup<N extends number>(name: string, size: N): Promise<Tuple<string, N>> {
         await this.autoScaling.createAutoScalingGroup({
             AutoScalingGroupName: name,
             LaunchConfigurationName: launchConfiguration,
@@ -104,7 +105,7 @@ export class Moto {
             MaxSize: 100,
             DesiredCapacity: size,
         });
-        return this.members(name);
+        return (await this.members(name)) as Tuple<string, N>;
     }
 
     /** Scales a group; the ids of its new members. */
@@ -145,7 +146,7 @@ export class Moto {
     /** Ids of the instances that a group lists. */
     async members(name: string): Promise<string[]> {
         const answer = await this.autoScaling.describeAutoScalingGroups({ AutoScalingGroupNames: [name] });
-        return (answer.AutoScalingGroups?.[0].Instances ?? []).map(({ InstanceId }) => InstanceId as string);
+        return (answer.AutoScalingGroups?.[0]?.Instances ?? []).map(({ InstanceId }) => InstanceId as string);
     }
 
     async instances(): Promise<Instance[]> {

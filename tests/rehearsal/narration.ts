@@ -3,8 +3,8 @@ import { styleText } from "node:util";
 import type { Violation } from "../histories/checkers/checker";
 import type { Reports } from "../simulator/aws/endpoint";
 import type { BusEvent } from "../simulator/aws/events";
-import type { Downtime, Gap } from "../simulator/downtime";
 import type { Invocation } from "../simulator/stack/deployment";
+import type { Downtime, Gap } from "./downtime";
 import { type Stage, secondOf } from "./stage";
 
 type Report = Reports[number];

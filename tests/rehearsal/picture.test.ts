@@ -11,7 +11,8 @@ import { readOptions, rehearse } from "./rehearsal";
 const stored = join(__dirname, "lost-leader.svg");
 const storedPart = ["--from", "10:02:00", "--to", "10:03:00"];
 
-const textsIn = (svg: string): string[] => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+const textsIn = (svg: string): string[] =>
+    [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text = ""]) => text);
 const instancesIn = (texts: string[]) => texts.filter((text) => /^(shop|blog|jobs)-\d+$/.test(text));
 
 describe("the rehearsal's picture", () => {
@@ -29,7 +30,7 @@ describe("the rehearsal's picture", () => {
 
     it("has a lane for each instance of a part of the day, its events and its elections, and no quiet group", () => {
         const texts = textsIn(readFileSync(stored, "utf8"));
-        const [, crashed, which] = texts.join("\n").match(/^(crash: (shop-\d+), the leader,)/m) ?? [];
+        const [, crashed = "", which] = texts.join("\n").match(/^(crash: (shop-\d+), the leader,)/m) ?? [];
         expect(instancesIn(texts)).to.have.length.above(2).and.include(which);
         expect(texts.filter((text) => text.startsWith(crashed))).to.have.length(1);
         expect(texts.filter((text) => /^shop-\d+ leads, after 0\.\d\d s without a leader$/.test(text))).to.have.length(

@@ -1,6 +1,7 @@
 // Draws a rehearsed day, or a part of it, as SVG: a lane for each instance, and what happened above the lanes of its group.
 // `npm start -- --picture FILE.svg`. Drawn by Vega (https://vega.github.io/vega/); here are its data, places and colours.
 import type { Spec } from "vega";
+import { found } from "../simulator/lists";
 import { duration, timeOfDay } from "./narration";
 import type { Life, Recorder, Stretch } from "./recorder";
 import type { Shift } from "./workers";
@@ -363,7 +364,7 @@ function panelOf(scenery: Scenery, electorate: string, top: number): Panel {
                 what,
             }));
     const bars = lives.flatMap(({ id, conditions, leads }, index) => {
-        const { y } = lanes[index];
+        const { y } = found(lanes[index]);
         const work = shifts.filter((shift) => shift.id === id).map((shift) => ({ ...shift, what: "works" as const }));
         return [
             ...barsOf(conditions, y, size.bar),
@@ -374,7 +375,7 @@ function panelOf(scenery: Scenery, electorate: string, top: number): Panel {
     const started = lives.flatMap(({ leads }, index) =>
         leads
             .filter(({ start, end = to }) => (end - start) * pixelsPerMilli(scenery) > starWidth)
-            .map(({ start }) => ({ at: start, y: lanes[index].y })),
+            .map(({ start }) => ({ at: start, y: found(lanes[index]).y })),
     );
     const noOrTwoLeaders = recorder.troubles.get(electorate) ?? [];
     const own = shifts.filter((shift) => shift.electorate === electorate);

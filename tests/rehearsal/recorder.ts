@@ -1,6 +1,5 @@
 // Records how every instance and electorate of a stage fares, so that a picture can be drawn of it.
-import { isFit } from "../histories/checkers/model";
-import { groupKey, isTrue } from "../simulator/aws/region";
+import { groupKey, isFit, isTrue } from "../simulator/aws/region";
 import type { Stage } from "./stage";
 
 /** How an instance is: `arriving` until it is in service, `ending` from when EC2 or its group begins to end it, `unfit` else. */

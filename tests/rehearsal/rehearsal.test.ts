@@ -1,6 +1,7 @@
 // The rehearsal: what it shows, what it refuses, and that it fails when the program breaks a rule.
 import { expect } from "chai";
 import { inThisProcess } from "../simulator/command-line";
+import { firstOf } from "../simulator/lists";
 import { start } from "../simulator/npm-start";
 import { type Program, runProgram } from "../simulator/stack/program";
 import { deedsOf, randomDay } from "./day";
@@ -119,7 +120,7 @@ describe("the rehearsal", function () {
             const begins = linesAbout(day.out, "update begins");
             const moves = linesAbout(day.out, "instances move");
             const ends = linesAbout(day.out, "update ends");
-            const named = (section: string) => section.split("\n")[0].match(/shop-\d+/g) ?? [];
+            const named = (section: string) => firstOf(section.split("\n")).match(/shop-\d+/g) ?? [];
             const leads = [...day.out.matchAll(/★ (shop-\d+) leads/g)];
             const before = leads.findLast(({ index }) => index < day.out.indexOf("update begins"))?.[1];
 
@@ -133,10 +134,7 @@ describe("the rehearsal", function () {
         });
 
         it("shows the group in its old size after an update", () => {
-            const named = (what: string) =>
-                linesAbout(day.out, what)
-                    .split("\n")[0]
-                    .match(/shop-\d+/g);
+            const named = (what: string) => firstOf(linesAbout(day.out, what).split("\n")).match(/shop-\d+/g);
             expect(named("all crash")).to.have.lengthOf(named("update begins")?.length as number);
         });
 

@@ -8,11 +8,12 @@ import { Referee } from "../histories/checkers";
 import type { Violation } from "../histories/checkers/checker";
 import type { Expectations } from "../histories/checkers/evidence";
 import { readCommandLine, UsageError } from "../simulator/command-line";
-import { Downtime } from "../simulator/downtime";
 import type { Franchise } from "../simulator/electorates";
+import { found } from "../simulator/lists";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 import { dayLength, deedsOf, type Moment, randomDay, scriptedDay, secondsSinceDawn } from "./day";
+import { Downtime } from "./downtime";
 import { Narrator } from "./narration";
 import { draw } from "./picture";
 import { Recorder } from "./recorder";
@@ -151,7 +152,7 @@ async function play(stage: Stage, moments: Moment[], referee: Referee, narrator:
         if (!(await waitUntil(at))) {
             return happened;
         }
-        const words = deeds[what](stage, groups[group]);
+        const words = found(deeds[what])(stage, groups[group]);
         if (words) {
             happened.push({ at: timeline.now, electorate: electorates.nameOf(groups[group]), what, words });
             narrator.happening(groups[group], what, words);
@@ -330,7 +331,7 @@ function readSetting(text: string): [string, string] {
     if (!settingNames.includes(key)) {
         throw new UsageError(`There is no setting ${JSON.stringify(key)}; there are ${settingNames.join(", ")}.`);
     }
-    return [key, value];
+    return [key, value ?? ""];
 }
 
 if (require.main === module) {

@@ -1,8 +1,9 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
 
 import type { Violation } from "../histories/checkers/checker";
-import type { Downtime } from "../simulator/downtime";
+import { firstOf } from "../simulator/lists";
 import type { Invocation } from "../simulator/stack/deployment";
+import type { Downtime } from "./downtime";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
 import type { Stage } from "./stage";
 import type { Workers } from "./workers";
@@ -52,7 +53,7 @@ export function summary(
     ];
     return [
         narrator.paint("bold", "Summary"),
-        ...rows.flatMap(([what, words]) =>
+        ...rows.flatMap(([what = "", words = ""]) =>
             wrap(words, 20).map((part, index) => `  ${(index ? "" : what).padEnd(16)}  ${part}`),
         ),
         "",
@@ -100,8 +101,9 @@ function judgement(violations: Violation[], narrator: Narrator): string[] {
     return [
         narrator.paint("red", `${count(rules.length, "rule was", "rules were")} broken:`),
         ...rules.flatMap((rule) => {
-            const [first, ...more] = violations.filter((violation) => violation.rule === rule);
-            const again = more.length > 0 ? `, and ${count(more.length, "more time")}` : "";
+            const those = violations.filter((violation) => violation.rule === rule);
+            const first = firstOf(those);
+            const again = those.length > 1 ? `, and ${count(those.length - 1, "more time")}` : "";
             return [`  ${rule}`, `      ${timeOfDay(first.at)}  ${narrator.plain(first.how)}${again}`];
         }),
     ];

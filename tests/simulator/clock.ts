@@ -47,14 +47,14 @@ export class Timeline {
     async pass(millis: number): Promise<void> {
         const end = this.now + millis;
         await idle();
-        while (this.due[0]?.at <= end) {
+        while (this.due[0] && this.due[0].at <= end) {
             await this.step();
         }
         this.now = end;
     }
 
     private async step(): Promise<void> {
-        this.now = this.due[0].at;
+        this.now = this.due[0]?.at ?? this.now;
         while (this.due[0]?.at === this.now) {
             this.due.shift()?.act();
         }
@@ -96,8 +96,8 @@ export const running = new AsyncLocalStorage<Container>();
 export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () => Promise<T>): Promise<T> {
     const real = { now: Date.now, setTimeout: globalThis.setTimeout, write: process.stdout.write };
     const realTimeout = AbortSignal.timeout;
-    const levels = ["error", "warn", "info", "debug"] as const;
-    const realConsole = levels.map((level) => console[level]);
+    const { error, warn, info, debug } = console;
+    const realConsole = { error, warn, info, debug };
     Date.now = () => timeline.now;
     // In a container that has ended no timer fires.
     const unlessDead = (act: () => void) => {
@@ -128,11 +128,11 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
     // Node.js itself warns of the SDK, once in a process, whichever test is running.
     const isNodes = ([entry]: unknown[]) => typeof entry === "string" && /^\(node:\d+\)/.test(entry);
     const ofFunction = () => running.getStore() !== undefined;
-    levels.forEach((level, place) => {
+    for (const level of ["error", "warn", "info", "debug"] as const) {
         console[level] = (...entries: unknown[]) =>
             isNodes(entries) ||
-            (ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[place](...entries));
-    });
+            (ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[level](...entries));
+    }
     process.stdout.write = ((text: string, ...rest: never[]) =>
         ofFunction()
             ? lines.push({ level: "stdout", entry: text }) > 0
@@ -144,8 +144,6 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         globalThis.setTimeout = real.setTimeout;
         AbortSignal.timeout = realTimeout;
         process.stdout.write = real.write;
-        levels.forEach((level, place) => {
-            console[level] = realConsole[place];
-        });
+        Object.assign(console, realConsole);
     }
 }

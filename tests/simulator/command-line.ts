@@ -9,7 +9,7 @@ type Streams = Record<"stdout" | "stderr", { write(text: string): unknown }>;
 
 /** Does in this process what a command does in its own, which is quicker. */
 export async function inThisProcess(main: (args: string[], streams: Streams) => Promise<number>, args: string[]) {
-    const [out, err]: string[][] = [[], []];
+    const [out, err]: [string[], string[]] = [[], []];
     const into = (texts: string[]) => ({ write: (text: string) => texts.push(text) });
     const status = await main(args, { stdout: into(out), stderr: into(err) });
     return { status, out: out.join(""), err: err.join("") };
@@ -27,7 +27,7 @@ export function readCommandLine<T extends Options>(args: string[], options: T) {
     try {
         const { values, tokens } = parseArgs({ args, options, tokens: true });
         const names = tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
-        const repeated = names.find((name, index) => !options[name].multiple && names.indexOf(name) < index);
+        const repeated = names.find((name, index) => !options[name]?.multiple && names.indexOf(name) < index);
         if (repeated) {
             throw new Error(`Option '--${repeated}' is given twice.`);
         }

@@ -5,6 +5,7 @@ import { type BusEvent, scalingEvent, stateEvent } from "./aws/events";
 import { awsError, type Call, type Fault } from "./aws/faults";
 import { permitsOf } from "./aws/iam";
 import { groupKey, isTrue, type Region } from "./aws/region";
+import { found, only, type Rest, type Tuple } from "./lists";
 import { accountId, type Program, runProgram } from "./stack/program";
 import { inWorld, type World } from "./world";
 
@@ -12,7 +13,8 @@ export const tagKey = "app:isLeader";
 export const sinceKey = `${tagKey}:since`;
 export const eligibleKey = `${tagKey}:eligible`;
 export const shop = "awseb-shop";
-export const [a, b, c, d] = ["a", "b", "c", "d"].map((end) => `i-1${end.padStart(16, "0")}`);
+const idEnding = (end: string) => `i-1${end.padStart(16, "0")}`;
+export const [a, b, c, d] = [idEnding("a"), idEnding("b"), idEnding("c"), idEnding("d")];
 
 export const second = 1000;
 export const minute = 60 * second;
@@ -81,7 +83,7 @@ export function addMembers({ region }: World, members: Record<string, Options>, 
 
 /** Adds a group whose oldest member leads since five; that member's id. */
 export function addLedGroup({ region, fleet }: World, group: string, size: number): string {
-    const [leader] = fleet.addGroup(group, size);
+    const leader = found(fleet.addGroup(group, size)[0]);
     region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
     return leader;
 }
@@ -97,17 +99,20 @@ export function populate({ fleet, region }: World): { ours: string[]; leader: st
 }
 
 /** A world with one group, led by its oldest member since five. */
-export interface Shop extends World {
+export interface Shop<Others = string[]> extends World {
     leader: string;
-    others: string[];
+    others: Others;
 }
 
+/** The members of a group of a size but one. */
+export type OthersOf<N extends number> = Rest<Tuple<string, N>>;
+
 /** Puts a group into a world that is led by its oldest member, and lets its first events pass. */
-export async function openShop<W extends World>(world: W, size: number): Promise<W & Shop> {
+export async function openShop<W extends World, N extends number>(world: W, size: N): Promise<W & Shop<OthersOf<N>>> {
     const leader = addLedGroup(world, shop, size);
     await world.stack.settle();
     expect(leadersOf(world), "leaders before anything happens").to.deep.equal([leader]);
-    return { ...world, leader, others: world.fleet.members(shop).slice(1) };
+    return { ...world, leader, others: world.fleet.members(shop).slice(1) as OthersOf<N> };
 }
 
 /** Takes the leader's tags off an instance, as an operator may. */
@@ -152,12 +157,16 @@ export async function receiveTogether(world: World, events: BusEvent[]): Promise
     const before = invocations.length;
     // A departure that concerns no group keeps the function busy while the others arrive.
     await receive(world, stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping"), ...events);
-    expect(invocations[before + 1].events).to.deep.equal(events);
-    return invocations[before + 1].reports;
+    const { events: received, reports } = found(invocations[before + 1]);
+    expect(received).to.deep.equal(events);
+    return reports;
 }
 
 /** Live leaders of a group. */
 export const leadersOf = ({ region }: World, group = shop): string[] => region.leaders(group, tagKey);
+
+/** The `since` of an instance that has one. */
+export const sinceOf = ({ region }: World, id: string): string => found(region.tags(id)[sinceKey]);
 
 /** Live instances in no group that carry the leader tag. */
 export function orphansOf({ region }: World): string[] {
@@ -173,7 +182,7 @@ export function expectOneLeader(world: World, mayLead?: string[], group = shop):
     const leaders = leadersOf(world, group);
     expect([...leaders, ...orphansOf(world)], "live leaders").to.have.length(1);
     expect(mayLead ?? world.fleet.members(group), "instances that may lead").to.include(leaders[0]);
-    return leaders[0];
+    return only(leaders);
 }
 
 /** Notes after each write how many live leaders the group has. */

@@ -29,10 +29,10 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         const report = reports.find(({ group }) => group === home);
         const leaders = leadersNow(home);
         // A refusal may be remembered, or forgotten, for three minutes.
-        const verdicts = [false, true].map((avoids) =>
-            verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids)),
-        );
-        const [verdict] = verdicts;
+        const verdictIf = (avoids: boolean) =>
+            verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids));
+        const verdict = verdictIf(false);
+        const verdicts = [verdict, verdictIf(true)];
         const reported = report ? `${report.outcome}: ${report.reason}` : "no report";
         if (!verdicts.some((one) => agrees(one, leaders))) {
             note(ruleOf(verdict, leaders), `${home}: ${inWords(verdict, leaders)}; ${reported}`);

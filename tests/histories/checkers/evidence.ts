@@ -1,5 +1,5 @@
 // The evidence that checkers judge by: what there was to be seen, what was written, and what else happened.
-import type { BusEvent } from "../../simulator/aws/events";
+import { type BusEvent, instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
@@ -31,6 +31,10 @@ export const warningMillis = 3 * 60 * 1000;
 const refusalMillis = 3 * 60 * 1000;
 const stoppingMillis = 10_000;
 const flappingMillis = 61_000; // from the end of one writing to the end of another
+
+/** Each item with the one but one before it. */
+export const thirds = <T>(items: T[]): { first: T; third: T }[] =>
+    items.slice(2).map((third, index) => ({ first: items[index] as T, third }));
 
 /** A tag that the function wrote on an instance. */
 export interface Write {
@@ -267,7 +271,7 @@ export class Evidence {
             ({ at: receivedAt, event: { source, resources, detail } }) =>
                 receivedAt >= at &&
                 source === "aws.tag" &&
-                resources[0].endsWith(id) &&
+                instanceIn(resources) === id &&
                 isTrue(detail.tags[this.expect.tagKey]) !== leads,
         );
         // What was written may not be what was seen, if others wrote while reads lagged.
@@ -288,7 +292,7 @@ export class Evidence {
 
     private noteTags({ id: event, resources, detail }: BusEvent): void {
         const { now } = this.world.region.timeline;
-        const id = resources[0].split("/")[1];
+        const id = instanceIn(resources);
         const keys: string[] = detail["changed-tag-keys"];
         const { tagKey } = this.expect;
         if (keys.some((key) => [groupKey, tagKey, `${tagKey}:since`].includes(key))) {
@@ -376,9 +380,7 @@ export class Evidence {
     isFlapping(home: string | undefined, by: unknown): boolean {
         const own = this.writes.filter((write) => write.home === home && write.by === by && write.leads);
         const since = this.promotionsSinceSweep(home, by);
-        return own.some(
-            (write, index) => index >= 2 && since.includes(write) && write.at - own[index - 2].at <= flappingMillis,
-        );
+        return thirds(own).some(({ first, third }) => since.includes(third) && third.at - first.at <= flappingMillis);
     }
 
     /** A container's promotions in a group since it last began a sweep. */

@@ -2,7 +2,7 @@
 import type { Call } from "../../simulator/aws/faults";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis } from "./evidence";
+import { type Evidence, mostLagMillis, thirds } from "./evidence";
 import { isFull } from "./model";
 import { writingOf } from "./only-ours";
 
@@ -78,7 +78,7 @@ export function flapping(evidence: Evidence, note: Note): Checker {
                 const own = evidence
                     .promotionsSinceSweep(home, call.by)
                     .filter(({ unsure, at }) => !unsure && at < batch.start);
-                if (own.some((write, index) => index >= 2 && write.at - own[index - 2].at < 60_000)) {
+                if (thirds(own).some(({ first, third }) => third.at - first.at < 60_000)) {
                     note("a group that flaps waits for the sweep", `promotion of ${id} in ${home}`);
                 }
             }

@@ -187,14 +187,6 @@ export function rankOfSight({ state, checks, scheduled, load }: Sight, launched:
     return check * 10_000 + Number(!launched) * 1000 + (load === undefined ? 999 : Math.floor(load / 10));
 }
 
-/** Whether a group lists an instance as InService and Healthy, and EC2 says that it runs. */
-export function isFit(region: Region, id: string): boolean {
-    const member = region.memberOf(id)?.member;
-    return (
-        member?.lifecycleState === "InService" && member.healthStatus === "Healthy" && region.state(id) === "running"
-    );
-}
-
 export const isVetoed = ({ tags }: Sight, tagKey: string): boolean => /^false$/i.test(tags[`${tagKey}:eligible`] ?? "");
 
 /** Whether a leader may not stay even if no other instance can lead. */

@@ -1,4 +1,5 @@
 // Demote before promote: within a group no election makes a second leader that is alive.
+import { instanceIn } from "../../simulator/aws/events";
 import { isTrue } from "../../simulator/aws/region";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
@@ -10,7 +11,7 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
     /** Leaders that the function tagged, each with its electorate, until others change that. */
     const made = new Map<string, string>();
     region.onEvent.push(({ source, resources, detail }) => {
-        const id = resources[0]?.split("/")[1];
+        const id = instanceIn(resources);
         const { tags } = detail;
         if (source === "aws.tag" && (!isTrue(tags[expect.tagKey]) || evidence.homeNamedBy(tags) !== made.get(id))) {
             made.delete(id);

@@ -1,8 +1,10 @@
 // The function touches nothing that is not the stack's, writes its tags in four forms, and needs no more than its policy allows.
+import { instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
 import { allows, requestsIn, rolePolicyOf } from "../../simulator/aws/iam";
 import { groupKey } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
+import { firstOf } from "../../simulator/lists";
 import { accountId, type Program } from "../../simulator/stack/program";
 import type { Checker, Note } from "./checker";
 import { type Evidence, mostLagMillis } from "./evidence";
@@ -51,7 +53,7 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
                 note("no other tags are touched", `${call.action} of ${tags} on ${Resources.join(", ")}`);
             }
             for (const id of Resources.filter((one: string) => touchesForeign(one, batch))) {
-                const { tags, group = tags[groupKey] } = evidence.sightsOf(batch, id)[0];
+                const { tags, group = tags[groupKey] } = firstOf(evidence.sightsOf(batch, id));
                 note("no other groups are touched", `${call.action} on ${id} of ${group}`);
             }
         },
@@ -73,7 +75,7 @@ export function permitsWhatIsDone(evidence: Evidence, program: Program, note: No
         const requests = requestsIn(call, evidence.world.region, place);
         const refused = requests.filter((request) => !allows(policy, request));
         for (const { resource } of refused) {
-            const id = resource.split("/")[1];
+            const id = instanceIn([resource]);
             // A move to another group during an election may make a write forbidden.
             const start = (call.by?.batch?.start ?? 0) - (evidence.expect.exact ? 0 : mostLagMillis);
             if (evidence.movedAt(id) < start) {

@@ -24,7 +24,7 @@ export function reports(evidence: Evidence, note: Note): Checker {
                     note("changes are logged", `${group} at ${start}`);
                 }
                 const statements = [...reason.matchAll(/(i-\w+) (is [^;]*|has a Spot[^;]*)/g)];
-                for (const [, id, said] of expect.exact ? statements : []) {
+                for (const [, id = "", said = ""] of expect.exact ? statements : []) {
                     if (!isTrueOf(evidence, id, said.trim(), group, invocation, by)) {
                         note("reasons are true", `${group} at ${start}: ${id} ${said}`);
                     }

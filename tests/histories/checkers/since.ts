@@ -31,8 +31,9 @@ export function since(evidence: Evidence, note: Note): Checker {
             }
             for (const id of call.input.Resources) {
                 const homes = new Set(evidence.sightsOf(batch, id).flatMap(({ electorate }) => electorate ?? []));
-                if (homes.size === 1) {
-                    check(id, [...homes][0], Date.parse(tag.Value), call, batch);
+                const [home, ...others] = homes;
+                if (home !== undefined && others.length === 0) {
+                    check(id, home, Date.parse(tag.Value), call, batch);
                 }
             }
         },

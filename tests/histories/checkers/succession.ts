@@ -2,6 +2,7 @@
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
+import { firstOf } from "../../simulator/lists";
 import type { Checker, Note } from "./checker";
 import { detachesIn, type Evidence } from "./evidence";
 import {
@@ -108,7 +109,7 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
             return sight !== undefined && sight.electorate === home && holds(sight);
         });
     const leads = leadsIn(home, tagKey);
-    const everyone = [...views[0].keys()];
+    const everyone = [...firstOf(views).keys()];
     const others = everyone.filter((other) => other !== id && !warned.has(other) && !states.has(other));
     const isFitHere = (sight: Sight) => isFitSight(sight, tagKey);
     const where = `promotion of ${id} in ${home}`;
@@ -193,7 +194,8 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const fitThroughout = sights.every(fitHere) && !warned.has(id) && !states.has(id);
     const isLater = (other: string) =>
         views.some((view) => {
-            const [mine, theirs] = [id, other].map((one) => sinceIn(view.get(one)?.tags ?? {}, tagKey, batch.start));
+            const sinceThere = (one: string) => sinceIn(view.get(one)?.tags ?? {}, tagKey, batch.start);
+            const [mine, theirs] = [sinceThere(id), sinceThere(other)];
             return theirs > mine || (theirs === mine && other < id);
         });
     const rivals = others.filter((other) => once(other, (sight) => leads(sight) && fitHere(sight)));

@@ -4,6 +4,7 @@ import { stateEvent, sweepEvent } from "../../simulator/aws/events";
 import { AwsServer, refusal } from "../../simulator/aws/http";
 import { Region } from "../../simulator/aws/region";
 import { Timeline } from "../../simulator/clock";
+import { firstOf } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { type Invoked, Lambda, type LambdaOptions } from "./lambda";
 
@@ -23,15 +24,11 @@ interface ConsoleLine {
 type MetricLine = Record<string, unknown>;
 
 /**
- * Defines the tests for a Node.js and an SDK.
+ * Defines the tests for an environment.
  *
- * @param environment gives both when the tests begin
- * @param isThorough adds tests that take long
+ * @param environment gives its Node.js, runtime client and SDK when the tests begin
  */
-export function behavesInLambda(
-    environment: () => Partial<Pick<LambdaOptions, "node" | "sdk">>,
-    isThorough = false,
-): void {
+export function behavesInLambda(environment: () => Omit<LambdaOptions, "program" | "awsUrl">): void {
     let program: Program;
     let aws: AwsServer;
     let region: Region;
@@ -145,13 +142,13 @@ export function behavesInLambda(
         const started = await start();
         addGroup(shop, 3);
         const first = await started.invoke(sweep());
-        const [leader] = leadersOf(shop);
+        const leader = firstOf(leadersOf(shop));
         region.setState(leader, "shutting-down");
         const second = await started.invoke(batch(stateEvent(Date.now(), leader, "shutting-down")));
         const successors = leadersOf(shop).filter((id) => id !== leader);
         expect(successors).to.have.length(1);
         const { console } = await logsOf(first, second);
-        const [{ message }] = console.filter(({ requestId }) => requestId === second.requestId);
+        const { message } = firstOf(console.filter(({ requestId }) => requestId === second.requestId));
         expect(message).to.include({ group: shop, outcome: "elected", leader: successors[0] });
         expect(message.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
     });
@@ -179,7 +176,7 @@ export function behavesInLambda(
         const invoked = await (await start()).invoke(sweep());
         expect(leadersOf(shop)).to.deep.equal([]);
         const { console, metrics } = await logsOf(invoked);
-        const [{ message }] = ofLevel(console, "ERROR");
+        const { message } = firstOf(ofLevel(console, "ERROR"));
         expect(message).to.include({ group: shop, outcome: "failed" });
         expect(message.reason).to.contain(`ec2:CreateTags on ${id}: UnauthorizedOperation`);
         expect(metrics.find((line) => "FailedElections" in line)?.FailedElections).to.equal(1);
@@ -219,16 +216,14 @@ export function behavesInLambda(
         expect(metrics.map(({ FailedReads }) => FailedReads)).to.deep.equal([1]);
     });
 
-    if (isThorough) {
-        it("waits for each answer twice as long as for the one before", async () => {
-            addGroup(shop, 1);
-            aws.fault = ({ action }, before) =>
-                action === "DescribeAutoScalingGroups" ? (before === 0 ? "hangs" : { after: 3000 }) : undefined;
-            const invoked = await (await start()).invoke(sweep());
-            expect(invoked.error).to.equal(undefined);
-            expect(leadersOf(shop)).to.have.length(1);
-            expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(2);
-            expect((await logsOf(invoked)).metrics.filter((line) => "FailedReads" in line)).to.deep.equal([]);
-        });
-    }
+    it("waits for each answer twice as long as for the one before", async () => {
+        addGroup(shop, 1);
+        aws.fault = ({ action }, before) =>
+            action === "DescribeAutoScalingGroups" ? (before === 0 ? "hangs" : { after: 3000 }) : undefined;
+        const invoked = await (await start()).invoke(sweep());
+        expect(invoked.error).to.equal(undefined);
+        expect(leadersOf(shop)).to.have.length(1);
+        expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(2);
+        expect((await logsOf(invoked)).metrics.filter((line) => "FailedReads" in line)).to.deep.equal([]);
+    });
 }

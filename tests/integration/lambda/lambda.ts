@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSyn
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { accountId, type Program, root } from "../../simulator/stack/program";
 
@@ -16,13 +16,15 @@ export interface LambdaOptions {
     program: Program;
     /** Where the SDK's calls go: the address of a stand-in for AWS. */
     awsUrl: string;
-    /** The Node.js that runs it; that of the tests, if not given. */
-    node?: string;
+    /** The Node.js that runs it. */
+    node: string;
+    /** The folder that has AWS's runtime client in its node_modules. */
+    client: string;
     /** The folder that has the SDK in its node_modules; the project's, if not given. */
     sdk?: string;
 }
 
-/** How an invocation ended: with the function's answer, or with the error that Lambda is told. */
+/** How an invocation ended: with the function's answer, or with the error that Lambda gets. */
 export interface Invoked {
     requestId: string;
     answer?: unknown;
@@ -43,7 +45,6 @@ interface Invocation {
     end: (ended: Invoked) => void;
 }
 
-const client = join(dirname(require.resolve("aws-lambda-ric/package.json")), "index.mjs");
 const addon = join(__dirname, "runtime-addon.cjs");
 const api = "/2018-06-01/runtime";
 
@@ -70,7 +71,7 @@ export class Lambda {
     /**
      * Hands an event to the function, as JSON.
      *
-     * @param seconds how long it may take, as the function is told
+     * @param seconds how long it may take, as the function is informed
      * @throws if the environment ends first
      */
     async invoke(event: unknown, seconds = 10): Promise<Invoked> {
@@ -110,7 +111,7 @@ export class Lambda {
         return { lines: this.stdout.split("\n").filter((line) => line !== ""), stderr: this.stderr };
     }
 
-    private spawn({ program, awsUrl, node = process.execPath, sdk = root }: LambdaOptions, handlerText: string): void {
+    private spawn({ program, awsUrl, node, client, sdk = root }: LambdaOptions, handlerText: string): void {
         const lambda = program.resources.find(({ type }) => type === "aws:lambda/function:Function");
         const { handler, memorySize, loggingConfig, runtime, environment } = lambda?.inputs ?? {};
         // As /var/task and /var/runtime: the runtime client, its addon, and an SDK that the function finds through NODE_PATH alone.
@@ -120,7 +121,7 @@ export class Lambda {
         mkdirSync(task);
         mkdirSync(modules, { recursive: true });
         writeFileSync(join(task, "__index.js"), handlerText);
-        copyFileSync(client, join(runtimeFolder, "index.mjs"));
+        copyFileSync(join(client, "node_modules", "aws-lambda-ric", "index.mjs"), join(runtimeFolder, "index.mjs"));
         writeFileSync(join(runtimeFolder, "rapid-client.node"), "");
         symlinkSync(join(sdk, "node_modules", "@aws-sdk"), join(modules, "@aws-sdk"));
         const child = spawn(node, ["--require", addon, join(runtimeFolder, "index.mjs")], {
@@ -149,8 +150,6 @@ export class Lambda {
                 AWS_SECRET_ACCESS_KEY: "testing",
                 AWS_SESSION_TOKEN: "testing",
                 AWS_ENDPOINT_URL: awsUrl,
-                // Tests may run on an older Node.js than Lambda's, of which the SDK would warn.
-                AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
                 ...environment?.variables,
             },
             stdio: ["ignore", "pipe", "pipe"],
@@ -178,7 +177,7 @@ export class Lambda {
             this.failure = body;
             return;
         }
-        const [, requestId, kind] = url.match(/\/invocation\/([^/]+)\/(response|error)$/) ?? [];
+        const [, requestId = "", kind] = url.match(/\/invocation\/([^/]+)\/(response|error)$/) ?? [];
         const content = JSON.parse(body);
         this.under.get(requestId)?.end({ requestId, ...(kind === "error" ? { error: content } : { answer: content }) });
         this.under.delete(requestId);

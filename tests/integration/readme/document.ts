@@ -41,10 +41,10 @@ export class Document {
     constructor(readonly path: string) {
         this.text = readFileSync(join(root, path), "utf8");
         const fence = /^( *)```(\w*)\n(.*?)^\1```$/gms;
-        this.blocks = [...this.text.matchAll(fence)].map((found) => ({
-            language: found[2],
-            text: found[3].replaceAll(new RegExp(`^${found[1]}`, "gm"), ""),
-            where: marks[this.text.slice(0, found.index).trimEnd().split("\n").at(-1)?.trim() ?? ""] ?? "here",
+        this.blocks = [...this.text.matchAll(fence)].map(({ index, 1: indent, 2: language = "", 3: text = "" }) => ({
+            language,
+            text: text.replaceAll(new RegExp(`^${indent}`, "gm"), ""),
+            where: marks[this.text.slice(0, index).trimEnd().split("\n").at(-1)?.trim() ?? ""] ?? "here",
         }));
         this.prose = this.text.replaceAll(fence, "");
     }
@@ -55,7 +55,7 @@ export class Document {
 
     /** The addresses of its sections, as GitHub makes them from the headings. */
     get sections(): string[] {
-        return [...this.prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+        return [...this.prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
             heading
                 .toLowerCase()
                 .replaceAll(/[^\w\- ]/g, "")
@@ -66,21 +66,21 @@ export class Document {
     /** What it links to inside the project: paths from the project's folder, and sections. */
     get links(): { path: string; section?: string }[] {
         return [...this.prose.matchAll(/\]\(([^)]+)\)/g)]
-            .map(([, link]) => link)
+            .map(([, link = ""]) => link)
             .filter((link) => !link.startsWith("https:"))
             .map((link) => {
-                const [path, section] = link.split("#");
+                const [path = "", section] = link.split("#");
                 return { path: path ? join(dirname(this.path), path) : this.path, section };
             });
     }
 
     /** The only shell block with a text in it. */
     shellBlock(part: string): Block {
-        const found = this.shellBlocks.filter((block) => block.text.includes(part));
-        if (found.length !== 1) {
-            throw new Error(`${this.path} has ${found.length} shell blocks with ${JSON.stringify(part)}`);
+        const [block, ...others] = this.shellBlocks.filter(({ text }) => text.includes(part));
+        if (!block || others.length > 0) {
+            throw new Error(`${this.path} has not one shell block with ${JSON.stringify(part)}`);
         }
-        return found[0];
+        return block;
     }
 
     /** The block that follows a comment with a name. */
@@ -112,7 +112,7 @@ export class Document {
 }
 
 /** What is set in code in a text. */
-export const codeIn = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code);
+export const codeIn = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
 /** What a command of the AWS CLI was called with: the values of each option, under its name. */
 export function optionsOf(call: string[]): Record<string, string[]> {
@@ -131,6 +131,6 @@ export function optionsOf(call: string[]): Record<string, string[]> {
 
 /** Reads `Name=a,Values=b,c`, the CLI's short form of a filter. */
 export function filterOf(short: string): { Name: string; Values: string[] } {
-    const [, Name, values] = short.match(/^Name=([^,]+),Values=(.+)$/) ?? [];
+    const [, Name = "", values = ""] = short.match(/^Name=([^,]+),Values=(.+)$/) ?? [];
     return { Name, Values: values.split(",") };
 }

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import { decide } from "../../../election/decide";
 import { sinceOf } from "../../../election/group";
+import { firstOf, only } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { inWorld, type World } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
@@ -33,16 +34,16 @@ describe("election/README.md", function () {
         const { text } = readme.shellBlock("Key=app:isLeader:since");
         const before = Date.now();
         await sandbox.run(text);
-        const [call] = sandbox.takeCalls();
+        const call = only(sandbox.takeCalls());
         expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "create-tags"]);
-        const { "--resources": heirs, "--tags": written } = optionsOf(call);
+        const { "--resources": heirs = [], "--tags": written = [] } = optionsOf(call);
         const tags = Object.fromEntries(written.map((tag) => tag.match(/^Key=(.*),Value=(.*)$/)?.slice(1) ?? []));
         expect(tags).to.have.all.keys(tagKey, sinceKey);
         expect(tags[tagKey]).to.equal("true");
         const now = Date.now();
         expect(sinceOf({ since: tags[sinceKey] }, now)).to.be.within(before - 1000, now); // cut to the second
 
-        const [heir] = heirs;
+        const heir = only(heirs);
         const leader = (id: string, since: string) => ({
             id,
             listed: { id, group, lifecycleState: "InService", healthStatus: "Healthy", protected: false },
@@ -74,9 +75,9 @@ describe("election/README.md", function () {
 
     it("the instance that is vetoed so hands over, and leads again only without the veto", async () => {
         await sandbox.run(readme.shellBlock("app:isLeader:eligible").text);
-        const [call] = sandbox.takeCalls();
+        const call = only(sandbox.takeCalls());
         expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "create-tags"]);
-        const [, key, value] = optionsOf(call)["--tags"][0].match(/^Key=(.*),Value=(.*)$/) ?? [];
+        const [, key = "", value] = only(optionsOf(call)["--tags"] ?? []).match(/^Key=(.*),Value=(.*)$/) ?? [];
         await inWorld(program, async ({ region, fleet, stack }) => {
             const [leader, other] = fleet.addGroup(group, 2);
             region.setTags(leader, { [tagKey]: "true", [sinceKey]: leaderTags[sinceKey] });
@@ -107,8 +108,8 @@ describe("election/README.md", function () {
                 fleet.detach(leader);
                 fleet.attach(leader, "awseb-blog");
             },
-            "has its tag copied to another instance": ({ region }, _, [copy]) =>
-                region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" }),
+            "has its tag copied to another instance": ({ region }, _, others) =>
+                region.setTags(firstOf(others), { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" }),
             "becomes unhealthy, or goes to Standby": ({ fleet }, leader) => fleet.enterStandby(leader),
             "is lost in any of these ways, and the event never comes": ({ fleet, stack }, leader) => {
                 stack.fate = () => [];
@@ -161,7 +162,7 @@ function untilRest(
         region.afterWrite.push(() => {
             const leaders = region.leaders(group, tagKey);
             if (!found && leaders.length === 1) {
-                found = { seconds: (timeline.now - start) / 1000, state: region.state(leaders[0]) };
+                found = { seconds: (timeline.now - start) / 1000, state: region.state(only(leaders)) };
             }
         });
         lose(world, leader, others);

@@ -76,9 +76,9 @@ for (const { path, text, prose, blocks, shellBlocks, links } of documents) {
                     const command = pulumiCommands.find((one) => `${words.join(" ")} `.startsWith(`${one} `));
                     expect(command, words.join(" ")).to.be.a("string");
                     if (command === "config set") {
-                        const [, , key, value] = words;
+                        const [, , key = "", value] = words;
                         expect(["aws:region", ...Object.keys(declarations)]).to.include(key);
-                        expect(() => readSettings(configuration({ [key]: value }), project)).to.not.throw();
+                        expect(() => readSettings(configuration({ [key]: value ?? null }), project)).to.not.throw();
                     }
                 }
             } finally {

@@ -87,6 +87,7 @@ function passesTagFilters(tags: Record<string, string>, filters: { Name: string;
             throw awsError("ValidationError", `The filter '${Name}' is not known here`);
         }
         limit(`number of values specified for the ${Name} filter type`, Values.length, mostTagValues);
-        return Values.includes(tags[Name.slice(4)]);
+        const value = tags[Name.slice(4)];
+        return value !== undefined && Values.includes(value);
     });
 }

@@ -1,4 +1,6 @@
 // EC2's part of the region: what it answers about instances and their tags, and what it refuses.
+
+import { firstOf } from "../lists";
 import { type Actions, awsError, limit } from "./faults";
 import type { Region, Version } from "./region";
 
@@ -97,7 +99,7 @@ function requireRoom(region: Region, ids: string[], tags: Tag[]): void {
 function find(region: Region, filters: Filter[]): (Version & { id: string })[] {
     const at = region.timeline.now - region.lag();
     const seen = [...region.instances.values()].map(({ id, versions }) => ({
-        ...(versions.findLast((version) => version.at <= at) ?? versions[0]),
+        ...(versions.findLast((version) => version.at <= at) ?? firstOf(versions)),
         id,
     }));
     for (const { Name, Values } of filters) {

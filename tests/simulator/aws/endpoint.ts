@@ -40,12 +40,9 @@ export async function invoke(
     onError: (about: { reason: string }) => void = () => {},
 ): Promise<Reports> {
     const end = Date.now() + timeoutSeconds * 1000;
-    const levels = ["debug", "info", "warn", "error"] as const;
-    const real = levels.map((level) => console[level]);
+    const { debug, info, warn, error } = console;
     const write = process.stdout.write;
-    for (const level of levels) {
-        console[level] = level === "error" ? onError : () => {};
-    }
+    Object.assign(console, { debug() {}, info() {}, warn() {}, error: onError });
     process.stdout.write = () => true;
     try {
         return await handler(
@@ -54,8 +51,6 @@ export async function invoke(
         );
     } finally {
         process.stdout.write = write;
-        levels.forEach((level, place) => {
-            console[level] = real[place];
-        });
+        Object.assign(console, { debug, info, warn, error });
     }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { found } from "../lists";
 
 /** An EventBridge event. */
 export interface BusEvent {
@@ -21,12 +22,13 @@ export const samples: Record<string, BusEvent> = JSON.parse(
 let events = 0;
 
 function like(sample: string, at: number, resources: string[], detail: object): BusEvent {
+    const whole = found(samples[sample]);
     return {
-        ...samples[sample],
+        ...whole,
         id: `00000000-0000-0000-0000-${String(++events).padStart(12, "0")}`,
         time: `${new Date(at).toISOString().slice(0, 19)}Z`,
         resources,
-        detail: { ...samples[sample].detail, ...detail },
+        detail: { ...whole.detail, ...detail },
     };
 }
 
@@ -50,5 +52,8 @@ export function tagEvent(at: number, id: string, changed: string[], tags: Record
 }
 
 export function sweepEvent(at: number): BusEvent {
-    return like("scheduled", at, samples.scheduled.resources, {});
+    return like("scheduled", at, samples.scheduled?.resources ?? [], {});
 }
+
+/** The id of the instance that an event's resources name. */
+export const instanceIn = (resources: string[]): string => resources[0]?.split("/")[1] ?? "";

@@ -1,4 +1,5 @@
 import type { Timeline } from "../clock";
+import { type Tuple, times } from "../lists";
 import { scalingEvent, spotEvent, stateEvent } from "./events";
 import type { Region } from "./region";
 
@@ -38,9 +39,9 @@ export class Fleet {
     ) {}
 
     /** A group whose members are in service already; their ids. */
-    addGroup(name: string, size: number, tags: Record<string, string> = {}): string[] {
+    addGroup<N extends number>(name: string, size: N, tags: Record<string, string> = {}): Tuple<string, N> {
         this.region.addGroup(name, tags).desired = size;
-        return Array.from({ length: size }, () => this.region.addInstance(name));
+        return times(size, () => this.region.addInstance(name));
     }
 
     /** How many members a group wants: its desired capacity. */

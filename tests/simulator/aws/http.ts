@@ -92,7 +92,9 @@ export class AwsServer {
     roundTrips(): number {
         const depths: number[] = [];
         for (const [index, { start }] of this.calls.entries()) {
-            const before = this.calls.slice(0, index).map(({ end }, other) => (end <= start ? depths[other] : 0));
+            const before = this.calls
+                .slice(0, index)
+                .map(({ end }, other) => (end <= start ? (depths[other] ?? 0) : 0));
             depths.push(1 + Math.max(0, ...before));
         }
         return Math.max(0, ...depths);

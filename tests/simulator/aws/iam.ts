@@ -114,7 +114,7 @@ function matchesPrincipal(principal: Statement["Principal"], callers: string[]):
         throw new Error(`principals not known here: ${principal}`);
     }
     refuseUnknown("principals", principal, ["Service"]);
-    return [principal.Service].flat().some((service) => callers.includes(service));
+    return [principal.Service].flat().some((service) => service !== undefined && callers.includes(service));
 }
 
 /** Whether one condition holds of a key's values in the request: none, if the key isn't there. */
@@ -156,8 +156,9 @@ function single(operator: string, values: string[]): string[] {
 function matchesArn(pattern: string, arn: string): boolean {
     const parts = (text: string) => text.match(/^(.*?):(.*?):(.*?):(.*?):(.*?):(.*)$/s)?.slice(1);
     const wanted = parts(pattern);
-    const found = parts(arn);
-    return pattern === "*" || (wanted?.every((part, place) => found && wildcard(part).test(found[place])) ?? false);
+    return (
+        pattern === "*" || (wanted?.every((part, place) => wildcard(part).test(parts(arn)?.[place] ?? "\0")) ?? false)
+    );
 }
 
 /** In a pattern, * is anything and ? is one character. */

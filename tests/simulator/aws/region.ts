@@ -349,3 +349,11 @@ function aborted(signal: AbortSignal): Promise<never> {
         signal.addEventListener("abort", abort);
     });
 }
+
+/** Whether a group lists an instance as InService and Healthy, and EC2 says that it runs. */
+export function isFit(region: Region, id: string): boolean {
+    const member = region.memberOf(id)?.member;
+    return (
+        member?.lifecycleState === "InService" && member.healthStatus === "Healthy" && region.state(id) === "running"
+    );
+}

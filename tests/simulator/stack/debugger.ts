@@ -5,7 +5,7 @@ import type { Session } from "node:inspector";
 const v8Hooks: { getSessionAsync(): Promise<Session> } = require("@pulumi/pulumi/runtime/closure/v8Hooks");
 
 // V8 forgets which lines were reached when a debugger leaves.
-const stays = Boolean(process.env.COVERAGE);
+const stays = Boolean(process.env.NODE_V8_COVERAGE);
 
 /** Attaches and detaches it; Pulumi itself has it attached from the start. */
 export const pulumisDebugger = v8Hooks.getSessionAsync().then((session) => {

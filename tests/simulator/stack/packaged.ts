@@ -15,7 +15,7 @@ const compiled = new Map<string, Wrapper>();
 
 /** Starts a container: loads the text that would be deployed, as the Lambda runtime does, with the SDK of this project. */
 export function startContainer({ functionText }: Pick<Program, "functionText">): Handler {
-    if (process.env.COVERAGE) {
+    if (process.env.NODE_V8_COVERAGE) {
         return startFromSource(functionText);
     }
     // Compiled once for all containers: compiling took longer than most elections.

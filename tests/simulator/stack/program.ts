@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { found } from "../lists";
 import { pulumisDebugger } from "./debugger";
 
 export const root = join(__dirname, "../../..");
@@ -189,7 +190,7 @@ function recordOptions(registered: Resource[]): void {
     monitor.registerResource = async (request, callback) => {
         const index = registered.length;
         const registering = register(request, callback);
-        const resource = registered[index];
+        const resource = found(registered[index]);
         resource.dependencies = request.getDependenciesList().map(typeAndName);
         resource.parent = typeAndName(request.getParent());
         resource.aliases = request.getAliasesList().map((alias) => {

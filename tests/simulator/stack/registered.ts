@@ -1,3 +1,4 @@
+import { firstOf } from "../lists";
 import type { Program } from "./program";
 
 /** How a program wires its rules, its queue and its function together. */
@@ -27,9 +28,9 @@ export interface Wiring {
 /** Reads the wiring off the resources that a program registered; throws if a rule has no target. */
 export function wiringOf({ resources }: Program): Wiring {
     const ofType = (type: string) => resources.filter((resource) => resource.type === type);
-    const [{ inputs: mapping }] = ofType("aws:lambda/eventSourceMapping:EventSourceMapping");
-    const [{ inputs: queue }] = ofType("aws:sqs/queue:Queue");
-    const [{ inputs: lambda }] = ofType("aws:lambda/function:Function");
+    const { inputs: mapping } = firstOf(ofType("aws:lambda/eventSourceMapping:EventSourceMapping"));
+    const { inputs: queue } = firstOf(ofType("aws:sqs/queue:Queue"));
+    const { inputs: lambda } = firstOf(ofType("aws:lambda/function:Function"));
     const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
     const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }) => {
         const target = targets.find(({ rule }) => rule.startsWith(`${name}-`));

@@ -33,7 +33,7 @@ const namespaces: Record<Service, string> = {
  */
 export function parseRequest(body: string, target: string | undefined): AwsRequest {
     if (target) {
-        return { service: "cloudwatch", action: target.split(".")[1], input: JSON.parse(body), protocol: "json" };
+        return { service: "cloudwatch", action: target.split(".")[1] ?? "", input: JSON.parse(body), protocol: "json" };
     }
     const form = new URLSearchParams(body);
     const service = services[form.get("Version") ?? ""];
@@ -54,7 +54,7 @@ interface Tree {
     [name: string]: Tree | string;
 }
 
-function plant(tree: Tree, [name, ...rest]: string[], value: string): void {
+function plant(tree: Tree, [name = "", ...rest]: string[], value: string): void {
     if (rest.length === 0) {
         tree[name] = value;
         return;
@@ -145,7 +145,7 @@ const ec2Style: Style = {
         if (field === "State" && typeof value === "object") {
             return "instanceState";
         }
-        const lower = field[0].toLowerCase() + field.slice(1);
+        const lower = field.slice(0, 1).toLowerCase() + field.slice(1);
         return ec2Names[field] ?? (Array.isArray(value) ? `${lower.replace(/s$/, "")}Set` : lower);
     },
     rest: new Map(),

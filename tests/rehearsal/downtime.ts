@@ -1,6 +1,5 @@
-import { isFit } from "../histories/checkers/model";
-import type { Region } from "./aws/region";
-import type { Electorates } from "./electorates";
+import { isFit, type Region } from "../simulator/aws/region";
+import type { Electorates } from "../simulator/electorates";
 
 /** How an electorate stands; a leader counts as long as EC2 calls it pending or running. */
 type Standing = "led" | "leaderless" | "none fit" | "empty";
