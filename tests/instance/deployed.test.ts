@@ -24,7 +24,7 @@ import { find, insist, script } from "./machine";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
 
 const folder = join(root, "election", "instance");
-const recipe = new Document("election/instance/README.md").shellBlock("election/instance/beanstalk/.").text;
+const recipe = new Document("README.md").shellBlock("election/instance/beanstalk/.").text;
 const hook = "sh .platform/hooks/postdeploy/50_leader.sh";
 
 describe("what is deployed with leader-only", function () {
@@ -102,7 +102,7 @@ describe("what is deployed with leader-only", function () {
     const installed = (path: string) => readFileSync(join(disk, path), "utf8");
 
     async function run(command: string, env: Record<string, string> = {}) {
-        const child = spawn("sh", ["-c", command], {
+        const child = spawn("/bin/sh", ["-c", command], {
             cwd: bundle,
             env: {
                 PATH: `${disk}/tools:${disk}/usr/local/bin:${process.env.PATH}`,
