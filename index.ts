@@ -16,7 +16,8 @@ import { readSettings } from "./election/stack/settings";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
-const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun, sweepMinutes } = settings;
+const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun, changeTopicArn } = settings;
+const { sweepMinutes } = settings;
 const scope = {
     stack: `${project}/${stack}`,
     asgPrefixes,
@@ -25,6 +26,7 @@ const scope = {
     handoverSeconds,
     protectLeader,
     dryRun,
+    changeTopicArn,
 };
 const tags = { "pulumi:project": project, "pulumi:stack": stack };
 

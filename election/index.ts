@@ -1,11 +1,12 @@
 // The handler of the Lambda function: a batch of events in, a report of each election out.
 import type { Context, SQSRecord } from "aws-lambda";
-import { connect } from "./aws/clients";
+import { type Aws, connect } from "./aws/clients";
 import { deadlineOf, millisToPromote } from "./aws/deadline";
 import { readBatch } from "./events";
-import { emptyMemory, learn, remember } from "./memory";
+import { emptyMemory, learn, type Memory, remember } from "./memory";
+import { announce } from "./messages";
 import { plan } from "./pipeline";
-import { pretend, promote } from "./promote";
+import { pretend, promote, type WrittenRound } from "./promote";
 import { protect } from "./protect";
 import { type Finished, publish, type Report } from "./report";
 import type { Scope } from "./scope";
@@ -36,18 +37,27 @@ export function createHandler(
         const deadline = deadlineOf(() => context.getRemainingTimeInMillis());
         const aws = connected(scope, deadline);
         const batch = learn(memory, readBatch(scope, bodies(event), Date.now()), Date.now());
-        const finished: Finished[] = [];
+        const finishing: Promise<Finished>[] = [];
         for await (const round of plan(aws, batch, memory)) {
             const began = Date.now(); // an event that is older may report what the writes have changed
             const written = scope.dryRun ? pretend(round) : await promote(aws, round);
             remember(memory, written, { began, ended: Date.now() });
-            finished.push({ ...written, unprotected: await protect(aws, memory, written.written) });
+            finishing.push(finish(aws, memory, written)); // the next round's writes don't wait for it
             if (round.rest && deadline.millisLeft() < millisToPromote) {
                 break;
             }
         }
-        return publish(scope, batch, finished, Date.now());
+        return publish(scope, batch, await Promise.all(finishing), Date.now());
     };
+}
+
+/** Does what may be left out, once a round is written. */
+async function finish(aws: Aws, memory: Memory, round: WrittenRound): Promise<Finished> {
+    const [unprotected, unsent] = await Promise.all([
+        protect(aws, memory, round.written),
+        announce(aws, round.written),
+    ]);
+    return { ...round, unprotected, unsent };
 }
 
 /** Throws if the function was invoked with anything else than a batch of the queue: a payload was mistyped. */

@@ -41,6 +41,8 @@ export interface Report {
 export interface Finished extends WrittenRound {
     /** How many leaders are not protected from scaling in as they should be. */
     unprotected: number;
+    /** How many messages about changes could not be sent. */
+    unsent: number;
 }
 
 const mostIds = 20; // in a list of a line
@@ -66,6 +68,7 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         measureChange(scope.stack, report, now);
     }
     measureRarely(scope.stack, now, {
+        [metricNames.failedMessages]: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
         [metricNames.failedProtections]: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
         [metricNames.failedReads]: unread.length + elections.filter(isUnranked).length,
         [metricNames.flappingGroups]: real.filter((election) => flaps(election, now)).length,
@@ -84,11 +87,13 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     return [...reports, ...failed];
 }
 
-function reportOf({ group, plan, result, pretended }: Written): Report {
+/** What an election came to. */
+export function reportOf({ group, plan, result, pretended }: Written): Report {
     const { demoted, promoted, adopted, error } = pretended ?? result;
     const leaders = group.instances.filter((instance) => instance.leads && !isEnding(instance));
     const staying = plan.keep ?? leaders.find(({ id }) => !demoted.includes(id))?.id;
     const id = promoted?.id ?? staying;
+    const former = latest(group.instances.filter(hasLed), ({ since = "" }) => since)?.id;
     const { since } = promoted ?? adopted ?? group.instances.find((one) => one.id === id) ?? {};
     const causes = group.triggers.filter(({ type }) => type !== sweepType);
     const first = Math.min(...causes.map(({ at = Number.POSITIVE_INFINITY }) => at));
@@ -100,6 +105,7 @@ function reportOf({ group, plan, result, pretended }: Written): Report {
         since,
         candidates: idsOf(group.instances.filter(isReady)),
         leaders: idsOf(leaders),
+        ...(former && former !== id ? { formerLeader: former } : {}),
         demoted: demoted.slice(0, mostIds),
         triggers: [...new Set(group.triggers.map(({ type }) => type))],
         ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, mostEvents) } : {}),
@@ -108,6 +114,8 @@ function reportOf({ group, plan, result, pretended }: Written): Report {
         ...(pretended ? { dryRun: true } : {}),
     };
 }
+
+const hasLed = ({ leads, since }: Instance): boolean => leads || since !== undefined;
 
 const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).map(({ id }) => id);
 

@@ -2,6 +2,7 @@
 import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
 import type * as CloudWatch from "@aws-sdk/client-cloudwatch";
 import type * as Ec2 from "@aws-sdk/client-ec2";
+import type * as Sns from "@aws-sdk/client-sns";
 import type { Scope } from "../scope";
 import type { Deadline } from "./deadline";
 
@@ -10,6 +11,8 @@ interface Clients {
     ec2: Ec2.EC2;
     autoScaling: AutoScaling.AutoScaling;
     cloudWatch: CloudWatch.CloudWatch;
+    /** Loaded when it is first asked for: few stacks send messages. */
+    sns: () => Sns.SNS;
     pages: {
         instances: typeof Ec2.paginateDescribeInstances;
         statuses: typeof Ec2.paginateDescribeInstanceStatus;
@@ -38,10 +41,16 @@ export function connect(): (scope: Scope, deadline: Deadline) => Aws {
     const cloudWatch: typeof CloudWatch = require("@aws-sdk/client-cloudwatch");
     const patience = createPatience();
     const config = { maxAttempts: 10, requestHandler: timeouts(0) }; // the deadline comes first
+    let sns: Sns.SNS | undefined;
+    const loadSns = () => patience.give<Sns.SNS>(new (require("@aws-sdk/client-sns").SNS)(config));
     const clients: Clients = {
         ec2: retryingConcurrentTagAccess(patience.give(new ec2.EC2(config))),
         autoScaling: patience.give(new autoScaling.AutoScaling(config)),
         cloudWatch: patience.give(new cloudWatch.CloudWatch(config)),
+        sns: () => {
+            sns ??= loadSns();
+            return sns;
+        },
         pages: {
             instances: ec2.paginateDescribeInstances,
             statuses: ec2.paginateDescribeInstanceStatus,

@@ -10,6 +10,8 @@ export const millisToDemote = 1500;
 export const millisForLoad = 1500;
 /** What protecting may take: the next sweep protects a leader that lacks it. */
 export const millisToProtect = 1500;
+/** What sending messages may take, with loading their client: they are hints, and the next event waits for the invocation's end. */
+export const millisToSend = 1500;
 
 /** Until when an invocation may call AWS. */
 export interface Deadline {

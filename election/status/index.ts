@@ -81,6 +81,7 @@ function scopeOf(values: ReturnType<typeof optionsOf>): Scope {
         handoverSeconds,
         protectLeader: false,
         dryRun: true,
+        changeTopicArn: "",
     };
 }
 

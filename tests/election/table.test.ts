@@ -388,6 +388,7 @@ function groupOf(instances: Record<string, Instance>, desired?: number): Group {
         name: shop,
         exists: true,
         desired: desired ?? listed.length,
+        paused: false,
         instances: Object.entries(instances).map(([id, instance]) => observed(id, instance)),
         orphans: [],
         triggers: [],

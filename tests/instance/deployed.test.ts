@@ -1,36 +1,38 @@
-// What is deployed around leader-only: the folder for Elastic Beanstalk, systemd's units, the veto.
-// Everything runs as it is, against stand-ins for dnf, systemctl, the AWS CLI and metadata, in a folder in place of /.
+// What is deployed around leader-only: the folder for Elastic Beanstalk, and the veto. Everything is copied as the README
+// says and runs as it is, in a folder in place of /, beside stand-ins for dnf, systemctl, the AWS CLI, get-config and metadata.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
-    cpSync,
     existsSync,
     mkdirSync,
     mkdtempSync,
     readdirSync,
     readFileSync,
+    renameSync,
     rmSync,
     statSync,
+    symlinkSync,
     writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { parse } from "yaml";
+import { Document } from "../integration/readme/document";
 import { root } from "../simulator/stack/program";
 import { find, insist, script } from "./machine";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
 
-const instanceFolder = join(root, "election", "instance");
-const folder = join(instanceFolder, "beanstalk");
-const hooks = { tags: ".platform/hooks/prebuild/50_leader_tags.sh", leader: ".platform/hooks/postdeploy/50_leader.sh" };
+const folder = join(root, "election", "instance");
+const recipe = new Document("README.md").shellBlock("election/instance/beanstalk/.").text;
+const hook = "sh .platform/hooks/postdeploy/50_leader.sh";
 
 describe("what is deployed with leader-only", function () {
     this.timeout(60_000);
 
     /** Stands for / of an instance; the application's bundle is in its place. */
     let disk: string;
+    let bundle: string;
     let metadata: Metadata;
 
     beforeEach(async () => {
@@ -38,48 +40,74 @@ describe("what is deployed with leader-only", function () {
         for (const name of ["tools", "usr/local/bin", "etc/cron.d", "etc/systemd/system", "opt/elasticbeanstalk/bin"]) {
             mkdirSync(join(disk, name), { recursive: true });
         }
-        cpSync(folder, join(disk, "var/app/current"), { recursive: true });
-        cpSync(script, join(disk, "var/app/current/leader/leader-only"));
+        bundle = join(disk, "var/app/current");
+        mkdirSync(bundle, { recursive: true });
+        expect(spawnSync("sh", ["-ec", recipe.replace("../my-app", bundle)], { cwd: root }).status).to.equal(0);
+        for (const name of readdirSync(join(bundle, "leader"))) {
+            edit(name, placed);
+        }
         metadata = await Metadata.start(leaderTags);
-        for (const tool of ["dnf", "systemctl", "aws", "php", "logger"]) {
+        for (const tool of ["systemctl", "aws", "php", "sleep"]) {
             standIn(tool);
         }
+        standIn("dnf", `ln -s /bin/true "${disk}/tools/crond"`);
+        standIn("logger", `cat >"${disk}/logged"`);
         // Without webapp on this machine nothing can become that user; the rest of the command line is run.
         standIn("setpriv", 'while [ "$1" != env ]; do shift; done; exec "$@"');
+        getConfig(`cat <<'END'\n${JSON.stringify(properties)}\nEND`);
     });
     afterEach(() => {
         metadata.stop();
         rmSync(disk, { recursive: true });
     });
 
+    const properties = { APP_KEY: "base64:a=b", GREETING: 'it\'s "so"\n  $HOME `id`', EMPTY: "" };
+    const getConfig = (body: string) =>
+        writeFileSync(join(disk, "opt/elasticbeanstalk/bin/get-config"), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+
     function standIn(tool: string, body = ""): void {
         const note = `{ printf '%s\\0' ${tool} "$@"; echo; } >>"${disk}/calls"`;
         writeFileSync(join(disk, "tools", tool), `#!/bin/sh\n${note}\n${body}\n`, { mode: 0o755 });
     }
 
-    function calls(tool: string): string[][] {
+    function calls(tool: string): string[] {
         const file = join(disk, "calls");
         const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
-        return lines.map((line) => line.split("\0").slice(0, -1)).filter(([name]) => name === tool);
+        return lines.map((line) => line.split("\0").slice(0, -1).join(" ")).filter((line) => line.startsWith(tool));
     }
 
     /** The instance's paths stand for those below the folder. */
     const placed = (content: string) =>
-        content.includes(disk)
-            ? content
-            : content
-                  .replaceAll(
-                      /\/(usr\/local\/bin|etc\/cron\.d|etc\/systemd\/system|opt\/elasticbeanstalk|var\/app)\b/g,
-                      `${disk}/$1`,
-                  )
-                  .replaceAll("/usr/bin:/bin", `${disk}/tools:/usr/bin:/bin`);
+        content
+            .replaceAll(
+                /(?<![\w.])\/(usr\/local\/bin|etc\/cron\.d|etc\/systemd\/system|opt\/elasticbeanstalk|var\/app)\b/g,
+                `${disk}/$1`,
+            )
+            .replaceAll(":/usr/bin:/bin", `:${disk}/tools:/usr/bin:/bin`);
 
-    async function run(content: string, shell = "bash") {
-        const child = spawn(shell, ["-c", placed(content)], {
-            cwd: join(disk, "var/app/current"),
+    function edit(name: string, change: (content: string) => string): void {
+        const path = join(bundle, "leader", name);
+        writeFileSync(path, change(readFileSync(path, "utf8")));
+    }
+
+    /** A PATH with these tools of the machine alone. */
+    function only(...tools: string[]): string {
+        const few = mkdtempSync(join(disk, "few-"));
+        for (const tool of tools) {
+            symlinkSync(String(find(tool)), join(few, tool));
+        }
+        return few;
+    }
+
+    const installed = (path: string) => readFileSync(join(disk, path), "utf8");
+
+    async function run(command: string, env: Record<string, string> = {}) {
+        const child = spawn("/bin/sh", ["-c", command], {
+            cwd: bundle,
             env: {
                 PATH: `${disk}/tools:${disk}/usr/local/bin:${process.env.PATH}`,
                 AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint,
+                ...env,
             },
             stdio: ["ignore", "pipe", "pipe"],
         });
@@ -91,206 +119,215 @@ describe("what is deployed with leader-only", function () {
         return { status, stdout, stderr };
     }
 
-    const hook = (path: string) => run(readFileSync(join(folder, path), "utf8"));
-
-    /** Installs what the hook installs, with this folder's paths in it. */
-    async function deploy(): Promise<void> {
-        for (const name of ["cron", "run", "worker.service"]) {
-            const path = join(disk, "var/app/current/leader", name);
-            writeFileSync(path, placed(readFileSync(path, "utf8")));
-        }
-        const outcome = await hook(hooks.leader);
-        expect(outcome).to.deep.equal({ status: 0, stdout: "", stderr: "" });
+    /** Deploys, and gives what the hook said; it never fails. */
+    async function deploy(env: Record<string, string> = {}): Promise<string> {
+        const { status, stdout, stderr } = await run(hook, env);
+        expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
+        return stderr;
     }
 
-    const properties = { APP_KEY: "base64:a=b", GREETING: 'it\'s "so"\n  $HOME `id`', EMPTY: "" };
-    const getConfig = () =>
-        writeFileSync(
-            join(disk, "opt/elasticbeanstalk/bin/get-config"),
-            `#!/bin/sh\n[ "$*" = environment ] && cat <<'END'\n${JSON.stringify(properties)}\nEND\n`,
-            { mode: 0o755 },
-        );
-
     describe("the folder for Elastic Beanstalk", () => {
-        it("installs cron where there is none, and starts it", async () => {
-            const { commands } = parse(readFileSync(join(folder, ".ebextensions/leader.config"), "utf8"));
-            const { test, command } = commands["01_cron"];
-            await run(`if ${test}; then ${command}; fi; ${commands["02_cron_runs"].command}`);
-            expect(calls("dnf")).to.deep.equal([["dnf", "install", "-y", "cronie"]]);
-            expect(calls("systemctl")).to.deep.equal([["systemctl", "enable", "--now", "crond"]]);
-            standIn("crond");
-            await run(`if ${test}; then ${command}; fi`);
-            expect(calls("dnf")).to.have.length(1);
-        });
-
-        it("turns metadata tags on for the instance, once", async () => {
-            metadata.tags = undefined;
-            expect((await hook(hooks.tags)).status).to.equal(0);
-            const [[, ...words]] = calls("aws");
-            expect(words.join(" ")).to.equal(
-                `ec2 modify-instance-metadata-options --region ${region} --instance-id ${instanceId} --instance-metadata-tags enabled`,
-            );
-            metadata.tags = followerTags;
-            expect((await hook(hooks.tags)).status).to.equal(0);
-            expect(calls("aws")).to.have.length(1);
-        });
-
-        it("doesn't fail a deployment because it may not turn them on", async () => {
-            metadata.tags = undefined;
-            standIn("aws", "exit 254");
-            const { status, stderr } = await hook(hooks.tags);
-            expect(status).to.equal(0);
-            expect(stderr).to.include("metadata doesn't show tags");
-        });
-
-        it("installs the script, the cron table and the worker, and again with each deployment", async () => {
-            for (const _ of [1, 2]) {
-                await deploy();
-                expect(readFileSync(join(disk, "usr/local/bin/leader-only"))).to.deep.equal(readFileSync(script));
+        it("installs the script and the cron table, and cron where there is none", async () => {
+            for (const _ of ["the first deployment", "the next one"]) {
+                expect(await deploy()).to.equal("");
+                expect(installed("usr/local/bin/leader-only")).to.equal(placed(readFileSync(script, "utf8")));
                 expect(statSync(join(disk, "usr/local/bin/leader-run")).mode & 0o777).to.equal(0o755);
                 expect(statSync(join(disk, "etc/cron.d/leader")).mode & 0o777).to.equal(0o644);
-                expect(existsSync(join(disk, "etc/systemd/system/leader-worker.service"))).to.equal(true);
+                expect(calls("dnf")).to.have.length(1);
+                expect(calls("systemctl").at(-1)).to.equal("systemctl enable --now crond");
             }
-            expect(calls("systemctl").slice(-3)).to.deep.equal([
-                ["systemctl", "daemon-reload"],
-                ["systemctl", "enable", "leader-worker"],
-                ["systemctl", "restart", "leader-worker"],
-            ]);
-        });
-
-        it("takes away what the next version doesn't have", async () => {
-            await deploy();
-            rmSync(join(disk, "var/app/current/leader/worker.service"));
-            rmSync(join(disk, "var/app/current/leader/cron"));
-            expect((await hook(hooks.leader)).status).to.equal(0);
-            expect(readdirSync(join(disk, "etc/cron.d"))).to.deep.equal([]);
-            expect(readdirSync(join(disk, "etc/systemd/system"))).to.deep.equal([]);
-            expect(calls("systemctl")).to.deep.include(["systemctl", "disable", "--now", "leader-worker"]);
+            expect(calls("aws")).to.deep.equal([]);
         });
 
         it("does after a change of properties what it does after a deployment", () => {
-            const again = join(folder, hooks.leader.replace("hooks", "confighooks"));
-            expect(readFileSync(again)).to.deep.equal(readFileSync(join(folder, hooks.leader)));
-            for (const path of [hooks.tags, hooks.leader, "leader/run"]) {
-                expect(statSync(join(folder, path)).mode & 0o777, path).to.equal(0o755);
+            const other = hook.replace("sh ", "").replace("hooks", "confighooks");
+            expect(readFileSync(join(bundle, other))).to.deep.equal(readFileSync(join(bundle, hook.slice(3))));
+            expect(statSync(join(bundle, other)).mode & 0o111, "executable").to.equal(0o111);
+        });
+
+        it("tries dnf again while another process holds RPM's lock, but not for ever", async () => {
+            const held = 'echo "RPM: error: can\'t create transaction lock on /var/lib/rpm/.rpm.lock" >&2; exit 1';
+            const tries = `[ "$(grep -c ^dnf "${disk}/calls")" -gt 2 ] || { ${held}; }`;
+            standIn("dnf", `${tries}\nln -s /bin/true "${disk}/tools/crond"`);
+            expect(await deploy()).to.not.include("leader:");
+            expect(calls("dnf")).to.have.length(3);
+            rmSync(join(disk, "tools/crond"));
+            standIn("dnf", held);
+            edit("install", (content) => content.replace("-lt 180", "-lt 1"));
+            standIn("sleep", 'exec /bin/sleep "0.$1"');
+            expect(await deploy()).to.match(/^leader: cron can't be started/m);
+        });
+
+        it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async function () {
+            insist(this, "crontab");
+            edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
+            await deploy();
+            const table = installed("etc/cron.d/leader");
+            expect(table).to.not.include("\r");
+            // crontab checks a user's table, which doesn't name the user.
+            const check = (input: string) => spawnSync("crontab", ["-n", "-"], { input, encoding: "utf8" });
+            const { status, stderr } = check(table.replace("* root ", "* "));
+            expect(status, stderr).to.equal(0);
+            expect(check(table.replace("* root ", "* ").trimEnd()).status).to.equal(1);
+        });
+
+        it("installs a worker only when its example is renamed, and takes away what the next version doesn't have", async () => {
+            await deploy();
+            expect(readdirSync(join(disk, "etc/systemd/system"))).to.deep.equal([]);
+            const [example, unit] = ["worker.service.example", "worker.service"].map((name) =>
+                join(bundle, "leader", name),
+            );
+            renameSync(example, unit);
+            expect(await deploy()).to.equal("");
+            expect(existsSync(join(disk, "usr/local/bin/leader-while"))).to.equal(true);
+            expect(installed("etc/systemd/system/leader-worker.service")).to.equal(readFileSync(unit, "utf8"));
+            expect(calls("systemctl").slice(-3)).to.deep.equal([
+                "systemctl daemon-reload",
+                "systemctl enable leader-worker",
+                "systemctl restart leader-worker",
+            ]);
+            rmSync(unit);
+            rmSync(join(bundle, "leader/cron"));
+            expect(await deploy()).to.equal("");
+            expect(readdirSync(join(disk, "etc/cron.d"))).to.deep.equal([]);
+            expect(readdirSync(join(disk, "etc/systemd/system"))).to.deep.equal([]);
+            expect(calls("systemctl")).to.include("systemctl disable --now leader-worker");
+        });
+
+        it("turns metadata's tags on for its own instance, where the list of them is missing or empty, past any proxy", async () => {
+            const proxy = {
+                http_proxy: "http://127.0.0.1:9",
+                HTTP_PROXY: "http://127.0.0.1:9",
+                ALL_PROXY: "http://127.0.0.1:9",
+            };
+            for (const tags of [undefined, {}]) {
+                metadata.tags = tags;
+                rmSync(join(disk, "calls"), { force: true });
+                expect(await deploy(proxy)).to.equal("");
+                expect(calls("aws")[0]).to.match(
+                    RegExp(
+                        `modify-instance-metadata-options --region ${region} --instance-id ${instanceId} --instance-metadata-tags enabled `,
+                    ),
+                );
             }
         });
 
+        const faults: Record<string, [() => void, RegExp]> = {
+            "metadata hangs": [() => (metadata.instead = { "*": "hangs" }), /metadata doesn't show tags/],
+            "metadata fails": [() => (metadata.instead = { "*": { status: 500 } }), /metadata doesn't show tags/],
+            "the instance may not turn tags on": [() => standIn("aws", "exit 254"), /metadata doesn't show tags/],
+            "systemd refuses": [
+                () => standIn("systemctl", "exit 1"),
+                /cron can't be started.*\n.*the worker can't be started/,
+            ],
+            "leader-only is missing": [
+                () => rmSync(join(bundle, "leader/leader-only")),
+                /^leader: leader-only is missing in the folder leader of the source bundle$/m,
+            ],
+            "the disk is full": [
+                () => rmSync(join(disk, "etc/cron.d"), { recursive: true }),
+                /can't install .*cron\.d/,
+            ],
+        };
+        for (const [fault, [cause, says]] of Object.entries(faults)) {
+            it(`says so and goes on where ${fault}`, async () => {
+                metadata.tags = undefined;
+                renameSync(join(bundle, "leader/worker.service.example"), join(bundle, "leader/worker.service"));
+                cause();
+                expect(await deploy()).to.match(says);
+                expect(existsSync(join(disk, "usr/local/bin/leader-run"))).to.equal(true);
+                expect(existsSync(join(disk, "etc/systemd/system/leader-worker.service"))).to.equal(true);
+            });
+        }
+
+        it("says so and goes on without the AWS CLI", async () => {
+            metadata.tags = undefined;
+            rmSync(join(bundle, "leader/cron"));
+            const PATH = only("sh", "dirname", "awk", "install", "rm", "curl");
+            expect(await deploy({ PATH })).to.match(/^leader: the AWS CLI is not installed$/m);
+        });
+
         it("runs commands with the environment's properties, in the application's folder, as its user", async () => {
-            getConfig();
             await deploy();
             const { status, stdout } = await run("leader-run sh -c 'pwd; env -0'");
             expect(status).to.equal(0);
             const [pwd, ...rest] = stdout.split("\n");
-            expect(pwd).to.equal(join(disk, "var/app/current"));
+            expect(pwd).to.equal(bundle);
             const seen = rest
                 .join("\n")
                 .split("\0")
                 .map((line) => line.split(/=(.*)/s));
             expect(Object.fromEntries(seen)).to.deep.include(properties);
-            expect(calls("setpriv")[0].slice(1, 6)).to.deep.equal([
-                "--reuid",
-                "webapp",
-                "--regid",
-                "webapp",
-                "--init-groups",
-            ]);
+            expect(calls("setpriv")[0]).to.include("setpriv --reuid webapp --regid webapp --init-groups env HOME=/");
         });
 
-        it("runs no command without the properties", async () => {
+        it("runs them without properties too: silently where there are none, and says so where they can't be read", async () => {
             await deploy();
-            const { status, stderr } = await run("leader-run php");
-            expect(status).to.equal(1);
-            expect(stderr).to.include("no environment properties");
-            expect(calls("php")).to.deep.equal([]);
+            getConfig("echo '{}'");
+            expect(await run("leader-run echo ran")).to.deep.equal({ status: 0, stdout: "ran\n", stderr: "" });
+            for (const fault of ["exit 1", "echo nonsense"]) {
+                getConfig(fault);
+                const { status, stdout, stderr } = await run("leader-run echo ran");
+                expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "ran\n" });
+                expect(stderr).to.include("get-config failed, so echo runs without the environment's properties");
+            }
         });
 
         it("has cron run its command on the leader only, and its output logged", async () => {
-            getConfig();
             await deploy();
-            const table = readFileSync(join(disk, "etc/cron.d/leader"), "utf8");
-            const [, command] = table.match(/^\* \* \* \* \* root (.*)$/m) ?? [];
+            const command = String(installed("etc/cron.d/leader").match(/^\* \* \* \* \* root (.*)$/m)?.[1]);
             metadata.tags = followerTags;
-            expect((await run(command, "sh")).status).to.equal(0);
+            await run(command);
             expect(calls("php")).to.deep.equal([]);
             metadata.tags = leaderTags;
-            standIn("logger", `cat >"${disk}/logged"`);
-            standIn("php", "echo scheduled; echo failed >&2");
-            await run(command, "sh");
-            expect(calls("php")).to.deep.equal([["php", "artisan", "schedule:run"]]);
-            expect(calls("logger").at(-1)).to.deep.equal(["logger", "-t", "leader-cron"]);
-            expect(readFileSync(join(disk, "logged"), "utf8")).to.equal("scheduled\nfailed\n");
-        });
-
-        it("has a worker that runs on the leader", async () => {
-            getConfig();
-            await deploy();
-            const unit = readFileSync(join(disk, "etc/systemd/system/leader-worker.service"), "utf8");
-            const [, command] = unit.match(/^ExecStart=(.*)$/m) ?? [];
-            standIn("php", "exit 3");
-            const { status, stderr } = await run(command.replace("--every 5", "--every 0.1"), "sh");
-            expect(status).to.equal(3);
-            expect(stderr).to.match(/starts php: this instance leads/);
-            expect(calls("php")).to.deep.equal([["php", "artisan", "queue:work"]]);
+            standIn("php", 'echo "scheduled with $APP_KEY"; echo failed >&2');
+            await run(command);
+            expect(calls("php")).to.deep.equal(["php artisan schedule:run"]);
+            expect(calls("logger").at(-1)).to.equal("logger -t leader-cron");
+            expect(installed("logged")).to.equal("scheduled with base64:a=b\nfailed\n");
         });
     });
 
     describe("the veto", () => {
-        const veto = join(instanceFolder, "leader-veto");
-        const key = "app:isLeader:eligible";
+        const veto = join(folder, "leader-veto");
 
         it("is set on this instance, and taken off", async () => {
-            expect((await run(`'${veto}' false`)).status).to.equal(0);
-            expect((await run(`'${veto}' true`)).status).to.equal(0);
-            expect((await run(`LEADER_TAG=a,b=c '${veto}' false`)).status).to.equal(0);
-            const words = calls("aws").map(([, , command, ...options]) => [command, ...options]);
-            const place = ["--region", region, "--resources", instanceId, "--tags"];
-            expect(words).to.deep.equal([
-                ["create-tags", ...place, JSON.stringify([{ Key: key, Value: "false" }])],
-                ["delete-tags", ...place, JSON.stringify([{ Key: key }])],
-                ["create-tags", ...place, JSON.stringify([{ Key: "a,b=c:eligible", Value: "false" }])],
+            for (const command of [`'${veto}' false`, `'${veto}' true`, `LEADER_TAG=a,b=c '${veto}' false`]) {
+                expect((await run(command)).status).to.equal(0);
+            }
+            const place = `--region ${region} --resources ${instanceId} --tags`;
+            expect(calls("aws").map((call) => call.replace(/ --cli-.*/, ""))).to.deep.equal([
+                `aws ec2 create-tags ${place} [{"Key":"app:isLeader:eligible","Value":"false"}]`,
+                `aws ec2 delete-tags ${place} [{"Key":"app:isLeader:eligible"}]`,
+                `aws ec2 create-tags ${place} [{"Key":"a,b=c:eligible","Value":"false"}]`,
             ]);
         });
 
-        it("does nothing without a word that it knows, or without metadata", async () => {
+        it("says in one line what is missing, and does nothing then", async () => {
             expect((await run(`'${veto}'`)).status).to.equal(2);
+            for (const [missing, PATH] of [
+                ["curl", only("sed")],
+                ["aws", only("sed", "curl")],
+            ]) {
+                const { status, stderr } = await run(`exec /bin/sh '${veto}' false`, { PATH });
+                expect({ status, stderr }).to.deep.equal({
+                    status: 1,
+                    stderr: `leader-veto: ${missing} is not installed\n`,
+                });
+            }
             metadata.instead = { "*": { status: 500 } };
-            expect((await run(`'${veto}' false`)).status).to.be.above(0);
+            const { status, stderr } = await run(`'${veto}' false`);
+            expect(status).to.equal(1);
+            expect(stderr).to.include("leader-veto: instance metadata gives no answer");
             expect(calls("aws")).to.deep.equal([]);
         });
     });
 
     it("shellcheck finds no fault with the scripts", function () {
         insist(this, "shellcheck");
-        const files = [...Object.values(hooks), "leader/run"].map((path) => join(folder, path));
-        const { status, stdout } = spawnSync("shellcheck", [...files, join(instanceFolder, "leader-veto")], {
-            encoding: "utf8",
-        });
+        const paths = ["beanstalk/leader/install", "beanstalk/leader/run", `beanstalk/${hook.slice(3)}`, "leader-veto"];
+        const files = paths.map((path) => join(folder, path));
+        const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
         expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
-    });
-
-    it("systemd finds no fault with the units, and they end what leader-only leaves", function () {
-        const units = [
-            join(instanceFolder, "systemd", "leader-worker.service"),
-            join(instanceFolder, "systemd", "leader-drain@.service"),
-            join(folder, "leader", "worker.service"),
-        ];
-        for (const unit of units.filter((path) => path.includes("worker"))) {
-            const content = readFileSync(unit, "utf8");
-            expect(content)
-                .to.match(/^Restart=always$/m)
-                .and.to.match(/^KillMode=mixed$/m);
-            const grace = Number(content.match(/--grace (\d+)/)?.[1]);
-            expect(Number(content.match(/^TimeoutStopSec=(\d+)$/m)?.[1])).to.be.above(grace + 3);
-        }
-        if (!find("systemd-analyze")) {
-            this.skip();
-        }
-        for (const unit of units) {
-            const copy = join(disk, unit.split("/").at(-1) as string);
-            writeFileSync(copy, readFileSync(unit, "utf8").replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
-            const { status, stderr } = spawnSync("systemd-analyze", ["verify", copy], { encoding: "utf8" });
-            expect({ status, stderr }, unit).to.deep.equal({ status: 0, stderr: "" });
-        }
     });
 });

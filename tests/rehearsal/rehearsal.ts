@@ -33,8 +33,8 @@ and function, and prints what happens. Needs no AWS account.
 Options:
   --seed N         a day of random events instead of the scripted one; the same day for the same N
   --set KEY=VALUE  a setting of the stack; may be repeated
-  --workers        a worker on each instance, by the rules of leader-only --while (every ${workerRule.every} s, grace ${workerRule.grace} s):
-                   with a handoverSeconds of at least ${longestStop}, two never run at once
+  --workers        a worker on each instance, by the rules of leader-while (every ${workerRule.every} s, grace ${workerRule.grace} s); with a
+                   handoverSeconds of at least ${longestStop} two run at once only after an operator's own change of leader tags
   --picture FILE   draws the day as SVG: a lane for each instance, with when it existed, was fit, led and worked
   --from HH:MM:SS  with --picture: draws only the day from then on, and the groups in which anything changes
   --to HH:MM:SS    with --picture: draws only the day until then

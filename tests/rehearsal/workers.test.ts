@@ -17,7 +17,7 @@ describe("the rehearsal's workers", () => {
         const { text, violations } = await rehearse(await runProgram(), { workers: true });
         expect(broken(violations)).to.deep.equal([]);
         expect(text).to.match(/! two at work +(\S+) starts while (?!\1)\S+ is at work/);
-        expect(atWork(text)).to.match(/^1\d starts, two at once \d times, [\d.]+ s in all/);
+        expect(atWork(text)).to.match(/^1\d starts, two at once \d+ times, [\d.]+ s in all/);
     });
 
     for (const seed of [undefined, 1]) {

@@ -1,9 +1,9 @@
-// A worker on each instance of the stage, started and ended by the rules of `leader-only --while`: `npm start -- --workers`.
+// A worker on each instance of the stage, started and ended by the rules of `leader-while`: `npm start -- --workers`.
 import type { Violation } from "../histories/checkers/checker";
 import { groupKey, isTrue } from "../simulator/aws/region";
 import type { Stage } from "./stage";
 
-/** The defaults of `leader-only --while`, in seconds. */
+/** The defaults of `leader-while`, in seconds. */
 export const workerRule = {
     /** From the start of one look at instance metadata to the next. */
     every: 5,
@@ -153,10 +153,10 @@ export class Workers {
         return this.shifts.findLast((shift) => shift.id === id && shift.end === undefined);
     }
 
-    /** Whether `autoscaling/target-lifecycle-state` is InService. */
+    /** Whether `autoscaling/target-lifecycle-state` has no value that means leaving; in Standby the tag decides. */
     private isToStay(id: string): boolean {
         const state = this.stage.region.memberOf(id)?.member.lifecycleState ?? "Detached";
-        return state === "InService" || state.startsWith("Pending");
+        return !/^(Terminat|Detach|Warmed)/.test(state);
     }
 
     /** Between 0 and 1; looks random, and is the same in each rehearsal of a day. */

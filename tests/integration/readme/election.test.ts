@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import { decide } from "../../../election/decide";
 import { sinceOf } from "../../../election/group";
+import { noteChanges } from "../../simulator/changes";
 import { firstOf, only } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { inWorld, type World } from "../../simulator/world";
@@ -73,18 +74,25 @@ describe("election/README.md", function () {
         expect(decision).to.deep.include({ outcome: "kept", leader: instances[1], demote: [instances[0]] });
     });
 
-    it("the instance that is vetoed so hands over, and leads again only without the veto", async () => {
-        await sandbox.run(readme.shellBlock("app:isLeader:eligible").text);
-        const call = only(sandbox.takeCalls());
-        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "create-tags"]);
-        const [, key = "", value] = only(optionsOf(call)["--tags"] ?? []).match(/^Key=(.*),Value=(.*)$/) ?? [];
-        await inWorld(program, async ({ region, fleet, stack }) => {
-            const [leader, other] = fleet.addGroup(group, 2);
+    it("the instance that is vetoed so hands over after the pause, to a chosen successor, and leads again only without the veto", async () => {
+        await sandbox.run(readme.shellBlock("eligible,Value=false").text);
+        await sandbox.run(readme.shellBlock("delete-tags").text);
+        const [set = [], end = []] = sandbox.takeCalls();
+        expect([set, end].map(([, , command]) => command)).to.deep.equal(["create-tags", "delete-tags"]);
+        const [, key = "", value] = only(optionsOf(set)["--tags"] ?? []).match(/^Key=(.*),Value=(.*)$/) ?? [];
+        expect(optionsOf(end)["--tags"]).to.deep.equal([`Key=${key}`]);
+        await inWorld(await runProgram({ config: { handoverSeconds: "18" } }), async (world) => {
+            const { region, fleet, stack } = world;
+            const [leader, other, chosen] = fleet.addGroup(group, 3);
             region.setTags(leader, { [tagKey]: "true", [sinceKey]: leaderTags[sinceKey] });
-            region.setTags(leader, { [key]: value });
+            const changes = noteChanges(world, tagKey);
+            for (const id of [leader, other]) {
+                region.setTags(id, { [key]: value });
+            }
             await stack.settle();
-            expect(region.leaders(group, tagKey)).to.deep.equal([other]);
-            fleet.crash(other);
+            expect(changes.map(({ id }) => id)).to.deep.equal([leader, chosen]);
+            expect((changes[1]?.at ?? 0) - (changes[0]?.at ?? 0)).to.be.at.least(18_000);
+            fleet.crash(chosen);
             await stack.settle();
             expect(region.leaders(group, tagKey)).to.deep.equal([]);
             region.setTags(leader, { [key]: undefined });

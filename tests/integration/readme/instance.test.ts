@@ -14,9 +14,23 @@ describe("election/instance/README.md", function () {
 
     const sandbox = useSandbox("php", "aws");
 
+    const install = readme.shellBlock("install -m 755 leader-only").text;
+    beforeEach(async () => {
+        sandbox.standIn("systemctl");
+        expect(await sandbox.run(install)).to.deep.equal({ status: 0, stdout: "", stderr: "" });
+        expect(sandbox.takeCalls()).to.deep.equal([["systemctl", "enable", "--now", "leader-worker"]]);
+    });
+
+    it("the worker's unit is installed with what it starts", () => {
+        for (const name of ["leader-worker.service", "leader-drain@.service"]) {
+            expect(sandbox.read(`/etc/systemd/system/${name}`)).to.match(
+                /^ExecStart=\/usr\/local\/bin\/leader-(while|veto) /m,
+            );
+        }
+        expect(sandbox.read("/usr/local/bin/leader-while")).to.include("leader-only");
+    });
+
     it("a command runs on the leader only", async () => {
-        await sandbox.showMetadata(leaderTags, instance);
-        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
         const { text } = readme.shellBlock("leader-only php artisan schedule:run");
         expect(await sandbox.whatRuns(text)).to.deep.equal([[["php", "artisan", "schedule:run"]], []]);
     });
@@ -29,22 +43,8 @@ describe("election/instance/README.md", function () {
         expect(await sandbox.run(text)).to.deep.include({ status: 1, stdout: "" });
     });
 
-    it("the lines for cron and systemd run their command on the leader only", async () => {
-        await sandbox.showMetadata(leaderTags, instance);
-        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
-        const cron = readme.blocks.find(({ language }) => language === "cron")?.text.match(/www-data (.*)$/m)?.[1];
-        const unit = readme.blocks.map(({ text }) => text.match(/^ExecStart=(.*)$/m)?.[1]).find((line) => line);
-        for (const command of [cron, unit]) {
-            expect(await sandbox.whatRuns(String(command))).to.deep.equal([
-                [["php", "/var/www/shop/artisan", "schedule:run"]],
-                [],
-            ]);
-        }
-    });
-
     it("--check says so on an instance that doesn't lead", async () => {
         await sandbox.showMetadata({ ...followerTags, [groupKey]: "awseb-e-shop" }, instance);
-        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
         const { text } = readme.shellBlock("leader-only --check");
         const { status, stdout } = await sandbox.run(text);
         const expected = String(readme.blocks.find(({ text }) => text.includes("metadata shows tags"))?.text);
@@ -54,27 +54,13 @@ describe("election/instance/README.md", function () {
         );
     });
 
-    it("a worker runs while this instance leads", async () => {
+    it("a worker runs while this instance leads, under Supervisor in a PID namespace", async () => {
         await sandbox.showMetadata(leaderTags, instance);
-        sandbox.standIn("php");
-        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
-        const { text } = readme.shellBlock("queue:work");
-        expect(await sandbox.run(text.replace("--while", "--while --every 0.1"))).to.deep.include({ status: 0 });
-        expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
-    });
-
-    it("the hook that turns metadata tags on does so for this instance", async () => {
-        await sandbox.showMetadata(followerTags, instance);
-        const { text } = readme.shellBlock('--region "$region" --instance-id "$id"');
-        expect((await sandbox.run(text)).status).to.equal(0);
-        const [call, ...others] = sandbox.takeCalls();
-        expect(others).to.deep.equal([]);
-        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "modify-instance-metadata-options"]);
-        expect(optionsOf(call)).to.deep.equal({
-            "--region": [instance.region],
-            "--instance-id": [instance.id],
-            "--instance-metadata-tags": ["enabled"],
-        });
+        for (const part of ["leader-while --grace 20", "unshare --pid"]) {
+            const { status, stderr } = await sandbox.run(readme.shellBlock(part).text);
+            expect(status, stderr).to.equal(0);
+            expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
+        }
     });
 
     it("curl prints true on the leader, and fails with 404 on a follower", async () => {
@@ -99,50 +85,24 @@ describe("election/instance/README.md", function () {
         expect([query, output]).to.deep.equal([["Tags[].Value"], ["text"]]);
     });
 
-    it("workers of Laravel and Celery run on the leader", async () => {
+    it("an instance's own health check drains it", async () => {
         await sandbox.showMetadata(leaderTags, instance);
-        sandbox.standIn("celery");
-        await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
-        for (const [part, call] of [
-            ["schedule:work", ["php", "artisan", "schedule:work"]],
-            ["celery --app", ["celery", "--app", "shop", "beat", "--schedule", "/var/lib/shop/celerybeat-schedule"]],
-        ] as const) {
-            const { text } = readme.shellBlock(part);
-            expect((await sandbox.run(text.replace("--while", "--while --every 0.1"))).status).to.equal(0);
-            expect(sandbox.takeCalls()).to.deep.equal([call]);
-        }
-    });
-
-    it("the folder for Elastic Beanstalk is copied with the script beside it", async () => {
-        const { text } = readme.shellBlock("election/instance/beanstalk/.");
-        const script = `mkdir app && { ${text.replace("../my-app", "app")} } && ls -A app app/leader`;
-        const { status, stdout } = await sandbox.run(script);
-        expect(status).to.equal(0);
-        for (const name of [".ebextensions", ".platform", "leader-only", "cron", "worker.service", "run"]) {
-            expect(stdout.split("\n")).to.include(name);
-        }
-    });
-
-    it("an instance is drained, by hand and by its own health check", async () => {
-        await sandbox.showMetadata(leaderTags, instance);
-        const key = `${tagKey}:eligible`;
-        await sandbox.run(readme.shellBlock("create-tags").text);
-        await sandbox.run(readme.shellBlock("delete-tags").text);
-        const commands = sandbox.takeCalls();
-        expect(commands.map(([, , command]) => command)).to.deep.equal(["create-tags", "delete-tags"]);
-        expect(optionsOf(commands[0])["--tags"]).to.deep.equal([`Key=${key},Value=false`]);
-        expect(optionsOf(commands[1])["--tags"]).to.deep.equal([`Key=${key}`]);
         const { text } = readme.shellBlock("leader-veto false");
         await sandbox.run(text.replace("http://localhost/health", "http://127.0.0.1:9/health"));
         const [own] = sandbox.takeCalls();
         expect(optionsOf(own)["--resources"]).to.deep.equal([instance.id]);
-        expect(optionsOf(own)["--tags"]).to.deep.equal([JSON.stringify([{ Key: key, Value: "false" }])]);
+        expect(optionsOf(own)["--tags"]).to.deep.equal([
+            JSON.stringify([{ Key: `${tagKey}:eligible`, Value: "false" }]),
+        ]);
     });
 
-    it("metadata's tags are turned on for a region's new instances", async () => {
-        await sandbox.run(readme.shellBlock("modify-instance-metadata-defaults").text);
-        const [call] = sandbox.takeCalls();
-        expect(optionsOf(call)["--instance-metadata-tags"]).to.deep.equal(["enabled"]);
+    it("metadata's tags are turned on for an instance, or for a region's new instances", async () => {
+        for (const command of ["modify-instance-metadata-options", "modify-instance-metadata-defaults"]) {
+            await sandbox.run(readme.shellBlock(command).text);
+            const [call] = sandbox.takeCalls();
+            expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", command]);
+            expect(optionsOf(call)["--instance-metadata-tags"]).to.deep.equal(["enabled"]);
+        }
     });
 
     const languages: Record<string, [string, string]> = {
@@ -172,20 +132,25 @@ describe("election/instance/README.md", function () {
                 expect(unknown.status).to.not.equal(0);
                 expect(unknown.stdout).to.not.match(/^(true|false)$/);
             };
-            await own.showMetadata({}, instance);
-            await expectFailure();
+            for (const tags of [undefined, {}]) {
+                await own.showMetadata(tags, instance);
+                await expectFailure();
+            }
             own.hideMetadata();
             await expectFailure();
             own.close();
         });
     }
 
-    it("the options are the script's", () => {
-        const { stdout } = spawnSync(join(root, "election", "instance", "leader-only"), ["--help"], {
-            encoding: "utf8",
+    for (const [command, table] of Object.entries({
+        "leader-only": "options",
+        "leader-while": "options of leader-while",
+    })) {
+        it(`the options of ${command} are the script's`, () => {
+            const { stdout } = spawnSync(join(root, "election", "instance", command), ["--help"], { encoding: "utf8" });
+            const rows = readme.namedTable(table).flatMap((row) => row.join(" ").match(/--[a-z]+/g) ?? []);
+            const usage = stdout.match(/^ .*$/gm)?.join("\n") ?? "";
+            expect(new Set(rows)).to.have.keys([...new Set(usage.match(/(?<![\w-])--[a-z]+/g))]);
         });
-        const rows = [...readme.text.matchAll(/^\| `(--[a-z]+)/gm)].map(([, option]) => option);
-        const usage = stdout.match(/^ .*$/gm)?.join("\n") ?? "";
-        expect(rows).to.have.members([...new Set(usage.match(/(?<![\w-])--[a-z]+/g))]);
-    });
+    }
 });

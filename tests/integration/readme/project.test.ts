@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { declarations, type Program, root, runProgram } from "../../simulator/stack/program";
 import { Document } from "./document";
+import { instance, leaderTags } from "./fleet";
 import { useSandbox } from "./sandbox";
 
 const readme = new Document("README.md");
@@ -46,7 +47,8 @@ describe("README.md", function () {
 
     it("has no other blocks for this machine", () => {
         const texts = readme.shellBlocks.filter(({ where }) => where === "here").map(({ text }) => text.trim());
-        expect(texts).to.deep.equal(["npm ci && npm start", "npm ci && npm test"]);
+        expect(texts.slice(0, 2)).to.deep.equal(["npm ci && npm start", "npm ci && npm test"]);
+        expect(texts.slice(2)).to.deep.equal([readme.shellBlock("election/instance/beanstalk/.").text.trim()]);
     });
 
     it("has at most 12 KiB, and an excerpt that GitHub shows without cutting it off", () => {
@@ -65,25 +67,34 @@ describe("README.md", function () {
     });
 
     describe("my cron on Elastic Beanstalk", () => {
-        it("the hook installs what runs the job on the leader, and nowhere else", async () => {
-            sandbox.standIn("dnf");
-            sandbox.standIn("systemctl");
-            const { text } = readme.shellBlock("dnf install");
-            expect(await sandbox.run(text)).to.deep.equal({ status: 0, stdout: "", stderr: "" });
-            expect(sandbox.takeCalls()).to.deep.equal([
-                ["dnf", "install", "-y", "cronie"],
-                ["systemctl", "enable", "--now", "crond"],
-            ]);
-            expect(text).to.include(">/etc/cron.d/shop <<");
-            const command = sandbox.read("/etc/cron.d/shop").match(/^\* \* \* \* \* webapp (.*)$/m)?.[1];
-            expect(await sandbox.whatRuns(String(command))).to.deep.equal([[["php", "artisan", "schedule:run"]], []]);
+        it("the recipe copies the ready folder, and shows the line that its cron table has", async () => {
+            const { text } = readme.shellBlock("election/instance/beanstalk/.");
+            const { status, stdout } = await sandbox.run(
+                `mkdir app\n${text.replace("../my-app", "app")}\nls -A app app/leader`,
+            );
+            expect(status).to.equal(0);
+            for (const name of [".platform", "install", "cron", "run", "leader-only", "leader-while"]) {
+                expect(stdout.split("\n")).to.include(name);
+            }
+            const [line] = readme.blocks.filter(({ language }) => language === "cron");
+            const table = readFileSync(join(root, "election/instance/beanstalk/leader/cron"), "utf8");
+            expect(table.trimEnd().split("\n").at(-1)).to.equal(line.text.trim());
         });
+    });
+
+    it("my worker, or Celery beat: its line runs the command on the leader", async () => {
+        sandbox.standIn("celery");
+        await sandbox.run("install -m 755 election/instance/leader-only election/instance/leader-while /usr/local/bin");
+        await sandbox.showMetadata(leaderTags, instance);
+        const command = readme.blocks.find(({ language }) => language === "ini")?.text.match(/^ExecStart=(.*)$/m)?.[1];
+        expect((await sandbox.run(String(command).replace("/usr/bin/", ""))).status).to.equal(0);
+        expect(sandbox.takeCalls()).to.deep.equal([["celery", "--app", "shop", "beat"]]);
     });
 
     describe("my cron on any instance", () => {
         it("the line for cron runs its command on the leader only", async () => {
             await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
-            const [cron] = readme.blocks.filter(({ language }) => language === "cron");
+            const cron = readme.blocks.filter(({ language }) => language === "cron")[1];
             const command = cron.text.match(/www-data (.*)$/m)?.[1];
             expect(await sandbox.whatRuns(String(command))).to.deep.equal([
                 [["php", "/var/www/shop/artisan", "schedule:run"]],

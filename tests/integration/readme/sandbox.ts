@@ -21,6 +21,7 @@ export class Sandbox {
     private folder = "";
     private tools = "";
     private cronTables = "";
+    private units = "";
     private log = "";
     private metadata?: Server;
     private endpoint = "";
@@ -33,7 +34,9 @@ export class Sandbox {
         this.log = join(this.folder, "calls");
         this.endpoint = "http://127.0.0.1:9"; // nothing answers there
         mkdirSync(this.tools);
+        this.units = join(this.folder, "units");
         mkdirSync(this.cronTables);
+        mkdirSync(this.units);
         // The script as a clone of the project has it, and as a source bundle.
         symlinkSync(join(root, "election"), join(this.folder, "election"));
         symlinkSync(join(root, "election", "instance"), join(this.folder, "bin"));
@@ -59,14 +62,14 @@ export class Sandbox {
         return lines.map((line) => line.split("\0").slice(0, -1));
     }
 
-    /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags; without any it shows none. */
-    async showMetadata(tags: Record<string, string>, at: { id: string; region: string }): Promise<void> {
+    /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags, or that shows none. */
+    async showMetadata(tags: Record<string, string> | undefined, at: { id: string; region: string }): Promise<void> {
         this.hideMetadata();
         const data: Record<string, string> = {
             "instance-id": at.id,
             "placement/region": at.region,
-            ...(Object.keys(tags).length > 0 ? { "tags/instance": Object.keys(tags).join("\n") } : {}),
-            ...Object.fromEntries(Object.entries(tags).map(([key, value]) => [`tags/instance/${key}`, value])),
+            ...(tags && { "tags/instance": Object.keys(tags).join("\n") }),
+            ...Object.fromEntries(Object.entries(tags ?? {}).map(([key, value]) => [`tags/instance/${key}`, value])),
         };
         this.metadata = createServer(({ method, url = "", headers }, response) => {
             const known = headers["x-aws-ec2-metadata-token"] === "a-token==";
@@ -129,6 +132,7 @@ export class Sandbox {
             .replaceAll("/usr/local/bin", this.tools)
             .replaceAll("/usr/bin/php", "php")
             .replaceAll("/etc/cron.d", this.cronTables)
+            .replaceAll("/etc/systemd/system", this.units)
             .replaceAll("/var/app/current", this.folder);
     }
 }

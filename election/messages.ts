@@ -1,0 +1,44 @@
+// Messages about changes of leaders, if the setting changeTopicArn names a topic.
+import type * as Sns from "@aws-sdk/client-sns";
+import { withContext } from "./aws/answers";
+import type { Aws } from "./aws/clients";
+import { millisToSend } from "./aws/deadline";
+import { warn } from "./log";
+import type { Written } from "./promote";
+import { isChange, type Report, reportOf } from "./report";
+
+/**
+ * Sends a message for each change of a group's leader. Like an event it is a hint: it may be lost, or come twice.
+ *
+ * @returns how many could not be sent; each is logged
+ */
+export async function announce(aws: Aws, elections: Written[]): Promise<number> {
+    const { changeTopicArn } = aws.scope;
+    if (!changeTopicArn) {
+        return 0;
+    }
+    const reports = elections.map(reportOf).filter((report) => isChange(report) && !report.dryRun);
+    const abortSignal = aws.deadline.within(millisToSend);
+    const failures = await Promise.all(reports.map((report) => send(aws, changeTopicArn, report, abortSignal)));
+    return failures.filter((isFailure) => isFailure).length;
+}
+
+/** Sends one message, and returns whether that failed. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html */
+async function send(aws: Aws, TopicArn: string, report: Report, abortSignal: AbortSignal): Promise<boolean> {
+    try {
+        const request: Sns.PublishInput = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
+        const answer = aws.sns().publish(request, { abortSignal });
+        await withContext("sns:Publish", [TopicArn], answer, abortSignal);
+        return false;
+    } catch (error) {
+        warn(`no message about ${report.group}`, error);
+        return true;
+    }
+}
+
+/** What a phone shows: at most 99 printable ASCII characters, beginning with none but a letter, a digit or punctuation. */
+function subjectOf({ group, leader }: Report): string {
+    const what = leader ? `: ${leader} leads` : " has no leader";
+    const name = group.replace(/[^ -~]/g, "?").trim();
+    return `${name.length + what.length > 99 ? `${name.slice(0, 96 - what.length)}...` : name}${what}`;
+}
