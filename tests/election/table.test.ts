@@ -37,7 +37,7 @@ import { inWorld } from "../simulator/world";
 type Instance = Options & { listed?: false; warned?: true };
 
 interface Result {
-    outcome: "kept" | "elected" | "vacant" | "empty";
+    outcome: "kept" | "elected" | "vacant" | "empty" | "paused";
     /** The leader, or those of which one leads. */
     leader?: string | string[];
     demoted?: string[];

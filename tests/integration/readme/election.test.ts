@@ -61,6 +61,7 @@ describe("election/README.md", function () {
             name: group,
             exists: true,
             desired: 2,
+            paused: false,
             instances,
             orphans: [],
             triggers: [],

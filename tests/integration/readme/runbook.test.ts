@@ -103,7 +103,11 @@ describe("The runbook", () => {
             };
         });
         const scope = { stack: "", asgPrefixes: ["awseb-"], tagKey, electorateTag: "", handoverSeconds: 0 };
-        const printed = tableOf(statuses, { ...scope, protectLeader: false, dryRun: true, changeTopicArn: "" }, "us-east-1");
+        const printed = tableOf(
+            statuses,
+            { ...scope, protectLeader: false, dryRun: true, changeTopicArn: "" },
+            "us-east-1",
+        );
         expect(printed.startsWith(`${shown}\n2 groups`)).to.equal(true);
     });
 });
