@@ -22,6 +22,7 @@ export const paths = [
     "election/README.md",
     "election/instance/README.md",
     "election/stack/README.md",
+    "election/trial/README.md",
     "tests/README.md",
 ];
 

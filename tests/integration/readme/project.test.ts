@@ -49,8 +49,8 @@ describe("README.md", function () {
         expect(texts).to.deep.equal(["npm ci && npm start", "npm ci && npm test"]);
     });
 
-    it("has at most 12 kB, and an excerpt that GitHub shows without cutting it off", () => {
-        expect(Buffer.byteLength(readme.text)).to.be.at.most(12_000);
+    it("has at most 12 KiB, and an excerpt that GitHub shows without cutting it off", () => {
+        expect(Buffer.byteLength(readme.text)).to.be.at.most(12_288);
         for (const line of readme.namedBlock("rehearsal").split("\n")) {
             expect(line).to.have.length.at.most(96);
         }
