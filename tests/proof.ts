@@ -39,6 +39,7 @@ const allParts: Record<string, Part> = {
     },
     bench: { command: ["npm", "run", "bench"] },
     "moto, over HTTP": { command: mocha("tests/integration/moto.proof.ts") },
+    "the trial, over HTTP": { command: mocha("tests/integration/trial/trial.proof.ts") },
     "other SDKs and Node.js 24": { command: mocha("tests/integration/lambda/lambda.proof.ts") },
     "other releases of Node.js": { command: mocha("tests/integration/stack.proof.ts") },
     // In CI a few: a rare find must not hold up a change that did not cause it.

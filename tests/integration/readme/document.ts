@@ -28,6 +28,7 @@ export const paths = [
     "election/stack/deploying.md",
     "election/stack/monitoring.md",
     "election/stack/terraform.md",
+    "election/trial/README.md",
     "tests/README.md",
 ];
 

@@ -1,0 +1,255 @@
+// Plays the ways to lose a leader one after the other, each from a calm start, and measures them.
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Calm, calm } from "./calm";
+import { readSecondsUntilShown } from "./console";
+import type { Run } from "./fleet";
+import { type Play, type Promises, promisedSeconds, type Stage, successorIn } from "./plays";
+import type { Site } from "./site";
+import { type Look, liveLeaders, look, millisOfTwo, resolutionOf, watch } from "./watch";
+
+/** What a play came to. Times are seconds. */
+export interface Result {
+    play: string;
+    by: Play["by"];
+    promised: number;
+    /** Ids of the leader that was taken away, and of the one after it. */
+    former?: string;
+    successor?: string;
+    /** From the call's answer until the successor was seen to carry the tag. */
+    seconds?: number;
+    /** The longest time between two looks. */
+    resolution?: number;
+    /** How long two live leaders were seen. */
+    twoLeaders?: number;
+    since?: "grew" | "kept" | "did not grow";
+    /** From the successor's `since` until its own metadata showed the tag. */
+    metadata?: number;
+    /** Why it was not as promised; missing if it was. */
+    broken?: string;
+    /** Why it could not be tried; missing if it was. */
+    untried?: string;
+}
+
+/** How often and how long it looks and waits, in milliseconds. */
+export interface Pace {
+    /** Between two looks while a play is measured. */
+    look: number;
+    /** Between two looks for calm. */
+    calm: number;
+    /** For the group to become whole. */
+    whole: number;
+    /** A minute of `sweepMinutes`. */
+    minute: number;
+    /** Beyond what is promised, until a play is given up. */
+    late: number;
+    /** The function takes a third promotion within this time for flapping, and then waits for a sweep. */
+    flapping: number;
+    /** Between two reads of the console, and for how long. */
+    console: number;
+    consoleFor: number;
+}
+
+export const usualPace: Pace = {
+    look: 250,
+    calm: 1000,
+    whole: 8 * 60_000,
+    minute: 60_000,
+    late: 60_000,
+    flapping: 65_000,
+    console: 3000,
+    consoleFor: 15_000,
+};
+
+/** What the plays need to know. */
+export interface Theatre {
+    site: Site;
+    run: Run;
+    /** Name of the stack. */
+    stack: string;
+    tagKey: string;
+    promises: Promises;
+    pace: Pace;
+    signal: AbortSignal;
+    /** Shows what is waited for. */
+    waitsFor: (what: string) => void;
+}
+
+/**
+ * Plays each of them and gives what it came to, as soon as it did.
+ *
+ * @throws an AbortError; an error that says where to look if the group never gets its instances, or its first leader
+ */
+export async function* playAll(theatre: Theatre, plays: Play[]): AsyncGenerator<Result> {
+    const { signal, pace, waitsFor } = theatre;
+    const elected: number[] = [];
+    let start: Calm | undefined = await firstStart(theatre);
+    elected.push(performance.now());
+    let why = "";
+    for (const play of plays) {
+        if (start === undefined) {
+            yield { ...headOf(play, theatre), untried: why };
+            continue;
+        }
+        const soonest = (elected.at(-2) ?? -Infinity) + pace.flapping;
+        if (soonest > performance.now()) {
+            waitsFor("waiting, so that this is not taken for flapping");
+            await sleep(soonest - performance.now(), undefined, { signal });
+        }
+        const stage: Stage = { ...theatre.site, run: theatre.run, tagKey: theatre.tagKey, ...start };
+        const result = await playOne(theatre, play, stage);
+        elected.push(performance.now());
+        try {
+            const restore = play.restore && result.untried === undefined ? () => play.restore?.(stage) : undefined;
+            start = await startOf(theatre, restore as (() => Promise<unknown>) | undefined);
+        } catch (error) {
+            signal.throwIfAborted();
+            start = undefined;
+            why = `no calm start after ${play.name}: ${(error as Error).message}`;
+        }
+        yield await withMetadata(theatre, result, start);
+    }
+}
+
+const headOf = (play: Play, { promises }: Theatre) => ({
+    play: play.name,
+    by: play.by,
+    promised: promisedSeconds(play, promises),
+});
+
+const readOf =
+    ({ site, run, tagKey, signal }: Theatre) =>
+    () =>
+        look(site, run, tagKey, signal);
+
+async function firstStart(theatre: Theatre): Promise<Calm> {
+    try {
+        return await startOf(theatre);
+    } catch (error) {
+        const { site, run, stack, signal } = theatre;
+        signal.throwIfAborted();
+        const { message, isWhole } = error as Error & { isWhole?: boolean };
+        throw isWhole === undefined
+            ? error
+            : new Error(
+                  isWhole
+                      ? `${message}, after two sweeps. Is the stack ${stack} deployed in ${site.region}, with these settings? ` +
+                            `Its log group says what it finds, and \`npm run status -- --stack ${stack}\` what it would do.`
+                      : `${message}: ${await whyNotLaunched(site, run)}`,
+              );
+    }
+}
+
+/** What the group itself says of its last launch. */
+async function whyNotLaunched({ autoScaling }: Site, run: Run): Promise<string> {
+    const { Activities = [] } = await autoScaling.describeScalingActivities({ AutoScalingGroupName: run.group });
+    const [failed] = Activities.flatMap(({ StatusMessage }) => StatusMessage ?? []);
+    return failed ?? `the activities of ${run.group} in EC2 Auto Scaling may say why.`;
+}
+
+function startOf(theatre: Theatre, restore?: () => Promise<unknown>): Promise<Calm> {
+    const { site, run, pace, signal, promises, waitsFor } = theatre;
+    return calm(site, run, readOf(theatre), {
+        millis: pace.whole,
+        leaderMillis: 2 * promises.sweepMinutes * pace.minute + pace.late,
+        everyMillis: pace.calm,
+        signal,
+        restore,
+        onMissing: ({ missing, isWhole }) => {
+            const usual = isWhole ? `within ${promises.sweepMinutes} min` : "a minute or two";
+            waitsFor(`waiting for a calm start, usually ${usual}: ${missing}`);
+        },
+    });
+}
+
+async function playOne(theatre: Theatre, play: Play, stage: Stage): Promise<Result> {
+    const { pace } = theatre;
+    const head = headOf(play, theatre);
+    try {
+        theatre.waitsFor(`${play.name}, ${stage.leader.id}: ${play.what}`);
+        await play.act(stage);
+    } catch (error) {
+        return { ...head, untried: `AWS refuses it: ${words(error)}` };
+    }
+    const start = performance.now();
+    try {
+        const { looks, held } = await watch(
+            readOf(theatre),
+            (seen) => isOver(seen, play, stage, start),
+            { everyMillis: pace.look, millis: (head.promised / 60) * pace.minute + pace.late },
+            theatre.signal,
+        );
+        return { ...head, ...measured(play, stage, start, looks, held, head.promised) };
+    } catch (error) {
+        theatre.signal.throwIfAborted();
+        return { ...head, former: stage.leader.id, untried: `it could not be watched: ${words(error)}` };
+    }
+}
+
+const words = (error: unknown): string => `${(error as Error).name}: ${(error as Error).message}`;
+
+/** A read may lag: a copy counts as removed only after it was seen, or after some seconds in which it wasn't. */
+function isOver(looks: Look[], play: Play, { leader }: Stage, start: number): boolean {
+    const last = looks[looks.length - 1];
+    const wasSeen = looks.some((one) => liveLeaders(one).length > 1) || last.at - start > lagMillis;
+    return (
+        successorIn(last, play, leader) !== undefined &&
+        liveLeaders(last).length === 1 &&
+        (play.leads !== "same" || wasSeen)
+    );
+}
+
+const lagMillis = 5000;
+
+function measured(
+    play: Play,
+    { leader }: Stage,
+    start: number,
+    looks: Look[],
+    held: boolean,
+    promised: number,
+): Partial<Result> {
+    const seconds = (millis: number) => Math.round(millis / 10) / 100;
+    const lastOfTwo = looks.findLastIndex((one) => liveLeaders(one).length > 1);
+    const from = play.leads === "same" ? looks.slice(lastOfTwo + 1) : looks;
+    const first = from.find((one) => successorIn(one, play, leader));
+    const successor = first && successorIn(first, play, leader);
+    const twoLeaders = seconds(millisOfTwo(start, looks));
+    const figures = { former: leader.id, resolution: seconds(resolutionOf(start, looks)), twoLeaders };
+    if (!first || !successor) {
+        return {
+            ...figures,
+            broken: `no successor within ${Math.round((looks[looks.length - 1].at - start) / 1000)} s`,
+        };
+    }
+    const took = seconds(first.at - start);
+    const since = sinceWord(leader.since, successor.since);
+    const reasons = [
+        ...(took > promised ? [`later than ${promised} s`] : []),
+        ...(twoLeaders > 0 && !play.mayOverlap ? ["two leaders at once"] : []),
+        ...(held ? [] : ["still two leaders"]),
+        ...(since === (play.leads === "same" ? "kept" : "grew") ? [] : [`since ${since}`]),
+    ];
+    return {
+        ...figures,
+        successor: successor.id,
+        seconds: took,
+        since,
+        ...(reasons.length > 0 ? { broken: reasons.join(", ") } : {}),
+    };
+}
+
+function sinceWord(before: string, after: string): Result["since"] {
+    const [from, to] = [Date.parse(before), Date.parse(after)];
+    return to > from ? "grew" : to === from ? "kept" : "did not grow";
+}
+
+/** The successor still leads at the next calm start, so its console can be read then. */
+async function withMetadata({ site, pace, signal, waitsFor }: Theatre, result: Result, now?: Calm): Promise<Result> {
+    if (!site.hasConsole || now === undefined || result.since !== "grew" || now.leader.id !== result.successor) {
+        return result;
+    }
+    waitsFor(`reading the console of ${now.leader.id}`);
+    const reading = { everyMillis: pace.console, millis: pace.consoleFor };
+    const metadata = await readSecondsUntilShown(site, now.leader, reading, signal);
+    return metadata === undefined ? result : { ...result, metadata };
+}
