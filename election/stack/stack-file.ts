@@ -6,8 +6,9 @@ import { readSettings, type Settings } from "./settings";
 
 /** The settings of a stack, and its region if its file names one. */
 export interface StackSettings extends Settings {
-    /** The setting `aws:region`, which counts more than the environment; undefined if the file has none. */
+    /** The settings `aws:region` and `aws:profile`, which count more than the environment; undefined if the file has none. */
     region?: string;
+    profile?: string;
 }
 
 type Texts = Record<string, string | undefined>;
@@ -34,8 +35,9 @@ export function settingsOfStack(
     for (const [key, text] of Object.entries(over)) {
         texts[`${project}:${key}`] = text ?? texts[`${project}:${key}`];
     }
-    const region = texts["aws:region"];
-    return { ...readSettings(texts, project, region), ...(region ? { region } : {}) };
+    const { "aws:region": region, "aws:profile": profile } = texts;
+    const settings = readSettings(texts, project, region);
+    return { ...settings, ...(region ? { region } : {}), ...(profile ? { profile } : {}) };
 }
 
 /** The value that each declared setting has in every stack, unless the stack's file says otherwise. */

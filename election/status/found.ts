@@ -1,13 +1,10 @@
 // What `npm run status` finds: what the function sees and would do now, with read rights only.
 import type { Aws } from "../aws/clients";
-import { connect } from "../aws/clients";
-import { deadlineOf } from "../aws/deadline";
 import { type Checks, readLoad, readStatuses } from "../aws/describe";
 import { readBatch, sweepEvent } from "../events";
 import { type Instance, isEnding, isReady, labelOf, leadersOf } from "../group";
 import { plan } from "../pipeline";
 import type { Planned } from "../plan";
-import type { Scope } from "../scope";
 
 /** A group as it is now, and what an election would change in it. */
 export interface GroupStatus {
@@ -16,7 +13,7 @@ export interface GroupStatus {
     /** Names of an electorate's groups. */
     groups?: string[];
     /** vacant: it wants instances, and none leads; contested: several lead; failed: it could not be read. */
-    state: "led" | "vacant" | "contested" | "empty" | "failed";
+    state: "led" | "vacant" | "contested" | "empty" | "paused" | "failed";
     /** How many instances it wants, and how many are in service and healthy. */
     desired?: number;
     inService?: number;
@@ -37,25 +34,20 @@ export interface GroupStatus {
     reason: string;
 }
 
-const millisForAll = 60_000;
 const millisForLoad = 5000;
 const mostChecked = 100;
+const mostNamed = 100;
 
 /**
  * Looks at every group as a sweep does, and plans as a sweep does, but writes nothing.
  *
- * @param scope of the stack that looks after the groups, or will
+ * @param aws for the stack that looks after the groups, or will
  * @returns groups with a problem first, then by name
  * @throws what could not be read: a table that lacks groups would look like all of them
  */
-export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
-    const end = Date.now() + millisForAll;
-    const aws = connect()(
-        scope,
-        deadlineOf(() => end - Date.now()),
-    );
+export async function statusOf(aws: Aws): Promise<GroupStatus[]> {
     const now = Date.now();
-    const batch = readBatch(scope, [JSON.stringify(sweepEvent)], now);
+    const batch = readBatch(aws.scope, [JSON.stringify(sweepEvent)], now);
     const found: GroupStatus[] = [];
     for await (const { planned, unread } of plan(aws, batch)) {
         const because = await whyFirst(aws, planned, now);
@@ -64,10 +56,17 @@ export async function statusOf(scope: Scope): Promise<GroupStatus[]> {
             throw error;
         }
     }
-    const isFine = ({ state }: GroupStatus) => state === "led" || state === "empty";
+    const isFine = ({ state }: GroupStatus) => ["led", "empty", "paused"].includes(state);
     return found.sort(
         (a, b) => Number(isFine(a)) - Number(isFine(b)) || (a.group < b.group ? -1 : a.group > b.group ? 1 : 0),
     );
+}
+
+/** Names of groups that are there, whatever their prefix, 100 at most. */
+export async function groupsThere(aws: Aws): Promise<string[]> {
+    const request = { MaxRecords: mostNamed };
+    const answer = await aws.autoScaling.describeAutoScalingGroups(request, { abortSignal: aws.deadline.signal });
+    return (answer.AutoScalingGroups ?? []).flatMap(({ AutoScalingGroupName = [] }) => AutoScalingGroupName);
 }
 
 function groupStatus({ group, plan }: Planned, because: Map<string, string>, now: number): GroupStatus {
@@ -78,7 +77,7 @@ function groupStatus({ group, plan }: Planned, because: Map<string, string>, now
     return {
         group: labelOf(group),
         ...(group.groups ? { groups: group.groups } : {}),
-        state: plan.outcome === "failed" ? "failed" : stateOf(leaders, group.desired),
+        state: plan.outcome === "failed" || plan.outcome === "paused" ? plan.outcome : stateOf(leaders, group.desired),
         desired: group.desired,
         inService: group.instances.filter(isReady).length,
         leaders: leaders.map(({ id, since }) => ({ id, ...timesOf(since, now) })),

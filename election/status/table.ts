@@ -2,8 +2,23 @@
 import type { Scope } from "../scope";
 import type { GroupStatus } from "./found";
 
-/** The statuses as a table, and what they come to. */
-export function tableOf(statuses: GroupStatus[], { asgPrefixes, electorateTag }: Scope, region: string): string {
+type TableScope = Pick<Scope, "asgPrefixes" | "electorateTag">;
+
+/** The prefixes that no group's name begins with. */
+export function emptyPrefixes(statuses: GroupStatus[], { asgPrefixes }: TableScope): string[] {
+    const names = statuses.flatMap(({ group, groups = [group] }) => groups);
+    return asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)));
+}
+
+const mostNamed = 10;
+
+/**
+ * The statuses as a table, and what they come to.
+ *
+ * @param others names of groups that are there, to choose a prefix by if no group has one
+ */
+export function tableOf(statuses: GroupStatus[], scope: TableScope, region: string, others: string[] = []): string {
+    const { asgPrefixes, electorateTag } = scope;
     const head = ["group", "state", "wants", "in service", "leader", "since", "for", "an election now"];
     const rows = statuses.flatMap((status): string[][] => {
         const { group, state, desired = "", inService = "" } = status;
@@ -25,15 +40,21 @@ export function tableOf(statuses: GroupStatus[], { asgPrefixes, electorateTag }:
     );
     const count = (state: GroupStatus["state"]) => statuses.filter((status) => status.state === state).length;
     const what = electorateTag ? `groups, or electorates by ${electorateTag},` : "groups";
-    const summary =
-        statuses.length === 0
-            ? [`No group's name begins with ${asgPrefixes.join(" or ")} in ${region}.`]
-            : [
-                  ...table,
-                  "",
-                  `${statuses.length} ${what} with the prefix ${asgPrefixes.join(" or ")} in ${region}: ` +
-                      `${count("vacant")} vacant, ${count("contested")} contested, ${count("failed")} not read.`,
-              ];
+    const prefixes = asgPrefixes.length > 1 ? "one of the prefixes" : "the prefix";
+    const found = [
+        ...table,
+        "",
+        `${statuses.length} ${what} with ${prefixes} ${asgPrefixes.join(", ")} in ${region}: ` +
+            `${count("vacant")} vacant, ${count("contested")} contested, ${count("failed")} not read.`,
+    ];
+    const more = others.length > mostNamed ? ", …" : "";
+    const there = others.length > 0 ? ` Groups there: ${others.slice(0, mostNamed).join(", ")}${more}.` : "";
+    const summary = [
+        ...(statuses.length > 0 ? found : []),
+        ...emptyPrefixes(statuses, scope).map(
+            (prefix) => `No group's name begins with ${prefix} in ${region}.${there || " There is no group at all."}`,
+        ),
+    ];
     return [
         ...summary,
         "Elections that events alone would cause are not shown: a launch, a Spot warning, an instance that ends just now.",

@@ -1,6 +1,8 @@
 // `npm run status`: what it prints of a region, with read rights only, and its exit status.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
@@ -11,7 +13,7 @@ import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
 import { inThisProcess } from "../simulator/command-line";
 import { programWith, sinceKey, tagKey } from "../simulator/scenario";
-import { root } from "../simulator/stack/program";
+import { project, root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 const scope = { asgPrefix: "awseb-", tagKey, electorateTag: "" };
@@ -75,11 +77,11 @@ describe("npm run status", () => {
         }
     }
 
-    /** Runs it as npm does. */
-    async function runAlone(...options: string[]) {
-        const env = { ...process.env, ...environment() };
+    /** Runs it as npm does, in the project's folder or a copy of it. */
+    async function runAlone(folder: string, more: Record<string, string | undefined>, ...options: string[]) {
+        const env = { ...process.env, ...environment(), ...more };
         const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
-        const child = spawn(process.execPath, args, { env, cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+        const child = spawn(process.execPath, args, { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
         const [stdout, stderr, [code]] = await Promise.all([
             text(child.stdout),
             text(child.stderr),
@@ -163,7 +165,7 @@ describe("npm run status", () => {
         expect((await status(quiet, "--prefix", "legacy-")).stdout).to.contain("legacy-jobs");
         const none = await run("--prefix", "nothing-", "--region", "eu-west-1");
         expect(none.stdout).to.contain("No group's name begins with nothing- in eu-west-1.");
-        expect(none.code).to.equal(0);
+        expect(none.code).to.equal(1);
         const other = await run("--tag-key", "app:other", "--json");
         expect((JSON.parse(other.stdout) as GroupStatus[]).map(({ state }) => state)).to.deep.equal([
             "vacant",
@@ -205,7 +207,7 @@ describe("npm run status", () => {
 
     it("is a command of its own, with exit status and streams, and explains itself", async () => {
         aws = await AwsServer.open(await regionAfter(stripShop));
-        const { stdout, code } = await runAlone();
+        const { stdout, code } = await runAlone(root, {});
         expect(code).to.equal(1);
         expect(stdout).to.match(new RegExp(`^${shop} +vacant `, "m"));
         const explained = await run("--help");
@@ -213,11 +215,117 @@ describe("npm run status", () => {
         expect(explained.stdout).to.contain("--prefix").and.to.contain("--json");
     });
 
+    it("takes what a stack looks at from the stack's file: prefixes, region and profile", async () => {
+        aws = await AwsServer.open(quiet);
+        const folder = mkdtempSync(join(tmpdir(), "status-"));
+        try {
+            for (const file of ["election", "Pulumi.yaml", "package.json", "tsconfig.json"]) {
+                cpSync(join(root, file), join(folder, file), { recursive: true });
+            }
+            symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+            const credentials = "[on-call]\naws_access_key_id = testing\naws_secret_access_key = testing\n";
+            writeFileSync(join(folder, "credentials"), credentials);
+            const config = {
+                "aws:region": "eu-west-1",
+                "aws:profile": "on-call",
+                [`${project}:asgPrefix`]: "awseb-e-b",
+            };
+            writeFileSync(join(folder, "Pulumi.prod.yaml"), JSON.stringify({ config }));
+            const keys = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+            const file = { AWS_SHARED_CREDENTIALS_FILE: join(folder, "credentials") };
+            const { stdout, stderr } = await runAlone(folder, { ...keys, ...file }, "--stack", "prod");
+            expect(stderr).to.equal("");
+            expect(stdout).to.contain(blog).and.to.contain("1 groups with the prefix awseb-e-b in eu-west-1");
+            expect(stdout).to.not.contain(shop);
+        } finally {
+            rmSync(folder, { recursive: true });
+        }
+    });
+
+    it("names groups that are there if no group has one of the prefixes, and exits with 1", async () => {
+        const { stdout, code } = await status(quiet, "--prefix", "awseb- CodeDeploy_");
+        expect(code).to.equal(1);
+        expect(stdout).to.match(new RegExp(`^${shop} +led `, "m"));
+        expect(stdout).to.match(
+            new RegExp(
+                `^No group's name begins with CodeDeploy_ in us-east-1\\. Groups there: .*${shop}.*${blog}`,
+                "m",
+            ),
+        );
+    });
+
+    it("shows a paused group as paused, with what an election would do, and exits with 0", async () => {
+        const paused = await regionAfter((world) => {
+            const group = world.region.groups.get(shop);
+            Object.assign(group?.tags ?? {}, { [`${tagKey}:paused`]: "true" });
+            stripShop(world);
+        });
+        const { stdout, code } = await status(paused);
+        expect(code).to.equal(0);
+        expect(stdout).to.match(new RegExp(`^${shop} +paused .*an election would choose one of 3`, "m"));
+    });
+
+    it("looks where AWS_DEFAULT_REGION says, as the AWS CLI does", async () => {
+        aws = await AwsServer.open(quiet);
+        const regions = { AWS_REGION: undefined, AWS_DEFAULT_REGION: "eu-north-1" };
+        expect((await runAlone(root, regions)).stdout).to.contain("in eu-north-1");
+    });
+
+    const nobody = {
+        AWS_ACCESS_KEY_ID: undefined,
+        AWS_SECRET_ACCESS_KEY: undefined,
+        AWS_EC2_METADATA_DISABLED: "true",
+    };
+    for (const [cause, environment, says] of [
+        ["no region is set", { AWS_REGION: undefined }, /^Region is missing. Give --region, or set AWS_REGION/],
+        ["there are no credentials", nobody, /^\w+:Describe.*CredentialsProviderError.* Set AWS_PROFILE, or sign in/],
+        [
+            "the profile needs an MFA code",
+            { ...nobody, AWS_PROFILE: "mfa" },
+            /MFA.* let the AWS CLI do it first: eval "/i,
+        ],
+        [
+            "a proxy is set",
+            { HTTPS_PROXY: "http://proxy:3128", AWS_ENDPOINT_URL: "http://127.0.0.1:9" },
+            /HTTPS_PROXY is set/,
+        ],
+    ] as const) {
+        it(`says what to do if ${cause}, and exits with 2`, async () => {
+            aws = await AwsServer.open(quiet);
+            const folder = mkdtempSync(join(tmpdir(), "status-"));
+            try {
+                const profile = "[profile mfa]\nrole_arn = arn:aws:iam::123456789012:role/on-call\n";
+                const source = "source_profile = default\nmfa_serial = arn:aws:iam::123456789012:mfa/shop\n";
+                writeFileSync(join(folder, "config"), profile + source);
+                writeFileSync(join(folder, "credentials"), "[default]\naws_access_key_id=a\naws_secret_access_key=b\n");
+                const files = ["config", "credentials"].map((file) => join(folder, file));
+                const [AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE] =
+                    "AWS_PROFILE" in environment ? files : ["/dev/null", "/dev/null"];
+                const more = { AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, ...environment };
+                const { stdout, stderr, code } = await runAlone(root, more);
+                expect([stdout, code]).to.deep.equal(["", 2]);
+                expect(stderr).to.match(says);
+                expect(stderr.trim().split("\n")).to.have.length(1);
+            } finally {
+                rmSync(folder, { recursive: true });
+            }
+        });
+    }
+
+    it("says that the credentials have expired if AWS does", async () => {
+        aws = await AwsServer.open(quiet);
+        aws.fault = () => refusal("ExpiredToken", 403, "The security token included in the request is expired");
+        const { stderr, code } = await run();
+        expect(code).to.equal(2);
+        expect(stderr).to.match(/expired\. Get new credentials, for instance with aws sso login\.\n$/);
+    });
+
     for (const [options, message] of [
         [["--foo"], "Unknown option '--foo'. See --help.\n"],
         [["--prefix", "a", "--prefix", "b"], "Option '--prefix' is given twice. See --help.\n"],
         [["shop"], /^Unexpected argument 'shop'.*See --help\.\n$/],
-        [["--prefix", "a b"], /^Setting asgPrefix is "a b", but it must be /],
+        [["--prefix", "a ?b"], /^Setting asgPrefix is "a \?b", but it must be /],
+        [["--stack", "none"], /^There is no file Pulumi\.none\.yaml of a stack none; /],
         [["--tag-key", "aws:x"], /^Setting tagKey is "aws:x", but it must be /],
     ] as const) {
         it(`refuses ${options.join(" ")} in one line, and exits with 2`, async () => {
