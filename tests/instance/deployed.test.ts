@@ -153,7 +153,7 @@ describe("what is deployed with leader-only", function () {
             expect(calls("dnf")).to.have.length(3);
             rmSync(join(disk, "tools/crond"));
             standIn("dnf", held);
-            edit("install", (content) => content.replace("-lt 180", "-lt 1"));
+            edit("install", (content) => content.replace("-lt 120", "-lt 1"));
             standIn("sleep", 'exec /bin/sleep "0.$1"');
             expect(await deploy()).to.match(/^leader: cron can't be started/m);
         });
