@@ -66,21 +66,18 @@ describe("what is deployed with leader-only", function () {
         writeFileSync(join(disk, "opt/elasticbeanstalk/bin/get-config"), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
 
     function standIn(tool: string, body = ""): void {
-        const note = `{ printf '%s\\0' ${tool} "$@"; echo; } >>"${disk}/calls"`;
+        const note = `echo ${tool} "$*" >>"${disk}/calls"`;
         writeFileSync(join(disk, "tools", tool), `#!/bin/sh\n${note}\n${body}\n`, { mode: 0o755 });
     }
 
-    function calls(tool: string): string[] {
-        const file = join(disk, "calls");
-        const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
-        return lines.map((line) => line.split("\0").slice(0, -1).join(" ")).filter((line) => line.startsWith(tool));
-    }
+    const calls = (tool: string): string[] =>
+        (existsSync(join(disk, "calls")) ? installed("calls") : "").split("\n").filter((line) => line.startsWith(tool));
 
     /** The instance's paths stand for those below the folder. */
     const placed = (content: string) =>
         content
             .replaceAll(
-                /(?<![\w.])\/(usr\/local\/bin|etc\/cron\.d|etc\/systemd\/system|opt\/elasticbeanstalk|var\/app)\b/g,
+                /(?<![\w.])\/(usr\/local\/bin|etc\/(cron\.d|systemd\/system)|opt\/elasticbeanstalk|var\/app)\b/g,
                 `${disk}/$1`,
             )
             .replaceAll(":/usr/bin:/bin", `:${disk}/tools:/usr/bin:/bin`);
