@@ -211,6 +211,17 @@ describe("what is deployed with leader-only", function () {
 
         const faults: Record<string, [() => void, RegExp]> = {
             "metadata hangs": [() => (metadata.instead = { "*": "hangs" }), /metadata doesn't show tags/],
+            "dnf, systemctl and the AWS CLI hang": [
+                () => {
+                    for (const tool of ["dnf", "systemctl", "aws"]) {
+                        standIn(tool, "exec /bin/sleep 1000");
+                    }
+                    edit("install", (content) =>
+                        content.replaceAll(/timeout (-k 20 )?\d+/g, "timeout 0.1").replace("-lt 120", "-lt 1"),
+                    );
+                },
+                /cron can't be started.*\n.*the worker can't be started.*\n.*metadata doesn't show tags/,
+            ],
             "metadata fails": [() => (metadata.instead = { "*": { status: 500 } }), /metadata doesn't show tags/],
             "the instance may not turn tags on": [() => standIn("aws", "exit 254"), /metadata doesn't show tags/],
             "systemd refuses": [
