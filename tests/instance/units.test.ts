@@ -104,6 +104,7 @@ echo "start $2" >>"$NOTES"
     const soon = (text: string) =>
         text
             .replace("--every 5 --grace 10", "--every 0.5 --grace 1")
+            .replace(/RestartSec=\d/, "RestartSec=0.5")
             .replace("Restart=", `ExecStopPost=/bin/sh -c 'echo "result $SERVICE_RESULT" >>"$NOTES"'\nRestart=`);
     const worker = soon(unitFile("systemd/leader-worker.service"));
 
