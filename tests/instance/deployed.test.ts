@@ -20,7 +20,8 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { root } from "../simulator/stack/program";
-import { find, insist, script } from "./machine";
+import { withTool } from "../tools";
+import { find, script } from "./machine";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
 
 const folder = join(root, "election", "instance");
@@ -155,18 +156,19 @@ describe("what is deployed with leader-only", function () {
             expect(await deploy()).to.match(/^leader: cron can't be started/m);
         });
 
-        it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async function () {
-            insist(this, "crontab");
-            edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
-            await deploy();
-            const table = installed("etc/cron.d/leader");
-            expect(table).to.not.include("\r");
-            // crontab checks a user's table, which doesn't name the user.
-            const check = (input: string) => spawnSync("crontab", ["-n", "-"], { input, encoding: "utf8" });
-            const { status, stderr } = check(table.replace("* root ", "* "));
-            expect(status, stderr).to.equal(0);
-            expect(check(table.replace("* root ", "* ").trimEnd()).status).to.equal(1);
-        });
+        withTool("crontab", () =>
+            it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async () => {
+                edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
+                await deploy();
+                const table = installed("etc/cron.d/leader");
+                expect(table).to.not.include("\r");
+                // crontab checks a user's table, which doesn't name the user.
+                const check = (input: string) => spawnSync("crontab", ["-n", "-"], { input, encoding: "utf8" });
+                const { status, stderr } = check(table.replace("* root ", "* "));
+                expect(status, stderr).to.equal(0);
+                expect(check(table.replace("* root ", "* ").trimEnd()).status).to.equal(1);
+            }),
+        );
 
         it("installs a worker only when its example is renamed, and takes away what the next version doesn't have", async () => {
             await deploy();
@@ -331,11 +333,17 @@ describe("what is deployed with leader-only", function () {
         });
     });
 
-    it("shellcheck finds no fault with the scripts", function () {
-        insist(this, "shellcheck");
-        const paths = ["beanstalk/leader/install", "beanstalk/leader/run", `beanstalk/${hook.slice(3)}`, "leader-veto"];
-        const files = paths.map((path) => join(folder, path));
-        const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
-        expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
-    });
+    withTool("shellcheck", () =>
+        it("shellcheck finds no fault with the scripts", () => {
+            const paths = [
+                "beanstalk/leader/install",
+                "beanstalk/leader/run",
+                `beanstalk/${hook.slice(3)}`,
+                "leader-veto",
+            ];
+            const files = paths.map((path) => join(folder, path));
+            const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
+            expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
+        }),
+    );
 });

@@ -26,12 +26,7 @@ export const script = join(root, "election", "instance", "leader-only");
 /** Shells that the script has to work under, with the command that starts each. */
 export const shells: Record<string, string[]> = { dash: ["dash"], bash: ["bash"], busybox: ["busybox", "sh"] };
 
-const packages: Record<string, string> = {
-    timeout: "coreutils",
-    setsid: "util-linux",
-    php: "php-cli",
-    crontab: "cron",
-};
+const packages: Record<string, string> = { timeout: "coreutils", setsid: "util-linux", php: "php-cli" };
 /** All that the script may use, and what the commands of these tests are made of. */
 const used = ["curl", "timeout", "sed", "grep", "date", "env", "setsid", "sleep", "sh", "echo", "cat", "true"];
 
