@@ -10,6 +10,7 @@ const installation = {
     dash: "apt-get install dash",
     bash: "apt-get install bash",
     busybox: "apt-get install busybox",
+    crontab: "apt-get install cron",
 };
 
 export type Tool = keyof typeof installation;

@@ -20,7 +20,8 @@ import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { root } from "../simulator/stack/program";
-import { find, insist, script } from "./machine";
+import { withTool } from "../tools";
+import { find, script } from "./machine";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
 
 const folder = join(root, "election", "instance");
@@ -66,21 +67,18 @@ describe("what is deployed with leader-only", function () {
         writeFileSync(join(disk, "opt/elasticbeanstalk/bin/get-config"), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
 
     function standIn(tool: string, body = ""): void {
-        const note = `{ printf '%s\\0' ${tool} "$@"; echo; } >>"${disk}/calls"`;
+        const note = `echo ${tool} "$*" >>"${disk}/calls"`;
         writeFileSync(join(disk, "tools", tool), `#!/bin/sh\n${note}\n${body}\n`, { mode: 0o755 });
     }
 
-    function calls(tool: string): string[] {
-        const file = join(disk, "calls");
-        const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
-        return lines.map((line) => line.split("\0").slice(0, -1).join(" ")).filter((line) => line.startsWith(tool));
-    }
+    const calls = (tool: string): string[] =>
+        (existsSync(join(disk, "calls")) ? installed("calls") : "").split("\n").filter((line) => line.startsWith(tool));
 
     /** The instance's paths stand for those below the folder. */
     const placed = (content: string) =>
         content
             .replaceAll(
-                /(?<![\w.])\/(usr\/local\/bin|etc\/cron\.d|etc\/systemd\/system|opt\/elasticbeanstalk|var\/app)\b/g,
+                /(?<![\w.])\/(usr\/local\/bin|etc\/(cron\.d|systemd\/system)|opt\/elasticbeanstalk|var\/app)\b/g,
                 `${disk}/$1`,
             )
             .replaceAll(":/usr/bin:/bin", `:${disk}/tools:/usr/bin:/bin`);
@@ -153,23 +151,24 @@ describe("what is deployed with leader-only", function () {
             expect(calls("dnf")).to.have.length(3);
             rmSync(join(disk, "tools/crond"));
             standIn("dnf", held);
-            edit("install", (content) => content.replace("-lt 180", "-lt 1"));
+            edit("install", (content) => content.replace("-lt 120", "-lt 1"));
             standIn("sleep", 'exec /bin/sleep "0.$1"');
             expect(await deploy()).to.match(/^leader: cron can't be started/m);
         });
 
-        it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async function () {
-            insist(this, "crontab");
-            edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
-            await deploy();
-            const table = installed("etc/cron.d/leader");
-            expect(table).to.not.include("\r");
-            // crontab checks a user's table, which doesn't name the user.
-            const check = (input: string) => spawnSync("crontab", ["-n", "-"], { input, encoding: "utf8" });
-            const { status, stderr } = check(table.replace("* root ", "* "));
-            expect(status, stderr).to.equal(0);
-            expect(check(table.replace("* root ", "* ").trimEnd()).status).to.equal(1);
-        });
+        withTool("crontab", () =>
+            it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async () => {
+                edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
+                await deploy();
+                const table = installed("etc/cron.d/leader");
+                expect(table).to.not.include("\r");
+                // crontab checks a user's table, which doesn't name the user.
+                const check = (input: string) => spawnSync("crontab", ["-n", "-"], { input, encoding: "utf8" });
+                const { status, stderr } = check(table.replace("* root ", "* "));
+                expect(status, stderr).to.equal(0);
+                expect(check(table.replace("* root ", "* ").trimEnd()).status).to.equal(1);
+            }),
+        );
 
         it("installs a worker only when its example is renamed, and takes away what the next version doesn't have", async () => {
             await deploy();
@@ -195,47 +194,46 @@ describe("what is deployed with leader-only", function () {
         });
 
         it("turns metadata's tags on for its own instance, where the list of them is missing or empty, past any proxy", async () => {
-            const proxy = {
-                http_proxy: "http://127.0.0.1:9",
-                HTTP_PROXY: "http://127.0.0.1:9",
-                ALL_PROXY: "http://127.0.0.1:9",
-            };
+            const proxy = { http_proxy: "http://127.0.0.1:9", ALL_PROXY: "http://127.0.0.1:9" };
             for (const tags of [undefined, {}]) {
                 metadata.tags = tags;
                 rmSync(join(disk, "calls"), { force: true });
                 expect(await deploy(proxy)).to.equal("");
-                expect(calls("aws")[0]).to.match(
-                    RegExp(
-                        `modify-instance-metadata-options --region ${region} --instance-id ${instanceId} --instance-metadata-tags enabled `,
-                    ),
-                );
+                const options = `--region ${region} --instance-id ${instanceId} --instance-metadata-tags enabled `;
+                expect(calls("aws")[0]).to.include(`ec2 modify-instance-metadata-options ${options}`);
             }
         });
 
-        const faults: Record<string, [() => void, RegExp]> = {
-            "metadata hangs": [() => (metadata.instead = { "*": "hangs" }), /metadata doesn't show tags/],
-            "metadata fails": [() => (metadata.instead = { "*": { status: 500 } }), /metadata doesn't show tags/],
-            "the instance may not turn tags on": [() => standIn("aws", "exit 254"), /metadata doesn't show tags/],
-            "systemd refuses": [
-                () => standIn("systemctl", "exit 1"),
-                /cron can't be started.*\n.*the worker can't be started/,
-            ],
+        const noCron = "cron can't be started, so leader/cron doesn't run";
+        const noWorker = "the worker can't be started";
+        const noTags = "this instance's metadata doesn't show tags; leader-only says if it can't find out without them";
+        const spoil = (body: string) => ["dnf", "systemctl", "aws"].map((tool) => standIn(tool, body));
+        const faults: Record<string, [() => unknown, string[]]> = {
+            "metadata hangs": [() => (metadata.instead = { "*": "hangs" }), [noTags]],
+            "metadata fails": [() => (metadata.instead = { "*": { status: 500 } }), [noTags]],
+            "every command hangs": [() => spoil("exec /bin/sleep 1000"), [noCron, noWorker, noTags]],
+            "every command fails": [() => spoil("exit 1"), [noCron, noWorker, noTags]],
             "leader-only is missing": [
                 () => rmSync(join(bundle, "leader/leader-only")),
-                /^leader: leader-only is missing in the folder leader of the source bundle$/m,
+                ["leader-only is missing in the folder leader of the source bundle"],
             ],
-            "the disk is full": [
+            "a file can't be written": [
                 () => rmSync(join(disk, "etc/cron.d"), { recursive: true }),
-                /can't install .*cron\.d/,
+                ["can't install /etc/cron.d/leader"],
             ],
         };
         for (const [fault, [cause, says]] of Object.entries(faults)) {
             it(`says so and goes on where ${fault}`, async () => {
                 metadata.tags = undefined;
                 renameSync(join(bundle, "leader/worker.service.example"), join(bundle, "leader/worker.service"));
+                const hasty = (limits: string) =>
+                    limits.replaceAll(/timeout .*?\d\d+/g, "timeout 0.2").replace("-lt 120", "-lt 1");
+                edit("install", fault.includes("command") ? hasty : (content) => content);
                 cause();
-                expect(await deploy()).to.match(says);
-                expect(existsSync(join(disk, "usr/local/bin/leader-run"))).to.equal(true);
+                const said = (await deploy())
+                    .match(/^leader: .*/gm)
+                    ?.map((line) => line.slice("leader: ".length).replace(disk, ""));
+                expect(said).to.deep.equal(says);
                 expect(existsSync(join(disk, "etc/systemd/system/leader-worker.service"))).to.equal(true);
             });
         }
@@ -323,11 +321,17 @@ describe("what is deployed with leader-only", function () {
         });
     });
 
-    it("shellcheck finds no fault with the scripts", function () {
-        insist(this, "shellcheck");
-        const paths = ["beanstalk/leader/install", "beanstalk/leader/run", `beanstalk/${hook.slice(3)}`, "leader-veto"];
-        const files = paths.map((path) => join(folder, path));
-        const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
-        expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
-    });
+    withTool("shellcheck", () =>
+        it("shellcheck finds no fault with the scripts", () => {
+            const paths = [
+                "beanstalk/leader/install",
+                "beanstalk/leader/run",
+                `beanstalk/${hook.slice(3)}`,
+                "leader-veto",
+            ];
+            const files = paths.map((path) => join(folder, path));
+            const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
+            expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
+        }),
+    );
 });

@@ -13,7 +13,7 @@ for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
     [ ! -e "$tree/cgroup.procs" ] || { mkdir "$tree/$1" && echo $$ >"$tree/$1/cgroup.procs"; } || exit
 done
 mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system &&
-    exec /lib/systemd/systemd --user`;
+    exec /lib/systemd/systemd "$2"`;
 const end = `
 find /sys/fs/cgroup -depth -type d -path "*/$1*" | while read -r group; do
     until rmdir "$group" 2>/dev/null; do
@@ -21,6 +21,18 @@ find /sys/fs/cgroup -depth -type d -path "*/$1*" | while read -r group; do
         sleep 0.05
     done
 done`;
+
+const unshare = (name: string, option: string) =>
+    "-m --propagation private sh -c".split(" ").concat(begin, "sh", name, option);
+const tidy = (name: string) => spawnSync("sh", ["-c", end, "sh", name]);
+
+/** Whether a systemd can be run here: it takes root, and control groups that may be divided. */
+export function canRunSystemd(): boolean {
+    const name = `leader-systemd-${process.pid}`;
+    const { status } = spawnSync("unshare", unshare(name, "--version"));
+    tidy(name);
+    return status === 0;
+}
 
 /** Waits for a condition; fails after a minute, with what `says` gives then. */
 export async function until(ask: () => boolean | Promise<boolean>, says: () => unknown = () => ""): Promise<void> {
@@ -40,26 +52,19 @@ export class SystemdManager {
     private readonly units = join(this.disk, ".config", "systemd", "user");
     private process?: ChildProcess;
 
-    /** Whether there is one: it takes root, systemd, and control groups that may be divided. */
-    async start(): Promise<boolean> {
+    async start(): Promise<void> {
         for (const folder of [this.units, this.env.XDG_RUNTIME_DIR, this.bin]) {
             mkdirSync(folder, { recursive: true, mode: 0o700 });
         }
-        const words = ["-m", "--propagation", "private", "sh", "-c", begin, "sh", basename(this.disk)];
-        this.process = spawn("unshare", words, { env: this.env, stdio: "ignore" });
-        this.process.on("error", () => {});
-        await until(() => this.hasEnded() || existsSync(join(this.env.XDG_RUNTIME_DIR, "systemd", "private")));
-        return !this.hasEnded() && (await this.run("systemctl daemon-reload")).status === 0;
+        this.process = spawn("unshare", unshare(basename(this.disk), "--user"), { env: this.env, stdio: "ignore" });
+        await until(() => existsSync(join(this.env.XDG_RUNTIME_DIR, "systemd", "private")));
     }
 
-    private hasEnded = () => this.process?.pid === undefined || this.process.exitCode !== null;
-
     async stop(): Promise<void> {
-        if (!this.hasEnded()) {
-            this.process?.kill("SIGKILL");
-            await once(this.process as ChildProcess, "exit");
+        if (this.process?.kill("SIGKILL")) {
+            await once(this.process, "exit");
         }
-        spawnSync("sh", ["-c", end, "sh", basename(this.disk)]);
+        tidy(basename(this.disk));
         rmSync(this.disk, { recursive: true });
     }
 

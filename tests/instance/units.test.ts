@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { root } from "../simulator/stack/program";
 import { followerTags, leaderTags, Metadata } from "./metadata";
-import { SystemdManager, until } from "./systemd";
+import { canRunSystemd, SystemdManager, until } from "./systemd";
 
 const folder = join(root, "election", "instance");
 const readme = new Document("election/instance/README.md");
@@ -29,18 +29,17 @@ done
 
 describe("the units under a genuine systemd", function () {
     this.timeout(120_000);
+    if (process.env.CI !== "true" && !canRunSystemd()) {
+        it("can't be run: apt-get install systemd, and be root");
+        return;
+    }
 
     const systemd = new SystemdManager();
     const services: Metadata[] = [];
     const calls = () => readNotes(join(systemd.disk, "aws"));
 
-    before(async function () {
-        if (!(await systemd.start())) {
-            const hint = "no systemd can be run here: that takes root, the package systemd, and control groups";
-            expect(process.env.CI, hint).to.not.equal("true");
-            console.log(`    ${hint}`);
-            this.skip();
-        }
+    before(async () => {
+        await systemd.start();
         for (const name of ["leader-only", "leader-while", "leader-veto"]) {
             copyFileSync(join(folder, name), join(systemd.bin, name));
         }
@@ -104,6 +103,7 @@ echo "start $2" >>"$NOTES"
     const soon = (text: string) =>
         text
             .replace("--every 5 --grace 10", "--every 0.5 --grace 1")
+            .replace(/RestartSec=\d/, "RestartSec=0.5")
             .replace("Restart=", `ExecStopPost=/bin/sh -c 'echo "result $SERVICE_RESULT" >>"$NOTES"'\nRestart=`);
     const worker = soon(unitFile("systemd/leader-worker.service"));
 

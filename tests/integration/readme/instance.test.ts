@@ -54,13 +54,31 @@ describe("election/instance/README.md", function () {
         );
     });
 
-    it("a worker runs while this instance leads, under Supervisor in a PID namespace", async () => {
+    it("a worker runs while this instance leads", async () => {
         await sandbox.showMetadata(leaderTags, instance);
-        for (const part of ["leader-while --grace 20", "unshare --pid"]) {
-            const { status, stderr } = await sandbox.run(readme.shellBlock(part).text);
-            expect(status, stderr).to.equal(0);
-            expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
+        const { status, stderr } = await sandbox.run(readme.shellBlock("leader-while --grace 20").text);
+        expect(status, stderr).to.equal(0);
+        expect(sandbox.takeCalls()).to.deep.equal([["php", "artisan", "queue:work"]]);
+    });
+
+    it("a worker runs as the first process of a container, and in Supervisor's namespace", async function () {
+        const container = "unshare --pid --fork --kill-child --mount-proc";
+        if (spawnSync("sh", ["-c", `${container} true`]).status !== 0) {
+            expect(process.env.CI, "no PID namespace can be had here").to.not.equal("true");
+            this.skip();
         }
+        sandbox.standIn("python");
+        await sandbox.showMetadata(leaderTags, instance);
+        const image = readme.blocks.find(({ language }) => language === "Dockerfile")?.text.match(/\[.*\]/g) ?? [];
+        const words = image.flatMap((list) => JSON.parse(list)).join(" ");
+        for (const command of [`${container} ${words}`, readme.shellBlock("unshare --pid").text]) {
+            const { status, stderr } = await sandbox.run(command);
+            expect(status, stderr).to.equal(0);
+        }
+        expect(sandbox.takeCalls()).to.deep.equal([
+            ["python", "worker.py"],
+            ["php", "artisan", "queue:work"],
+        ]);
     });
 
     it("curl prints true on the leader, and fails with 404 on a follower", async () => {
