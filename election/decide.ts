@@ -1,6 +1,7 @@
 // Which instance leads a group, by the table below. Plain data in, plain data out.
 import { groupedBy } from "./aws/answers";
 import {
+    arrivingStates,
     type Group,
     type Instance,
     isArriving,
@@ -119,16 +120,20 @@ const isMember = ({ listed }: Instance): boolean => listed !== undefined;
 
 /** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
 function whyNoCandidate({ listed, state = "running", vetoed, warned }: Instance): string {
+    const { lifecycleState = "not listed", healthStatus = "Unhealthy" } = listed ?? {};
     if (vetoed) {
         return "vetoed";
     }
-    if (listed?.lifecycleState !== "InService" || listed.healthStatus !== "Healthy") {
-        return listed?.lifecycleState === "InService" ? listed.healthStatus : (listed?.lifecycleState ?? "not listed");
+    if (!["InService", ...arrivingStates].includes(lifecycleState)) {
+        return lifecycleState;
     }
-    if (warned) {
-        return "with a Spot interruption warning";
+    if (healthStatus !== "Healthy") {
+        return healthStatus;
     }
-    return state === "running" ? "not running" : state;
+    if (state !== "running") {
+        return state;
+    }
+    return warned ? "with a Spot interruption warning" : "not running";
 }
 
 function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] {

@@ -103,10 +103,12 @@ export function isReady({ listed }: Instance): boolean {
     return listed?.lifecycleState === "InService" && listed.healthStatus === "Healthy";
 }
 
+/** Lifecycle states in which a group boots an instance. */
+export const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
+
 /** Whether the group boots the instance. */
 export function isArriving({ listed }: Instance): boolean {
-    const states = ["Pending", "Pending:Wait", "Pending:Proceed"];
-    return listed !== undefined && states.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
+    return listed !== undefined && arrivingStates.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
 }
 
 /** Whether an instance whose state is known may lead, as good as any. */

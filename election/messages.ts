@@ -17,7 +17,9 @@ export async function announce(aws: Aws, elections: Written[]): Promise<number> 
     if (!changeTopicArn) {
         return 0;
     }
-    const reports = elections.map(reportOf).filter((report) => isChange(report) && !report.dryRun);
+    const reports = elections
+        .map((election) => reportOf(election, Date.now()))
+        .filter((report) => isChange(report) && !report.dryRun);
     const abortSignal = aws.deadline.within(millisToSend);
     const failures = await Promise.all(reports.map((report) => send(aws, changeTopicArn, report, abortSignal)));
     return failures.filter((isFailure) => isFailure).length;

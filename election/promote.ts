@@ -73,10 +73,10 @@ export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRou
 /** Writes nothing; says what would be written, if AWS did it all. */
 export function pretend(round: PlannedRound): WrittenRound {
     const written = round.planned.map((election): Written => {
-        const { demote, retire, promote, since } = election.plan;
-        const [id] = promote;
-        const promoted = id === undefined ? undefined : { id, since: isoTime(since), at: Date.now() };
-        const pretended = { ...emptyResult(), demoted: [...demote, ...retire], promoted };
+        const { demote, retire, promote, adopt, since } = election.plan;
+        const given = (id?: string) => (id === undefined ? undefined : { id, since: isoTime(since), at: Date.now() });
+        const [promoted, adopted] = [given(promote[0]), given(adopt)];
+        const pretended = { ...emptyResult(), demoted: [...demote, ...retire], promoted, adopted };
         return { ...election, result: emptyResult(), pretended };
     });
     return { ...round, written, stripped: emptyResult() };

@@ -1,9 +1,9 @@
 // What an election came to: the log lines and metrics of an invocation.
 import { type Batch, sweepType } from "./events";
-import { type Instance, isEnding, isFit, isReady, isSwept, labelOf, sinceOf } from "./group";
+import { type Group, type Instance, isEnding, isFit, isReady, isSwept, labelOf, leadersOf, sinceOf } from "./group";
 import { warn } from "./log";
 import { metricNames, metricNamespace } from "./metrics";
-import type { Result, Written, WrittenRound } from "./promote";
+import type { Written, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
@@ -55,12 +55,15 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     }
     const elections = rounds.flatMap(({ written }) => written);
     const unread = rounds.flatMap((round) => round.unread);
-    const reports = elections.map(reportOf);
+    const reports = elections.map((election) => reportOf(election, now));
     const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
     for (const report of [...reports, ...failed]) {
         log(report);
     }
     logProblems(rounds);
+    for (const round of rounds) {
+        logOrphans(scope, round);
+    }
     const isUnfinished = logRest(rounds.at(-1)?.rest);
 
     const real = elections.filter(({ pretended }) => !pretended);
@@ -81,19 +84,20 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         }
         // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
         if (swept.length + failed.length > 0 || unread.length === 0) {
-            measureSweep(scope.stack, [...swept.map(reportOf), ...failed], now);
+            const found = swept.map((election) => reportOf(election, now));
+            measureSweep(scope.stack, [...found, ...failed], now);
         }
     }
     return [...reports, ...failed];
 }
 
-/** What an election came to. */
-export function reportOf({ group, plan, result, pretended }: Written): Report {
+/** What an election came to. `now` is in milliseconds since 1970. */
+export function reportOf({ group, plan, result, pretended }: Written, now: number): Report {
     const { demoted, promoted, adopted, error } = pretended ?? result;
-    const leaders = group.instances.filter((instance) => instance.leads && !isEnding(instance));
+    const leaders = leadersOf(group, now).filter((leader) => !isEnding(leader));
     const staying = plan.keep ?? leaders.find(({ id }) => !demoted.includes(id))?.id;
     const id = promoted?.id ?? staying;
-    const former = latest(group.instances.filter(hasLed), ({ since = "" }) => since)?.id;
+    const formerLeader = formerLeaderOf(group, id, now);
     const { since } = promoted ?? adopted ?? group.instances.find((one) => one.id === id) ?? {};
     const causes = group.triggers.filter(({ type }) => type !== sweepType);
     const first = Math.min(...causes.map(({ at = Number.POSITIVE_INFINITY }) => at));
@@ -105,7 +109,7 @@ export function reportOf({ group, plan, result, pretended }: Written): Report {
         since,
         candidates: idsOf(group.instances.filter(isReady)),
         leaders: idsOf(leaders),
-        ...(former && former !== id ? { formerLeader: former } : {}),
+        ...(formerLeader === undefined ? {} : { formerLeader }),
         demoted: demoted.slice(0, mostIds),
         triggers: [...new Set(group.triggers.map(({ type }) => type))],
         ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, mostEvents) } : {}),
@@ -115,7 +119,17 @@ export function reportOf({ group, plan, result, pretended }: Written): Report {
     };
 }
 
-const hasLed = ({ leads, since }: Instance): boolean => leads || since !== undefined;
+/** The instance that led last, if that is another one than leads now. Without the tag, the latest `since` says which. */
+function formerLeaderOf(group: Group, id: string | undefined, now: number): string | undefined {
+    const instances = [...group.instances, ...group.orphans]; // it may have been detached while it led
+    const leaders = leadersOf({ ...group, instances }, now);
+    if (leaders.length > 0) {
+        return leaders.find((leader) => leader.id !== id)?.id;
+    }
+    const hasLed = ({ leads, since }: Instance) => leads || since !== undefined;
+    const last = latest(instances.filter(hasLed), (instance) => sinceOf(instance, now))?.id;
+    return last === id ? undefined : last;
+}
 
 const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).map(({ id }) => id);
 
@@ -136,7 +150,7 @@ function log(report: Report): void {
     }
 }
 
-/** Logs what AWS did not do in elections that went on, what could not be read, and what became of orphans. */
+/** Logs what AWS did not do in elections that went on, and what could not be read. */
 function logProblems(rounds: Finished[]): void {
     for (const { message } of rounds.flatMap(({ written }) => written.flatMap(({ result }) => result.warnings))) {
         warn("the election went on", message);
@@ -144,15 +158,14 @@ function logProblems(rounds: Finished[]): void {
     for (const { error } of rounds.flatMap(({ unread }) => unread.filter(({ groups }) => groups.length === 0))) {
         console.error({ outcome: "failed", reason: error.message });
     }
-    for (const { stripped } of rounds) {
-        logOrphans(stripped);
-    }
 }
 
 /** Logs which instances that lead no group any more lost their tags, or kept them. */
-function logOrphans({ demoted, error }: Result): void {
-    if (demoted.length > 0) {
-        console.info({ outcome: "stripped", demoted, reason: "these instances are in no group any more" });
+function logOrphans({ dryRun }: Scope, { orphans, stripped: { demoted, error } }: Finished): void {
+    const ids = dryRun ? orphans.map(({ id }) => id) : demoted;
+    if (ids.length > 0) {
+        const reason = "these instances are in no group any more";
+        console.info({ outcome: "stripped", demoted: ids, reason, ...(dryRun ? { dryRun } : {}) });
     }
     if (error) {
         console.error({ outcome: "failed", reason: error.message });
@@ -209,9 +222,9 @@ function latest<T extends string | number>(instances: Instance[], by: (instance:
 /** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
 function measureSweep(stack: string, reports: Report[], now: number): void {
     const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
-    // Where nothing is written, a group whose leader would be elected has none.
+    // Where nothing is written, a group whose leader would be elected has none, and one that would lose its leader has one.
     const isVacant = ({ outcome, dryRun, leaders }: Report) =>
-        outcome === "vacant" || (outcome === "elected" && dryRun === true && leaders.length === 0);
+        dryRun ? ["vacant", "elected"].includes(outcome) && leaders.length === 0 : outcome === "vacant";
     measure({ Stack: stack, Groups: reports.length }, [["Stack"]], now, {
         [metricNames.vacantGroups]: count(isVacant),
         [metricNames.contestedGroups]: count((report) => report.leaders.length > 1 && !isPaused(report)),

@@ -191,7 +191,7 @@ const groupsArn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*
 
 function expected(values: Record<string, Declaration["default"]>) {
     const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...rest } = values;
-    const { permissionsBoundaryArn, rolePath, changeTopicArn, ...electing } = rest;
+    const { permissionsBoundaryArn, rolePath, ...electing } = rest;
     const prefixes = String(asgPrefix).split(" ");
     return {
         listenedPrefix: prefixes.map((prefix) => ({ prefix })),
@@ -203,7 +203,7 @@ function expected(values: Record<string, Declaration["default"]>) {
         notified: alarmTopicArn === "" ? Array(2 * 3).fill([]) : Array(2 * 6).fill([alarmTopicArn]),
         dashboards: dashboard ? 1 : 0,
         protectable: electing.protectLeader ? prefixes.map((prefix) => `${groupsArn}${prefix}*`) : undefined,
-        publishable: changeTopicArn,
+        publishable: electing.changeTopicArn,
         boundary: permissionsBoundaryArn,
         path: rolePath,
         packaged: { stack: `${project}/dev`, asgPrefixes: prefixes, tagKey, ...electing },

@@ -70,6 +70,9 @@ export function requestsIn({ action, input }: Call, region: Region, place: Locat
         const keys = input.Tags?.map(({ Key }: { Key: string }) => Key);
         return requestsOf(action, input.Resources, keys, (id) => region.tags(id)[groupKey], place);
     }
+    if (action === "sns:Publish") {
+        return [{ action, resource: input.TopicArn, context: {} }];
+    }
     const ofGroup = `arn:${place.partition}:autoscaling:${place.region}:${place.accountId}:autoScalingGroup:${uuid}`;
     const resource = action.startsWith("autoscaling:Set")
         ? `${ofGroup}:autoScalingGroupName/${input.AutoScalingGroupName}`

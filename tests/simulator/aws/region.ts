@@ -6,6 +6,7 @@ import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
 import { type Actions, awsError, type Call, type Fault, never } from "./faults";
+import { type Message, snsActions } from "./sns";
 
 export const groupKey = "aws:autoscaling:groupName";
 
@@ -51,12 +52,14 @@ export interface Group {
 }
 
 /**
- * A region behind the SDK's clients: EC2, Auto Scaling and CloudWatch as far as an election uses them.
+ * A region behind the SDK's clients: EC2, Auto Scaling, CloudWatch and SNS as far as an election uses them.
  * It refuses what AWS refuses; any other action is an error.
  */
 export class Region {
     readonly groups = new Map<string, Group>();
     readonly instances = new Map<string, Instance>();
+    /** What was published to each topic, by its ARN. */
+    readonly topics = new Map<string, Message[]>();
     readonly calls: Call[] = [];
     /** Called with each event of the region. */
     readonly onEvent: ((event: BusEvent) => void)[] = [];
@@ -90,6 +93,7 @@ export class Region {
         ...ec2Actions(this),
         ...autoScalingActions(this),
         ...cloudWatchActions(this),
+        ...snsActions(this),
     };
 
     constructor(readonly timeline: Timeline) {

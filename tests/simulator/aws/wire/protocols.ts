@@ -1,8 +1,8 @@
-// AWS's wire protocols as the SDK speaks them: EC2's and Auto Scaling's query protocols, CloudWatch's JSON (or query, with an
+// AWS's wire protocols as the SDK speaks them: the query protocols of EC2, Auto Scaling and SNS, CloudWatch's JSON (or query, with an
 // older SDK). Requests become the SDK's input; the SDK's output becomes an answer as long as AWS's, by sample-answers.ts.
 import { extraFields, extraItems } from "./sample-answers";
 
-export type Service = "ec2" | "autoscaling" | "cloudwatch";
+export type Service = "ec2" | "autoscaling" | "cloudwatch" | "sns";
 
 /** A request in the SDK's terms. */
 export interface AwsRequest {
@@ -18,11 +18,13 @@ const services: Record<string, Service> = {
     "2016-11-15": "ec2",
     "2011-01-01": "autoscaling",
     "2010-08-01": "cloudwatch",
+    "2010-03-31": "sns",
 };
 const namespaces: Record<Service, string> = {
     ec2: "http://ec2.amazonaws.com/doc/2016-11-15/",
     autoscaling: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
     cloudwatch: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+    sns: "http://sns.amazonaws.com/doc/2010-03-31/",
 };
 
 /**
