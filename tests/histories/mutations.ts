@@ -5,13 +5,9 @@ export type Mutation = [sound: string, faulty: string];
 
 export const mutations: Record<string, Mutation> = {
     "promote before demote": [
-        "const [demotions, strippings] = await Promise.all([",
-        `const early = demoting.filter(({ plan }) => plan.promote.length > 0).map(({ plan }) => ({
-            id: plan.promote[0],
-            tags: { [tagKey]: "true", [tagKey + ":since"]: new Date(plan.since).toISOString() },
-        }));
-        await (0, tags_1.giveTags)(aws, early, aws.signal);
-        const [demotions, strippings] = await Promise.all([`,
+        'const [, stripped] = await Promise.all([take(aws, steps, "demote", signal)',
+        `await promoteFirst(aws, steps.filter(({ election: { plan } }) => plan.demote.length > 0));
+        const [, stripped] = await Promise.all([take(aws, steps, "demote", signal)`,
     ],
     "retain a leader that EC2 calls stopped": [
         'if (state !== "running") {',
@@ -21,11 +17,14 @@ export const mutations: Record<string, Mutation> = {
         'return status instanceof Error || states.includes(status?.state ?? "");',
         "return true;",
     ],
-    "forget what this container wrote": ["if (isContradicted || now > write.until) {", "if (true) {"],
+    "forget what this container wrote": [
+        "if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {",
+        "if (true) {",
+    ],
     "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
     "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
     "since from the clock alone": [
-        "const since = Math.max(now, (0, decide_1.latestSince)(group, now) + 1);",
+        "const since = Math.max(now, (0, group_1.latestSince)(group, now) + 1);",
         "const since = now;",
     ],
     "an error in one group ends the batch": ["result.error ??= error;", "result.error ??= error; throw error;"],
@@ -37,10 +36,10 @@ export const mutations: Record<string, Mutation> = {
         "promote: [],\n        ...(lacksSince",
         "promote: leader ? [leader.id] : [],\n        ...(lacksSince",
     ],
-    "no brake": ["flapping: isFlapping(", "flapping: false && isFlapping("],
+    "no flapping guard": ["flapping: changedTooOften(", "flapping: false && changedTooOften("],
     "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
     "pause though no live leader was demoted": [
-        "(plan.demote.length > 0 || (pauseMillis > 0 && (plan.retire.length > 0 || group.handingOver)))",
+        "(plan.demote.length > 0 || (settingMillis > 0 && (plan.retire.length > 0 || group.handingOver === true)))",
         "true",
     ],
     "forget a leader that has just left": [
@@ -50,51 +49,47 @@ export const mutations: Record<string, Mutation> = {
     "each group of an electorate for itself": ["electorate === undefined ? group :", "true ? group :"],
     "read the leaders of the group that an event names only": ["scope.electorateTag ? [] : [", "false ? [] : ["],
     "leave a demoted leader protected": [
-        "return leads && listed.protected && !protectedBefore.has(id) ?",
-        "return false ?",
+        "return leads && listed.protected && !protectedBefore.has(id)",
+        "return false",
     ],
     "take protection from members that don't lead": [
-        "return leads && listed.protected && !protectedBefore.has(id) ?",
-        "return id !== leader && listed.protected ?",
+        "return leads && listed.protected && !protectedBefore.has(id)",
+        "return id !== leader && listed.protected",
     ],
     "stop paging at an empty page": [
         "all.push(page);",
         "if (Object.values(page).some((value) => Array.isArray(value) && value.length === 0)) { break; } all.push(page);",
     ],
-    "never rank the eleventh member": [
-        "candidates.length > perGroup && isEmpty(rankings.get(group))",
-        "candidates.length < 0",
-    ],
+    "never rank the eleventh member": ["candidates.length > 0 && isEmpty(rankings.get(group))", "false"],
     "more than 1,000 resources in a tag call": [
-        "(0, aws_1.chunks)(ids, 1000).map(writeSome)",
-        "(ids.length > 0 ? [ids] : []).map(writeSome)",
+        "(0, answers_1.chunks)(ids, 1000).map(",
+        "(ids.length > 0 ? [ids] : []).map(",
     ],
     "promote without a time limit": [
-        "const { signal } = aws;\n    const going",
-        "const { signal } = new AbortController();\n    const going",
+        "giveTags)(aws, gifts, aws.deadline.signal)",
+        "giveTags)(aws, gifts, new AbortController().signal)",
     ],
     "count a promotion's time limit from the demotion's end": [
-        "const { signal } = aws;\n    const going",
-        "const signal = (0, aws_1.within)(millisLeft - exports.millisToReport);\n    const going",
+        "const { steps, pauseMillis } = schedule(",
+        `const left = aws.deadline.millisLeft();
+        aws = { ...aws, deadline: { ...aws.deadline, get signal() { return AbortSignal.timeout(left); } } };
+        const { steps, pauseMillis } = schedule(`,
     ],
     "count an aborted demotion as done": [
         "if (!error) {\n            result.demoted.push(id);",
         'if (!error || error.name === "AbortError") {\n            result.demoted.push(id);',
     ],
     "leave a group's newer tags unseen": [
-        "for (const group of groups) {\n                view.groups.set(group.name, group);",
-        "for (const group of groups.filter(({ name }) => !view.groups.has(name))) {\n                view.groups.set(group.name, group);",
+        "groups: new Map([...reading.groups, ...groups])",
+        "groups: new Map([...groups, ...reading.groups])",
     ],
     "take a remembered leader for running": [
-        'state: corrected.state ?? (arriving ? "pending" : "running"),',
+        'state: state ?? (arriving ? "pending" : "running"),',
         'state: "running",',
     ],
-    "count memory from the writing's beginning": [
-        "const until = ended + writeMillis;",
-        "const until = began + writeMillis;",
-    ],
+    "count memory from the writing's beginning": ["until: ended + writeMillis", "until: began + writeMillis"],
     "ignore a later since in a read": [
-        "(0, decide_1.sinceOf)(instance, now) > (0, decide_1.sinceOf)(write, now)",
+        "(0, group_1.sinceOf)(instance, now) > (0, group_1.sinceOf)(write, now)",
         "false",
     ],
 };
