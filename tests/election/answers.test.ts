@@ -162,7 +162,7 @@ describe("What AWS answers is named when it can't be used:", () => {
             const { leader } = populate(world);
             world.stack.sweep();
             await world.timeline.pass(10); // what comes now waits until that sweep is over
-            world.stack.hear(stateEvent(world.timeline.now, leader, "stopping"));
+            world.stack.send(stateEvent(world.timeline.now, leader, "stopping"));
             world.stack.sweep();
             await world.stack.settle();
             const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");

@@ -110,8 +110,8 @@ describe("A sweep that has too little time", () => {
             const last = found(groups.at(-1));
             const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
             world.stack.fate = () => [300];
-            world.stack.hear(busy);
-            world.stack.hear(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
+            world.stack.send(busy);
+            world.stack.send(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
             world.stack.fate = () => [];
             world.stack.sweep();
             await world.stack.settle();

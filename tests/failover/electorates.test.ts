@@ -387,6 +387,6 @@ describe("Groups with the same value of the electorate's tag", () => {
 function send({ stack }: World, event: BusEvent): void {
     const { fate } = stack;
     stack.fate = () => [300];
-    stack.hear(event);
+    stack.send(event);
     stack.fate = fate;
 }

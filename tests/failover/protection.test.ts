@@ -57,7 +57,7 @@ describe("A protected leader", () => {
                     if (way === "a sweep") {
                         stack.sweep();
                     } else {
-                        stack.hear(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
+                        stack.send(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
                     }
                     await stack.settle();
                     expect(leadersOf(world)).to.have.length(1);
@@ -102,7 +102,7 @@ describe("A protected leader", () => {
             inShop(3, async (world) => {
                 const { region, stack, leader } = world;
                 region.setMember(leader, { protected: false });
-                stack.hear(eventOf(world, "launch-successful", leader));
+                stack.send(eventOf(world, "launch-successful", leader));
                 await stack.settle();
                 expect(protectedIn(world)).to.deep.equal([]);
                 expect(leadersOf(world)).to.deep.equal([leader]);
