@@ -179,7 +179,7 @@ async function measureFlood(subject: Subject): Promise<string> {
         ["time of each, in the time of a call", (perBatch / callMillis).toFixed(1)],
         ["CPU of each: the first tenth, the last tenth", tenths.map((millis) => `${millis.toFixed(1)} ms`).join(", ")],
         ["an election behind them waits for", `${((batches * perBatch) / 1000).toFixed(0)} s`],
-        ["borne for ever", `${((1000 / perBatch) * flood.batch).toFixed(0)} events a second`],
+        ["sustained", `${((1000 / perBatch) * flood.batch).toFixed(0)} events a second`],
         ["peak memory, Node.js included", `${peak.toFixed(0)} MB`],
     ];
     return `${table([`${flood.events.toLocaleString("en")} foreign instances end at once`, ""], rows)}

@@ -162,9 +162,8 @@ describe("What AWS answers is named when it can't be used:", () => {
             const { leader } = populate(world);
             world.stack.sweep();
             await world.timeline.pass(10); // what comes now waits until that sweep is over
-            world.stack.hear(stateEvent(world.timeline.now, leader, "stopping"));
-            world.stack.sweep();
-            await world.stack.settle();
+            world.stack.send(stateEvent(world.timeline.now, leader, "stopping"));
+            await sweep(world);
             const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");
             expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
             expect(report?.demoted).to.deep.equal([leader]);

@@ -444,19 +444,4 @@ describe("An invocation", () => {
             expect(refusal?.message).to.contain(JSON.stringify(payload)?.slice(0, 500) ?? "undefined");
         });
     }
-
-    const emptyRecords: [what: string, batch: Anything][] = [
-        ["with a record that is null", { Records: [null] }],
-        ["with a record that is a text", { Records: [sound] }],
-        ["with a record without a body", { Records: [{}] }],
-    ];
-    for (const [what, batch] of emptyRecords) {
-        rule(`${what} warns, and reads nothing`, async (invoke) => {
-            const after = await invoke(batch, "launch-successful");
-            expect(after.lines.map(({ level }) => level)).to.deep.equal(["warn"]);
-            expect(after.reports).to.deep.equal([]);
-            expect(after.region.calls).to.deep.equal([]);
-            expect(after.region.leaders(shop, tagKey)).to.deep.equal([]);
-        });
-    }
 });

@@ -99,7 +99,7 @@ describe("An election", () => {
             addMembers(world, { [a]: { load: 10 }, [b]: { load: 30 } });
             world.region.lag = () => lagging;
             await sweep(world);
-            world.stack.hear(tagEvent(start - 5000, a, [tagKey], { [groupKey]: shop }));
+            world.stack.send(tagEvent(start - 5000, a, [tagKey], { [groupKey]: shop }));
             await world.stack.settle();
             expect(leadersOf(world)).to.deep.equal([a]);
             expect(writesIn(world.region.calls)).to.have.length(1);

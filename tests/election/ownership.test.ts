@@ -39,10 +39,10 @@ describe("An election", () => {
             await sweep(world);
             for (const [place, id] of ids.entries()) {
                 const group = found(groups[Math.floor(place / 3)]);
-                world.stack.hear(scalingEvent("launch-successful", world.timeline.now, group, id));
-                world.stack.hear(stateEvent(world.timeline.now, id, "stopping"));
-                world.stack.hear(spotEvent(world.timeline.now, id));
-                world.stack.hear(tagEvent(world.timeline.now, id, [tagKey], world.region.tags(id)));
+                world.stack.send(scalingEvent("launch-successful", world.timeline.now, group, id));
+                world.stack.send(stateEvent(world.timeline.now, id, "stopping"));
+                world.stack.send(spotEvent(world.timeline.now, id));
+                world.stack.send(tagEvent(world.timeline.now, id, [tagKey], world.region.tags(id)));
             }
             await world.stack.settle();
             await sweep(world);

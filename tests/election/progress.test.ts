@@ -110,11 +110,10 @@ describe("A sweep that has too little time", () => {
             const last = found(groups.at(-1));
             const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
             world.stack.fate = () => [300];
-            world.stack.hear(busy);
-            world.stack.hear(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
+            world.stack.send(busy);
+            world.stack.send(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
             world.stack.fate = () => [];
-            world.stack.sweep();
-            await world.stack.settle();
+            await sweep(world);
             expect(leadersOf(world, last)).to.have.length(1);
             const first = firstOf(callsOf(world, "ec2:CreateTags"));
             expect(first.input.Resources).to.deep.equal(leadersOf(world, last));

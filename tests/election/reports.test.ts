@@ -415,8 +415,7 @@ describe("The packaged function measures", () => {
             addMembers(world, { [c]: leading() }, "awseb-adopted");
             world.region.addInstance(undefined, leading(atFive));
             const before = [...world.region.instances.keys()].map((id) => world.region.tags(id));
-            world.stack.sweep();
-            await world.stack.settle();
+            await sweep(world);
             await receive(world, eventOf(world, "terminate-unsuccessful", b));
             const [{ reports }, again] = firstTwo(world.stack.invocations);
             expect(reports.every(({ dryRun }) => dryRun === true)).to.equal(true);

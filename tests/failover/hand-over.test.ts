@@ -190,7 +190,7 @@ describe("A hand-over with a pause", () => {
                 fleet.stop(living);
                 await timeline.pass(promptly);
                 region.setState(later, "terminated");
-                stack.hear(eventOf(world, "terminate-successful", later, names[1]));
+                stack.send(eventOf(world, "terminate-successful", later, names[1]));
                 await timeline.pass(8 * second);
                 expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
                 await timeline.pass(3 * second);

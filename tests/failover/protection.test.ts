@@ -18,6 +18,7 @@ import {
     second,
     shop,
     sinceKey,
+    sweep,
     tagKey,
 } from "../simulator/scenario";
 import { accountId, type Program } from "../simulator/stack/program";
@@ -57,7 +58,7 @@ describe("A protected leader", () => {
                     if (way === "a sweep") {
                         stack.sweep();
                     } else {
-                        stack.hear(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
+                        stack.send(eventOf(world, "launch-successful", firstOf(fleet.members(shop))));
                     }
                     await stack.settle();
                     expect(leadersOf(world)).to.have.length(1);
@@ -67,10 +68,9 @@ describe("A protected leader", () => {
 
         it("the successor, and the old leader loses it", () =>
             inShop(3, async (world) => {
-                const { region, stack, leader, others } = world;
+                const { region, leader, others } = world;
                 region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(others).to.include(leadersOf(world)[0]);
                 expect(protectedIn(world)).to.deep.equal(leadersOf(world));
             }));
@@ -83,17 +83,15 @@ describe("A protected leader", () => {
                 await stack.settle();
                 expect(leadersOf(world)).to.deep.equal([heir]);
                 expect(protectedIn(world)).to.deep.equal([]);
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(protectedIn(world)).to.deep.equal([heir]);
             }));
 
         it("repaired by the sweep if it is lost", () =>
             inShop(3, async (world) => {
-                const { region, stack, leader } = world;
+                const { region, leader } = world;
                 region.setMember(leader, { protected: false });
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([leader]);
                 expect(protectedIn(world)).to.deep.equal([leader]);
             }));
@@ -102,7 +100,7 @@ describe("A protected leader", () => {
             inShop(3, async (world) => {
                 const { region, stack, leader } = world;
                 region.setMember(leader, { protected: false });
-                stack.hear(eventOf(world, "launch-successful", leader));
+                stack.send(eventOf(world, "launch-successful", leader));
                 await stack.settle();
                 expect(protectedIn(world)).to.deep.equal([]);
                 expect(leadersOf(world)).to.deep.equal([leader]);
@@ -110,10 +108,9 @@ describe("A protected leader", () => {
 
         it("left as it is by a sweep if it is there: no call", () =>
             inShop(3, async (world) => {
-                const { region, stack, leader } = world;
+                const { region, leader } = world;
                 const before = region.calls.length;
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(protectedIn(world)).to.deep.equal([leader]);
                 expect(region.calls.slice(before)).to.have.length(2);
             }));
@@ -128,8 +125,7 @@ describe("A protected leader", () => {
                     region.setTags(id, { [tagKey]: "true", [sinceKey]: atFive });
                     region.setMember(id, { protected: true });
                 }
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([members[0]]);
                 expect(protectedIn(world)).to.deep.equal([members[0]]);
                 expect(protections(region.calls)).to.have.length(2);
@@ -138,31 +134,28 @@ describe("A protected leader", () => {
 
     it("keeps what it had before it led, when it leads no more", () =>
         inShop(2, async (world) => {
-            const { region, stack, leader, others } = world;
+            const { region, leader, others } = world;
             region.setMember(others[0], { protected: true });
             region.setMember(leader, { healthStatus: "Unhealthy" });
-            stack.sweep();
-            await stack.settle();
+            await sweep(world);
             expect(leadersOf(world)).to.deep.equal(others);
             expect(protectedIn(world), "the old leader loses what its promotion set").to.deep.equal(others);
             region.setMember(leader, { healthStatus: "Healthy" });
             region.setMember(others[0], { healthStatus: "Unhealthy" });
-            stack.sweep();
-            await stack.settle();
+            await sweep(world);
             expect(leadersOf(world)).to.deep.equal([leader]);
             expect(protectedIn(world).sort()).to.deep.equal([leader, others[0]].sort());
         }));
 
     it("keeps it in a group that protects all its new instances", () =>
         inShop(3, async (world) => {
-            const { region, fleet, stack, leader } = world;
+            const { region, fleet, leader } = world;
             Object.assign(region.groups.get(shop) as object, { protectsNew: true });
             for (const id of fleet.members(shop)) {
                 region.setMember(id, { protected: true });
             }
             region.setMember(leader, { healthStatus: "Unhealthy" });
-            stack.sweep();
-            await stack.settle();
+            await sweep(world);
             expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
             expect(protectedIn(world)).to.deep.equal(fleet.members(shop));
             expect(protections(region.calls)).to.deep.equal([]);
@@ -170,11 +163,10 @@ describe("A protected leader", () => {
 
     it("is not protected while its group is to be emptied, so that the group can be", () =>
         inShop(1, async (world) => {
-            const { region, stack, leader } = world;
+            const { region, leader } = world;
             Object.assign(region.groups.get(shop) as object, { desired: 0 });
             for (let sweeps = 0; sweeps < 2; sweeps++) {
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
             }
             expect(leadersOf(world)).to.deep.equal([leader]);
             expect(protectedIn(world)).to.deep.equal([]);
@@ -204,8 +196,7 @@ describe("A protected leader", () => {
                     const { region, fleet, stack, lines } = world;
                     fleet.addGroup(shop, 3);
                     region.fault = fault;
-                    stack.sweep();
-                    await stack.settle();
+                    await sweep(world);
                     const [leader] = leadersOf(world);
                     expect(leadersOf(world)).to.have.length(1);
                     expect(protectedIn(world)).to.deep.equal([]);
@@ -290,23 +281,20 @@ describe("A protected leader", () => {
     describe("must be in service:", () => {
         it("an arriving one is protected by the first sweep that finds it so, and no call is made before", () =>
             inAllowedWorld(async (world) => {
-                const { region, fleet, stack, timeline } = world;
+                const { region, fleet, timeline } = world;
                 fleet.addGroup(shop, 0);
                 fleet.scale(shop, 1);
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 const leader = only(leadersOf(world));
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
                 await timeline.pass(10 * second);
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(protections(region.calls)).to.deep.equal([]);
 
                 await timeline.pass(minute);
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
                 expect(protectedIn(world)).to.deep.equal([]);
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([leader]);
                 expect(protectedIn(world)).to.deep.equal([leader]);
                 expect(metric(world, "FailedProtections")).to.deep.equal([]);
@@ -377,13 +365,12 @@ describe("A protected leader", () => {
 
         it("no call is made, and whatever protection there is stays", () =>
             inAllowedWorld(async (world) => {
-                const { region, fleet, stack } = world;
+                const { region, fleet } = world;
                 const [leader, theirs] = fleet.addGroup(shop, 3);
                 region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
                 region.setMember(leader, { protected: true, healthStatus: "Unhealthy" });
                 region.setMember(theirs, { protected: true });
-                stack.sweep();
-                await stack.settle();
+                await sweep(world);
                 expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
                 expect(protectedIn(world)).to.deep.equal([leader, theirs]);
                 expect(protections(region.calls)).to.deep.equal([]);

@@ -286,7 +286,7 @@ class Life {
         if (fate === "doubled") {
             // The queue swallows what it has had before: another id makes it another event.
             this.fates.unshift("onTime");
-            stack.hear({ ...event, id: `${event.id}-${++this.copies}` });
+            stack.send({ ...event, id: `${event.id}-${++this.copies}` });
         }
         return [typeof fate === "number" ? 300 + fate : 300];
     }
@@ -347,7 +347,7 @@ class Life {
             case "replay":
                 for (const each of this.past.length > 0 ? this.stacks : []) {
                     const event = found(this.past[act.n % this.past.length]);
-                    each.hear({ ...event, id: `${event.id}-${++this.copies}` });
+                    each.send({ ...event, id: `${event.id}-${++this.copies}` });
                 }
                 break;
             case "loseContainer":

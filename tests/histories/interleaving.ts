@@ -63,7 +63,7 @@ type Kind = "begins" | "reads" | "writes";
 interface Choice {
     able: Map<number, Kind>;
     taken: number;
-    /** Electors who need not be tried here: that comes to the same as a schedule that has been. */
+    /** Electors that need not be tried here: that comes to the same as a schedule that has been. */
     asleep: Set<number>;
 }
 
@@ -107,8 +107,8 @@ class Duel {
         world.region.gate = (call) => this.gate(call);
         world.region.onEvent.push((event) => {
             if (event.source === "aws.tag" && event.detail["changed-tag-keys"].includes(tagKey)) {
-                for (const { heard } of this.electors) {
-                    heard.push(event);
+                for (const { received } of this.electors) {
+                    received.push(event);
                 }
             }
         });
@@ -181,7 +181,7 @@ class Duel {
             const asleep = schedule[step]?.asleep ?? fallAsleep(done.at(-1), able);
             const taken = schedule[step]?.taken ?? [...able.keys()].find((number) => !asleep.has(number));
             if (taken === undefined) {
-                return done; // everybody is done, or the rest has been tried in another order
+                return done; // all are done, or the rest has been tried in another order
             }
             done.push({ able, taken, asleep });
             this.world.timeline.now += able.get(taken) === "begins" ? millisToQueue : 0;
@@ -191,7 +191,7 @@ class Duel {
         return done;
     }
 
-    /** Who can go on; once both first elections are over it may be one after the other, in turns. */
+    /** Which electors can go on; once both first elections are over it may be one after the other, in turns. */
     private able(last?: number): Map<number, Kind> {
         const able = new Map<number, Kind>();
         const echo = this.electors.every(({ isFirst }) => !isFirst) && !this.everyEcho;
@@ -225,7 +225,7 @@ class Duel {
 class Elector {
     readonly container: Container = { dead: false };
     /** Tag events that it has not looked at yet. */
-    readonly heard: BusEvent[] = [];
+    readonly received: BusEvent[] = [];
     forgetting = false;
     isFirst = true;
     private readonly handler: Handler;
@@ -253,14 +253,14 @@ class Elector {
         if (this.busy) {
             return this.waiting[0]?.kind;
         }
-        return this.heard.length > 0 ? "begins" : undefined;
+        return this.received.length > 0 ? "begins" : undefined;
     }
 
     goOn(): void {
         if (this.busy) {
             this.waiting.shift()?.release();
         } else {
-            this.begin(this.heard.splice(0));
+            this.begin(this.received.splice(0));
         }
     }
 
@@ -277,7 +277,7 @@ class Elector {
 
     /** @param now when there is a sweep, so that it forgets what it has written */
     async forget(now?: number): Promise<void> {
-        this.heard.length = 0;
+        this.received.length = 0;
         if (now !== undefined) {
             await this.invoke([sweepEvent(now)]);
         }
@@ -327,7 +327,7 @@ function fallAsleep(before: Choice | undefined, able: Map<number, Kind>): Set<nu
 /**
  * The next schedule: the same up to the last place where another elector might have gone on.
  *
- * @param fixed how many first steps stay: as long as the electors are alike it doesn't matter who is first
+ * @param fixed how many first steps stay: as long as the electors are alike it doesn't matter which is first
  */
 function next(schedule: Choice[], fixed: number): Choice[] | undefined {
     for (let place = schedule.length - 1; place >= fixed; place--) {

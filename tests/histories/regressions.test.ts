@@ -1,5 +1,6 @@
 // Histories that chance seldom makes keep the rules; and what breaks a rule is noticed.
 import { expect } from "chai";
+import { rolePolicyOf } from "../simulator/aws/iam";
 import type { Program } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
 import { asgPrefix, type History, live, tagKey, theProgram } from "./history";
@@ -16,6 +17,19 @@ describe("The rules are kept when", () => {
             expect((await live(theProgram, history)).violations).to.deep.equal([]);
         });
     }
+});
+
+it("Everything that the policy allows is asked for", async () => {
+    const asked = new Set<string>();
+    for (const history of Object.values(regressions).filter(({ settings }) => settings?.protectLeader)) {
+        for (const action of (await live(theProgram, history)).actions) {
+            asked.add(action);
+        }
+    }
+    const policy = rolePolicyOf(await theProgram({ protectLeader: "true" }));
+    const allowed = policy.Statement.flatMap(({ Action }) => Action);
+    const ofLambda = /^(sqs|logs):/; // Lambda itself asks for these
+    expect([...asked]).to.have.members([...new Set(allowed.filter((action) => !ofLambda.test(action)))]);
 });
 
 it("An orphan that has just lost its tags does not lose them again while reads lag", async () => {

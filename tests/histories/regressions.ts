@@ -18,7 +18,7 @@ export const regressions: Record<string, History> = {
             { wait: 380, act: { kind: "tag", pick: leader, value: "true", since: "none" } },
         ],
     },
-    "a stray ends before anybody looks": {
+    "an orphan ends before the next election": {
         groups: [{ size: 0 }],
         acts: [
             { wait: 0, act: { kind: "tag", pick: loose, value: "true", since: "edge" } },
@@ -90,7 +90,7 @@ export const regressions: Record<string, History> = {
         ],
         fates: ["onTime", "lost", "lost"],
     },
-    "a leader comes back to its group before anybody hears that it was detached": {
+    "a leader comes back to its group before its Detach event arrives": {
         groups: [{ size: 2 }],
         acts: [
             { wait: 0, act: { kind: "sweep" } },
@@ -122,7 +122,7 @@ export const regressions: Record<string, History> = {
         fates: ["doubled"],
         lags: [0, 411],
     },
-    "a leader is detached, and an older event tells that it was detached from another group": {
+    "a leader is detached, and an older event says that it was detached from another group": {
         settings: { handoverSeconds },
         groups: [{ size: 1 }, { size: 1 }],
         acts: [

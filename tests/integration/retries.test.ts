@@ -132,22 +132,6 @@ describe("The packaged function, when AWS fails", () => {
             expect(report.reason).to.match(/ec2:CreateTags on i-[12]: UnauthorizedOperation/);
         });
 
-        it("in the report of one group, and gives the others their leaders", async () => {
-            showGroups({ "awseb-denied": ["i-1"], [shop]: ["i-2"], "awseb-wiki": ["i-3"] });
-            aws.fault = ({ action, input }) =>
-                action === "CreateTags" && input.Resources.includes("i-1")
-                    ? refusal("UnauthorizedOperation", 403)
-                    : undefined;
-            const reports = await sweep();
-            expect(reports.map(({ group, outcome, leader }) => [group, outcome, leader])).to.deep.equal([
-                ["awseb-denied", "failed", undefined],
-                ["awseb-shop", "elected", "i-2"],
-                ["awseb-wiki", "elected", "i-3"],
-            ]);
-            expect(["awseb-denied", shop, "awseb-wiki"].map(leadersOf)).to.deep.equal([[], ["i-2"], ["i-3"]]);
-            expect(firstOf(reports).reason).to.contain("ec2:CreateTags on i-1: UnauthorizedOperation");
-        });
-
         for (const [action, permission, failure] of [
             ["DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups", refusal("AccessDenied", 403)],
             ["DescribeInstances", "ec2:DescribeInstances", refusal("UnauthorizedOperation", 403)],

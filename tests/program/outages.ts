@@ -274,7 +274,7 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
             const { latency } = region;
             region.latency = 600;
             for (let count = 0; count < 6000; count++) {
-                stack.hear(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
+                stack.send(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
             }
             return () => {
                 region.latency = latency;

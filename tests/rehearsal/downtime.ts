@@ -93,7 +93,7 @@ export class Downtime {
     /** The gap so far, some milliseconds longer. */
     private prolonged({ at, standing, gap }: Watched, electorate: string, millis: number): Gap | undefined {
         if (standing === "led" || standing === "empty") {
-            return millis > 0 ? undefined : gap; // who stays empty misses no leader
+            return millis > 0 ? undefined : gap; // an empty group misses no leader
         }
         const longer = { ...(gap ?? { start: at, leaderless: 0, noneFit: 0 }) };
         const part = standing === "leaderless" ? "leaderless" : "noneFit";

@@ -34,38 +34,9 @@ describe("the rehearsal", function () {
                 expect(linesAbout(day.out, what), what).not.to.equal("");
             }
         });
-
-        // In seconds, at most, with a leader ready to take over; sweeps come each minute.
-        const losses: [what: string, how: RegExp, seconds: number][] = [
-            ["scale in", /^[\d.]+ s without/, 1],
-            ["scale in, hook", /^handed over/, 0.1],
-            ["crash", /^[\d.]+ s without/, 1],
-            ["stop", /^[\d.]+ s without/, 1],
-            ["unhealthy", /^handed over/, 0.1],
-            ["Standby", /^handed over/, 0.1],
-            ["Detach", /^[\d.]+ s without/, 1],
-            ["Spot warning", /^handed over/, 0.1],
-            ["tag stripped", /^[\d.]+ s without/, 1],
-            ["veto", /^handed over/, 0.1],
-            ["event lost", /^[\d.]+ s without/, 61],
-            ["busy or idle", /^[\d.]+ s without/, 1],
-        ];
-        for (const [what, how, seconds] of losses) {
-            it(`shows how long a group has no leader after: ${what}`, () => {
-                const found = linesAbout(day.out, what).match(
-                    /★ \S+ leads +((?:handed over, )?([\d.]+) s without a leader)/,
-                );
-                expect(found?.[1]).to.match(how);
-                expect(Number(found?.[2])).to.be.greaterThan(0).and.at.most(seconds);
-            });
-        }
-
-        it("elects the idle instance, not a busy one", () => {
-            const section = linesAbout(day.out, "busy or idle");
-            const idle = [...section.matchAll(/(\S+) is idle/g)].map(([, name]) => name);
-            const leaders = [...section.matchAll(/★ (\S+) leads/g)].map(([, name]) => name);
-            expect(idle).to.have.lengthOf(2);
-            expect(leaders).to.deep.equal(idle);
+        it("shows how long a group has no leader, and which leader handed over", () => {
+            expect(linesAbout(day.out, "crash")).to.match(/★ \S+ leads +0\.\d+ s without a leader/);
+            expect(linesAbout(day.out, "veto")).to.match(/★ \S+ leads +handed over, 0\.0\d s without a leader/);
         });
 
         it("demotes the instance that a copy of the tags made a second leader", () => {

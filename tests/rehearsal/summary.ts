@@ -37,7 +37,7 @@ export function summary(
 ): string[] {
     const { totals, contests } = downtime;
     const writes = region.calls.filter(({ action }) => !/:(Describe|Get)/.test(action)).length;
-    const { heard, ignored, lost } = stack.events;
+    const { received, ignored, lost } = stack.events;
     const rows = [
         ["elections", elections(stack.invocations)],
         [
@@ -48,7 +48,7 @@ export function summary(
         ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
         ...(workers ? [["workers", work(workers)]] : []),
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
-        ["events", `${heard} received, ${ignored} that match no rule, ${lost} lost`],
+        ["events", `${received} received, ${ignored} that match no rule, ${lost} lost`],
         ["at rest", `${count(compared, "time")}, each group compared with the decision table`],
     ];
     return [

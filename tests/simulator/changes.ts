@@ -1,14 +1,14 @@
 import type { Call } from "./aws/faults";
 import type { World } from "./world";
 
-/** Who got the tag, or lost it, and when. */
+/** An instance that got the tag or lost it, and when. */
 export interface Change {
     at: number;
     id: string;
     leads: boolean;
 }
 
-/** Notes who gets the tag, and who loses it, when it happens. */
+/** Notes every instance that gets the tag or loses it, when it happens. */
 export function noteChanges({ region, timeline }: World, tagKey: string): Change[] {
     const changes: Change[] = [];
     const leads = (id: string) => region.tags(id)[tagKey] === "true";

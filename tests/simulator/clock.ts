@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const realSetImmediate = setImmediate;
 
-/** Time that passes only when everybody waits: what is due is done in the order of its time, then of its coming. */
+/** Time that passes only when all work waits: what is due is done in the order of its time, then of its arrival. */
 export class Timeline {
     private due: { at: number; order: number; act: () => void }[] = [];
     private orders = 0;
@@ -62,7 +62,7 @@ export class Timeline {
     }
 }
 
-/** Lets everybody go on who is not waiting for time to pass. */
+/** Lets all work go on that does not wait for time to pass. */
 export function idle(): Promise<void> {
     return new Promise((resolve) => realSetImmediate(resolve));
 }

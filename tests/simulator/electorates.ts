@@ -8,7 +8,7 @@ export interface Franchise {
     tagKey: string;
 }
 
-/** Who elects together: an electorate has one leader for all its groups, and a group on its own is an electorate, too. */
+/** Which groups elect together: an electorate has one leader for all its groups, and a group on its own is an electorate, too. */
 export class Electorates {
     constructor(
         private readonly region: Region,

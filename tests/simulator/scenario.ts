@@ -144,7 +144,7 @@ export async function receive({ stack }: World, ...events: BusEvent[]): Promise<
     const { fate } = stack;
     stack.fate = () => [300];
     for (const event of events) {
-        stack.hear(event);
+        stack.send(event);
     }
     stack.fate = fate;
     await stack.settle();

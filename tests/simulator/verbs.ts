@@ -1,4 +1,4 @@
-// One table of verbs for what can happen to a fleet: histories, regressions and the rehearsal's day are told in them.
+// One table of verbs for what can happen to a fleet: histories, regressions and the rehearsal's day are made of them.
 import { groupKey } from "./aws/region";
 import type { Electorates, Franchise } from "./electorates";
 import type { World } from "./world";
@@ -109,7 +109,7 @@ export const verbs = {
 
 export type Verb = keyof typeof verbs;
 
-/** What a verb is told beside the scene: the instance or the group that it is about, and more. */
+/** What a verb takes beside the scene: the instance or the group that it is about, and more. */
 export type Args<V extends Verb> = Parameters<(typeof verbs)[V]>[1];
 
 function sinceTag({ region, timeline, scope: { tagKey }, electorates }: Scene, id: string, since: Since) {

@@ -2,10 +2,11 @@
 import { expect } from "chai";
 import { decide } from "../../../election/decide";
 import { sinceOf } from "../../../election/group";
+import { type Way, waysToLose } from "../../failover/ways";
 import { noteChanges } from "../../simulator/changes";
-import { firstOf, only } from "../../simulator/lists";
+import { only } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
-import { inWorld, type World } from "../../simulator/world";
+import { inWorld } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
 import { followerTags, group, instance, leaderTags, sinceKey, tagKey } from "./fleet";
 import { useSandbox } from "./sandbox";
@@ -103,40 +104,11 @@ describe("election/README.md", function () {
     });
 
     describe("the ways to lose a leader", () => {
-        const losses: Record<string, (world: World, leader: string, others: string[]) => void> = {
-            "is scaled in, terminated or replaced, or crashes": ({ fleet }, leader) => fleet.crash(leader),
-            "is scaled in through a lifecycle hook": ({ fleet }, leader) => fleet.terminate(leader, { hook: true }),
-            "is stopped": ({ fleet }, leader) => fleet.stop(leader),
-            "gets a Spot interruption warning": ({ fleet }, leader) => fleet.warn(leader),
-            "is detached from its group": ({ fleet }, leader) => fleet.detach(leader),
-            "loses its tag, or gets another value": ({ region }, leader) =>
-                region.setTags(leader, { [tagKey]: "false" }),
-            "is vetoed": ({ region }, leader) => region.setTags(leader, { [`${tagKey}:eligible`]: "false" }),
-            "moves into another group with the prefix": ({ fleet }, leader) => {
-                fleet.addGroup("awseb-blog", 2);
-                fleet.detach(leader);
-                fleet.attach(leader, "awseb-blog");
-            },
-            "has its tag copied to another instance": ({ region }, _, others) =>
-                region.setTags(firstOf(others), { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" }),
-            "becomes unhealthy, or goes to Standby": ({ fleet }, leader) => fleet.enterStandby(leader),
-            "is lost in any of these ways, and the event never comes": ({ fleet, stack }, leader) => {
-                stack.fate = () => [];
-                fleet.crash(leader);
-            },
-            "was the only member": ({ fleet }, leader) => {
-                for (const id of fleet.members(group)) {
-                    fleet.crash(id);
-                }
-                fleet.crash(leader);
-            },
-        };
-
         it("are those tried here", () => {
-            expect(readme.namedTable("losses").map(([loss]) => loss)).to.deep.equal(Object.keys(losses));
+            expect(readme.namedTable("losses").map(([loss]) => loss)).to.deep.equal(Object.keys(waysToLose));
         });
 
-        for (const [loss, lose] of Object.entries(losses)) {
+        for (const [loss, lose] of Object.entries(waysToLose)) {
             const [, , says = ""] = readme.namedTable("losses").find(([cell]) => cell === loss) ?? [];
             it(`when it ${loss}: ${says}`, async () => {
                 const { seconds, state } = await untilRest(program, lose);
@@ -155,10 +127,7 @@ describe("election/README.md", function () {
 });
 
 /** How long it takes from a leader's loss until one instance leads alone, with sweeps, and what EC2 calls that instance then. */
-function untilRest(
-    program: Program,
-    lose: (world: World, leader: string, others: string[]) => void,
-): Promise<{ seconds: number; state: string }> {
+function untilRest(program: Program, lose: Way): Promise<{ seconds: number; state: string }> {
     return inWorld(program, async (world) => {
         const { timeline, region, fleet, stack } = world;
         const [leader, ...others] = fleet.addGroup(group, 3);

@@ -1,5 +1,5 @@
-// What tests/README.md says: its folders are those that exist.
-import { readdirSync } from "node:fs";
+// What tests/README.md says: its folders are those that exist, and so are the checker and the example of each guarantee.
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../simulator/stack/program";
@@ -15,5 +15,22 @@ describe("tests/README.md", () => {
         expect(readme.namedTable("folders").map(([cell]) => cell)).to.have.members(
             folders.map(({ name }) => `[${name}/](${name})`),
         );
+    });
+
+    it("names for each guarantee of election/README.md the checker that holds it and the test that proves it by example", () => {
+        const guarantees = readme.namedTable("guarantees");
+        const text = new Document("election/README.md").text.replaceAll(/\s+/g, " ");
+        const [, guaranteed = ""] = text.match(/Guaranteed, while (.*?) Not guaranteed:/) ?? [];
+        const promised = [...guaranteed.matchAll(/- \*\*(.*?)\.?\*\*/g)].map(([, guarantee]) => guarantee);
+        expect(promised).to.have.length.above(3);
+        expect(guarantees.map(([guarantee]) => guarantee).slice(0, promised.length)).to.deep.equal(promised);
+        const linked = (cell = "") => [...cell.matchAll(/\]\(([^)]+)\)/g)].map(([, path]) => path);
+        for (const [guarantee, checker, example] of guarantees) {
+            for (const path of [...linked(checker), ...linked(example)]) {
+                expect(existsSync(join(root, "tests", String(path))), `${guarantee}: ${path}`).to.equal(true);
+            }
+            expect(linked(checker).join(), guarantee).to.match(/^histories\/checkers\//);
+            expect(linked(example).join(), guarantee).to.match(/\.test\.ts$/);
+        }
     });
 });

@@ -208,7 +208,7 @@ export class Fleet {
         }
     }
 
-    /** A health check fails: no event tells. The group replaces the instance after a while. */
+    /** A health check fails, without an event. The group replaces the instance after a while. */
     becomeUnhealthy(id: string): void {
         if (this.groupOf(id)) {
             this.region.setMember(id, { healthStatus: "Unhealthy" });
@@ -226,7 +226,7 @@ export class Fleet {
         }
     }
 
-    /** No event tells that a member goes to Standby. */
+    /** A member goes to Standby, without an event. */
     enterStandby(id: string): void {
         if (this.move(id, "InService", "EnteringStandby")) {
             this.lower(this.groupOf(id) as string);

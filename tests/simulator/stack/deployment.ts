@@ -30,12 +30,12 @@ const deduplicationMillis = 5 * 60 * 1000;
 /** What a program registered, deployed into a region inside this process: its rules, its queue, its function. */
 export class Deployment {
     readonly invocations: Invocation[] = [];
-    /** Who is told of every invocation when it has ended. */
+    /** Called with every invocation when it has ended. */
     readonly onInvocation: ((invocation: Invocation) => void)[] = [];
     /** The container that was last handed a batch from the queue. */
     lastContainer?: Container;
     /** How many events were taken by a rule and will arrive, by none, and by a rule but lost. */
-    readonly events = { heard: 0, ignored: 0, lost: 0 };
+    readonly events = { received: 0, ignored: 0, lost: 0 };
     /** When the copies of an event reach the queue, in milliseconds from now: none if it is lost. */
     fate: (event: BusEvent) => number[] = () => [millisToQueue];
     /** Whether its schedules fire. */
@@ -69,7 +69,7 @@ export class Deployment {
         private readonly timeline: Timeline,
     ) {
         this.wiring = wiringOf(program);
-        region.onEvent.push((event) => this.hear(event));
+        region.onEvent.push((event) => this.send(event));
         for (const { scheduleExpression } of this.wiring.rules) {
             if (scheduleExpression) {
                 this.schedule(scheduleExpression);
@@ -78,14 +78,14 @@ export class Deployment {
     }
 
     /** Hears an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
-    hear(event: BusEvent): void {
+    send(event: BusEvent): void {
         const { rules, queue } = this.wiring;
         const takers = rules.filter(
             ({ eventPattern, targetArn }) =>
                 eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event),
         );
         const deliveries = takers.map(() => this.fate(event));
-        this.events[takers.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "heard" : "lost"]++;
+        this.events[takers.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "received" : "lost"]++;
         for (const delays of deliveries) {
             this.deliver(JSON.stringify(event), delays);
         }
@@ -165,12 +165,12 @@ export class Deployment {
             this.onTheWay++;
             this.timeline.at(this.timeline.now + delay, () => {
                 this.onTheWay--;
-                this.send(body);
+                this.enqueue(body);
             });
         }
     }
 
-    private send(body: string): void {
+    private enqueue(body: string): void {
         const { now } = this.timeline;
         const before = this.sent.get(body);
         if (before === undefined || now - before > deduplicationMillis) {

@@ -181,7 +181,7 @@ export function computed(
     };
 }
 
-// The mocks aren't told what a resource waits for, so it is read from what the monitor is asked.
+// The mocks don't learn what a resource waits for, so it is read from what the monitor is asked.
 function recordOptions(registered: Resource[]): void {
     const monitor = pulumi.runtime.getMonitor() as unknown as {
         registerResource(request: Registration, callback: unknown): Promise<void>;
