@@ -102,6 +102,32 @@ describe("npm run trial", function () {
             });
         }
 
+        const unset: [what: string, keys: string[], message: string][] = [
+            ["no region", ["AWS_REGION"], "No region: give --region, or set aws:region of the stack, or AWS_REGION."],
+            ["no credentials", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "No AWS credentials: "],
+        ];
+        for (const [what, keys, message] of unset) {
+            it(what, async () => {
+                const changes = {
+                    AWS_CONFIG_FILE: "none",
+                    AWS_SHARED_CREDENTIALS_FILE: "none",
+                    AWS_EC2_METADATA_DISABLED: "true",
+                };
+                const before = keys.map((key) => [key, process.env[key]]);
+                Object.assign(process.env, changes);
+                for (const key of keys) {
+                    delete process.env[key];
+                }
+                const { status, stderr } = await trial([]);
+                for (const key of Object.keys(changes)) {
+                    delete process.env[key];
+                }
+                Object.assign(process.env, Object.fromEntries(before));
+                expect([status, stderr.slice(0, message.length)]).to.deep.equal([2, message]);
+                expect(stderr.trimEnd().split("\n"), "one line").to.have.length(1);
+            });
+        }
+
         it("a region without a default VPC", async () => {
             region().hidesSubnets = true;
             const { status, stderr } = await trial([]);
