@@ -1,7 +1,7 @@
 // Looks at the run's instances a few times a second, and reads off what a play came to.
 import { setTimeout as sleep } from "node:timers/promises";
 import { paginateDescribeInstances } from "@aws-sdk/client-ec2";
-import { eligibleKey, marksLeader, marksVeto, sinceKey } from "../scope";
+import { eligibleKey, isTrue, marksVeto, sinceKey } from "../scope";
 import { type Run, runKey } from "./fleet";
 import type { Aws } from "./site";
 
@@ -36,7 +36,7 @@ export async function look({ ec2 }: Aws, run: Run, tagKey: string, signal: Abort
                 id: String(InstanceId),
                 image: String(ImageId),
                 state: String(State?.Name),
-                leads: marksLeader(tags[tagKey]),
+                leads: isTrue(tags[tagKey]),
                 since: tags[sinceKey(tagKey)] ?? "",
                 vetoed: marksVeto(tags[eligibleKey(tagKey)]),
             });
