@@ -80,34 +80,40 @@ export interface Theatre {
  * @throws an AbortError; an error that says where to look if the group never gets its instances, or its first leader
  */
 export async function* playAll(theatre: Theatre, plays: Play[]): AsyncGenerator<Result> {
-    const { signal, pace, waitsFor } = theatre;
-    const elected: number[] = [];
     let start: Calm | undefined = await firstStart(theatre);
-    elected.push(performance.now());
+    const elected = [performance.now()];
     let why = "";
-    for (const play of plays) {
+    for (const [index, play] of plays.entries()) {
         if (start === undefined) {
             yield { ...headOf(play, theatre), untried: why };
             continue;
         }
-        const soonest = (elected.at(-2) ?? -Infinity) + pace.flapping;
-        if (soonest > performance.now()) {
-            waitsFor("waiting, so that this is not taken for flapping");
-            await sleep(soonest - performance.now(), undefined, { signal });
-        }
         const stage: Stage = { ...theatre.site, run: theatre.run, tagKey: theatre.tagKey, ...start };
+        const { restore } = play;
         const result = await playOne(theatre, play, stage);
         elected.push(performance.now());
         try {
-            const restore = play.restore && result.untried === undefined ? () => play.restore?.(stage) : undefined;
-            start = await startOf(theatre, restore as (() => Promise<unknown>) | undefined);
+            start = await startOf(theatre, restore && !result.untried ? () => restore(stage) : undefined);
+            if (index < plays.length - 1 && (await pauses(theatre, elected))) {
+                start = await startOf(theatre);
+            }
         } catch (error) {
-            signal.throwIfAborted();
+            theatre.signal.throwIfAborted();
             start = undefined;
             why = `no calm start after ${play.name}: ${(error as Error).message}`;
         }
         yield await withMetadata(theatre, result, start);
     }
+}
+
+/** Waits, if it must, until the next play is no third change within the time in which that counts as flapping. */
+async function pauses({ pace, signal, waitsFor }: Theatre, elected: number[]): Promise<boolean> {
+    const left = (elected.at(-2) ?? 0) + pace.flapping - performance.now();
+    if (left > 0) {
+        waitsFor("waiting, so that the function doesn't take this for flapping");
+        await sleep(left, undefined, { signal });
+    }
+    return left > 0;
 }
 
 const headOf = (play: Play, { promises }: Theatre) => ({

@@ -7,6 +7,7 @@ import {
     type Subnet,
     type _InstanceType as TypeName,
 } from "@aws-sdk/client-ec2";
+import { size } from "./fleet";
 
 /** Clients of one region. */
 export interface Aws {
@@ -80,11 +81,20 @@ export async function siteOf(aws: Aws, wanted: { type: string; subnets: string[]
         ...aws,
         account: String(usable[0].OwnerId),
         vpc: String(usable[0].VpcId),
-        subnets: usable.map(({ SubnetId }) => String(SubnetId)),
+        subnets: unbalanceable(usable).map(({ SubnetId }) => String(SubnetId)),
         type,
         architecture: found?.ProcessorInfo?.SupportedArchitectures?.includes("arm64") ? "arm64" : "x86_64",
         hasConsole: found?.Hypervisor === "nitro",
     };
+}
+
+/**
+ * Subnets between which the group has nothing to balance: a member in Standby would leave both others in one of two zones,
+ * and the group would end one of them in the midst of a play.
+ */
+function unbalanceable(subnets: Subnet[]): Subnet[] {
+    const zones = new Set(subnets.map(({ AvailabilityZone }) => AvailabilityZone));
+    return zones.size >= size ? subnets : subnets.filter((one) => one.AvailabilityZone === subnets[0].AvailabilityZone);
 }
 
 /** Names of the zones that have an instance type. */

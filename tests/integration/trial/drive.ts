@@ -21,12 +21,12 @@ export interface Outcome {
 /** Milliseconds. The stack's sweeps come several times a second, and its minute is that long. */
 const pace = {
     ...usualPace,
-    look: 50,
-    calm: 50,
+    look: 80,
+    calm: 80,
     whole: 20_000,
     late: 10_000,
     flapping: 0,
-    console: 50,
+    console: 80,
     consoleFor: 5000,
 };
 const removal = { attempts: 5, pause: 10, most: 20, every: 0.02 };

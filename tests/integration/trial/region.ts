@@ -32,10 +32,10 @@ export interface Refusal {
     status?: number;
 }
 
-const tickMillis = 40;
-const ticksToSweep = 8;
+const tickMillis = 50;
+const ticksToSweep = 6;
 /** After so many ticks a group has ended an unhealthy member: later than the sweep finds it. */
-const ticksToReplace = 20;
+const ticksToReplace = 10;
 
 export class TrialRegion {
     calls: Call[] = [];
@@ -51,7 +51,8 @@ export class TrialRegion {
     launchFailure = "";
     private readonly server = createServer((request, response) => this.forward(request, response));
     private before = new Map<string, Instance>();
-    private unhealthy: Record<string, number> = {};
+    /** Ids, and after how many ticks they are ended. */
+    private unhealthy = new Map<string, number>();
     private consoles: Record<string, string[]> = {};
     private ticking?: Promise<void>;
     private closed = false;
@@ -148,7 +149,7 @@ export class TrialRegion {
                         batch.map((event) => JSON.stringify(event)),
                     );
                 }
-                await this.replaceUnhealthy(tick);
+                await this.replaceUnhealthy();
             } catch (error) {
                 this.failure ??= error as Error;
             }
@@ -180,14 +181,13 @@ export class TrialRegion {
         ];
     }
 
-    private async replaceUnhealthy(tick: number): Promise<void> {
-        const { AutoScalingGroups = [] } = await this.moto.autoScaling.describeAutoScalingGroups({});
-        for (const { InstanceId = "", HealthStatus } of AutoScalingGroups.flatMap((group) => group.Instances ?? [])) {
-            if (HealthStatus !== "Healthy") {
-                this.unhealthy[InstanceId] ??= tick;
-                if (tick - this.unhealthy[InstanceId] === ticksToReplace) {
-                    await this.moto.ec2.terminateInstances({ InstanceIds: [InstanceId] });
-                }
+    /** Ends members that were called unhealthy, as their group does; moto then replaces them. */
+    private async replaceUnhealthy(): Promise<void> {
+        for (const [id, ticks] of this.unhealthy) {
+            this.unhealthy.set(id, ticks - 1);
+            if (ticks === 0) {
+                this.unhealthy.delete(id);
+                await this.moto.ec2.terminateInstances({ InstanceIds: [id] });
             }
         }
     }
@@ -203,6 +203,9 @@ export class TrialRegion {
         this.calls.push(call);
         this.onCall(call);
         const refusal = this.refuses(call);
+        if (parsed.action === "SetInstanceHealth" && !refusal) {
+            this.unhealthy.set(call.input.InstanceId, ticksToReplace);
+        }
         if (refusal) {
             response.writeHead(refusal.status ?? 400).end(renderError(parsed, refusal.code, refusal.message));
         } else if (parsed.action === "DescribeSubnets" && this.hidesSubnets) {

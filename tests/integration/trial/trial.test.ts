@@ -53,16 +53,17 @@ describe("npm run trial", function () {
 
     it("cleans up when it is ended in the midst of a play, and reports what it had played", async () => {
         const stop = new AbortController();
+        let writes = 0;
         region().onCall = ({ action }) => {
-            if (action === "ec2:CreateTags") {
+            if (action === "ec2:CreateTags" && ++writes === 2) {
                 stop.abort();
             }
         };
-        const { status, stdout } = await trial(["--yes", "--only", "stopped", "--only", "vetoed"], {
+        const { status, stdout } = await trial(["--yes", "--only", "vetoed", "--only", "copied"], {
             signal: stop.signal,
         });
-        expect(stdout).to.match(/^stopped .* yes$/m);
-        expect(stdout).to.match(/^vetoed .* not tried: ended early$/m);
+        expect(stdout).to.match(/^vetoed .* yes$/m);
+        expect(stdout).to.match(/^copied .* not tried: ended early$/m);
         expect(status).to.equal(2);
     });
 
@@ -99,6 +100,32 @@ describe("npm run trial", function () {
                 expect([status, stdout]).to.deep.equal([2, ""]);
                 expect(stderr).to.contain(message);
                 expect(written()).to.deep.equal([]);
+            });
+        }
+
+        const unset: [what: string, keys: string[], message: string][] = [
+            ["no region", ["AWS_REGION"], "No region: give --region, or set aws:region of the stack, or AWS_REGION."],
+            ["no credentials", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "No AWS credentials: "],
+        ];
+        for (const [what, keys, message] of unset) {
+            it(what, async () => {
+                const changes = {
+                    AWS_CONFIG_FILE: "none",
+                    AWS_SHARED_CREDENTIALS_FILE: "none",
+                    AWS_EC2_METADATA_DISABLED: "true",
+                };
+                const before = keys.map((key) => [key, process.env[key]]);
+                Object.assign(process.env, changes);
+                for (const key of keys) {
+                    delete process.env[key];
+                }
+                const { status, stderr } = await trial([]);
+                for (const key of Object.keys(changes)) {
+                    delete process.env[key];
+                }
+                Object.assign(process.env, Object.fromEntries(before));
+                expect([status, stderr.slice(0, message.length)]).to.deep.equal([2, message]);
+                expect(stderr.trimEnd().split("\n"), "one line").to.have.length(1);
             });
         }
 
