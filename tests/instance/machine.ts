@@ -152,8 +152,8 @@ export class Machine {
         }
     }
 
-    /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. */
-    installCli = (body: string): (() => string[][]) => {
+    /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. More folders of PATH may follow. */
+    installCli = (body: string, ...others: string[]): (() => string[][]) => {
         const folder = mkdtempSync(join(this.directory, "cli-"));
         const calls = join(folder, "calls");
         writeFileSync(
@@ -161,7 +161,7 @@ export class Machine {
             `#!/bin/sh\n{ for argument; do printf '%s\\0' "$argument"; done; echo; } >>"${calls}"\n${body}\n`,
         );
         chmodSync(join(folder, "aws"), 0o755);
-        this.stubs = [folder];
+        this.stubs = [folder, ...others];
         return () => {
             const lines = existsSync(calls) ? readFileSync(calls, "utf8").split("\n").slice(0, -1) : [];
             return lines.map((line) => line.split("\0").slice(0, -1));
@@ -226,7 +226,7 @@ export const leftAloneSilently = { status: 0, stdout: "", stderr: "" };
 /** The script says one sentence; before it there may be what others said. */
 export function expectUnknown({ status, stdout, stderr }: Outcome, reason: RegExp, others = /^$/): void {
     expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });
-    const start = stderr.indexOf("leader-only: ");
+    const start = Math.max(0, stderr.indexOf("leader-only: can't find out"));
     expect(stderr.slice(start)).to.match(/^leader-only: can't find out whether this instance leads: .+\n$/);
     expect(stderr.slice(start)).to.match(reason);
     expect(stderr.slice(0, start)).to.match(others);

@@ -58,9 +58,9 @@ export class Metadata {
         });
     }
 
-    static async start(tags: Record<string, string> | undefined): Promise<Metadata> {
+    static async start(tags: Record<string, string> | undefined, port = 0): Promise<Metadata> {
         const server = createServer();
-        await once(server.listen(0, "127.0.0.1"), "listening");
+        await once(server.listen(port, "127.0.0.1"), "listening");
         return new Metadata(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, tags, server);
     }
 

@@ -145,8 +145,8 @@ describe("leader-only runs a command once", function () {
                 });
 
                 it("can't find out if only the since can't be had, which matters to no command", async () => {
-                    machine.metadata.instead = { [`${tagsPath}/app:isLeader:since`]: { status: 500 } };
-                    expectUnknown(await run(shell, ["--since"]), /500/);
+                    machine.metadata.instead = { [`${tagsPath}/app:isLeader:since`]: { status: 403 } };
+                    expectUnknown(await run(shell, ["--since"]), /403/);
                     expect(await run(shell, job)).to.deep.include(ran);
                     machine.metadata.instead = {
                         [`${tagsPath}/app:isLeader:since`]: { status: 200, body: "\u001b[1mnow" },

@@ -9,7 +9,8 @@ import { childrenOf, namespace, processesWith } from "./duel";
 import { find, hasNamespaces, rowsFor, shells, useMachine, whileScript } from "./machine";
 import { followerTags, leaderTagPath, leaderTags, lifecyclePath } from "./metadata";
 
-const quick = ["--every", "0.2", "--grace", "0.3"];
+const quick = ["--every", "0.2", "--grace", "20"];
+const short = ["--every", "0.2", "--grace", "0.3"];
 const leadLost = 75;
 
 describe("leader-while", function () {
@@ -140,7 +141,7 @@ describe("leader-while", function () {
             for (const [what, lose] of Object.entries(losses)) {
                 row(`ends the work if ${what}`, async () => {
                     lead();
-                    const run = new Run(shell, worker(), [...quick, "--blind", "0.5", "--wait", "0.6"]);
+                    const run = new Run(shell, worker(), [...quick, "--blind", "2", "--wait", "2"]);
                     await hasBegun();
                     await moreLooks(2);
                     lose();
@@ -152,7 +153,7 @@ describe("leader-while", function () {
 
             row("goes on while it can't find out, for --blind, and says so once", async () => {
                 lead();
-                const run = new Run(shell, worker(), [...quick, "--wait", "0.4"]);
+                const run = new Run(shell, worker(), quick);
                 await hasBegun();
                 await moreLooks(1);
                 const before = machine.metadata.paths.length;
@@ -224,7 +225,11 @@ describe("leader-while", function () {
 
             row("ends what the work left in its group when it ends by itself", async () => {
                 lead();
-                const run = new Run(shell, ["sh", "-c", "sleep 1000 & (trap '' TERM; sleep 1000) & sleep 0.2; exit 9"]);
+                const run = new Run(
+                    shell,
+                    ["sh", "-c", "sleep 1000 & (trap '' TERM; sleep 1000) & sleep 0.2; exit 9"],
+                    short,
+                );
                 expect(await run.end).to.equal(9);
                 await run.leavesNothing();
             });
@@ -237,7 +242,7 @@ describe("leader-while", function () {
             for (const [what, then] of Object.entries(misbehaviour)) {
                 row(`ends all of the work's group with --grace if it ${what}`, async () => {
                     lead();
-                    const run = new Run(shell, worker(then));
+                    const run = new Run(shell, worker(then), short);
                     await hasBegun();
                     await moreLooks(1);
                     loseLead();
@@ -257,7 +262,7 @@ describe("leader-while", function () {
             for (const [signal, { work, status }] of Object.entries(signals)) {
                 row(`passes ${signal} on to the work's group, and ends with the work's status`, async () => {
                     lead();
-                    const run = new Run(shell, ["sh", "-c", `${work.replace("sleep", ":; sleep")}`]);
+                    const run = new Run(shell, ["sh", "-c", work]);
                     await run.says(/starts/);
                     await moreLooks(1);
                     expect(await run.stop(signal as NodeJS.Signals)).to.equal(status);
@@ -292,7 +297,7 @@ describe("leader-while", function () {
 
             row("kills work that doesn't end by TERM, and ends with its status", async () => {
                 lead();
-                const run = new Run(shell, worker("trap '' TERM; while :; do sleep 1000; done"));
+                const run = new Run(shell, worker("trap '' TERM; while :; do sleep 1000; done"), short);
                 await hasBegun();
                 await moreLooks(1);
                 expect(await run.stop()).to.equal(137);
