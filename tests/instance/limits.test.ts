@@ -113,11 +113,6 @@ describe("leader-only runs nothing", function () {
                 expect(lines).to.include("This instance has led by another key: shop:primary");
             });
 
-            it("says that an instance is in no group", async () => {
-                machine.metadata.tags = { Name: "by hand" };
-                expect((await check()).lines).to.include("Auto Scaling group: none (no tag aws:autoscaling:groupName)");
-            });
-
             it("says that an instance is about to leave", async () => {
                 machine.metadata.lifecycle = "Terminated";
                 const { status, lines } = await check("worker");

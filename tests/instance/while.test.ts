@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { childrenOf, namespace, processesWith } from "./duel";
 import { find, hasNamespaces, rowsFor, shells, useMachine, whileScript } from "./machine";
-import { followerTags, leaderTagPath, leaderTags, lifecyclePath } from "./metadata";
+import { followerTags, leaderTagPath, leaderTags } from "./metadata";
 
 const quick = ["--every", "0.2", "--grace", "20"];
 const short = ["--every", "0.2", "--grace", "0.3"];
@@ -123,9 +123,6 @@ describe("leader-while", function () {
                 },
                 "the instance is about to leave": () => {
                     machine.metadata.lifecycle = "Terminated";
-                },
-                "metadata fails for --blind": () => {
-                    machine.metadata.instead = { "*": { status: 500 } };
                 },
                 "metadata hangs for --blind": () => {
                     machine.metadata.instead = { "*": "hangs" };
@@ -379,18 +376,6 @@ describe("leader-while", function () {
         });
     }
 
-    it("looks at no clock that may jump", async () => {
-        lead();
-        // A date that jumps ahead and back, as the clock may when it is set.
-        const stub = mkdtempSync(join(machine.directory, "date-"));
-        writeFileSync(join(stub, "date"), `#!/bin/sh\necho 19$(($$ % 90 + 10))-01-01T00:00:00Z\n`, { mode: 0o755 });
-        const run = new Run("dash", worker(), quick, { PATH: `${stub}:${machine.tools}` });
-        await hasBegun();
-        loseLead();
-        expect(await run.end).to.equal(leadLost);
-        expect(run.stderr).to.match(/^leader-while: 19\d\d-01-01/);
-    });
-
     it("asks the leader-only beside it rather than one in PATH, but that if there is no other", async () => {
         const bin = mkdtempSync(join(machine.directory, "bin-"));
         copyFileSync(whileScript, join(bin, "leader-while"));
@@ -427,19 +412,5 @@ describe("leader-while", function () {
         }
         const outcome = await machine.run("dash", ["true"], { env: { PATH: tools }, command: whileScript });
         expect(outcome).to.deep.include({ status: 2, stderr: "leader-while: setsid is not installed\n" });
-    });
-
-    it("asks the AWS CLI in each look if metadata shows no tags, and ends the work by what that says", async () => {
-        await machine.launch(undefined);
-        const answer = join(folder, "answer");
-        writeFileSync(answer, "true\tNone\n");
-        const calls = machine.installCli(`cat "${answer}"`);
-        const run = new Run("dash", worker());
-        await hasBegun();
-        const before = calls().length;
-        await until("it looks again", () => calls().length > before + 1);
-        writeFileSync(answer, "None\tNone\n");
-        expect(await run.end).to.equal(leadLost);
-        expect(machine.metadata.paths).to.include(lifecyclePath);
     });
 });
