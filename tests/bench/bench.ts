@@ -20,7 +20,7 @@ Measures the packaged function against a stand-in for AWS on this machine, and p
 Takes about four minutes. Needs no AWS account.
 
 Options:
-  --only PART  elections, sweeps, flood, package or looks (of leader-only); may be repeated
+  --only PART  elections, sweeps, flood, package or looks (of leader-while); may be repeated
   -h, --help   this text
 
 Exit status: 0 if every sweep stays within half of the function's time, 1 if one doesn't, 2 if an option is not allowed.
@@ -34,7 +34,7 @@ const countingMillis = 150;
 const warmUps = 10;
 const repetitions = { most: 11, least: 3, millis: 1000 };
 const freshProcesses = 3;
-const workerEverySeconds = 5; // the default of leader-only --while
+const workerEverySeconds = 5; // the default of leader-while
 const fullShareMegabytes = 1769; // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const mostOfTime = 0.5;
 // A busy machine must not cut a sweep short: what counts is its CPU.
@@ -221,7 +221,7 @@ Sizes are the same on every machine. Times and memory depend on it and are media
 processes, here with Node.js ${process.version} on ${process.arch}, ${count(availableParallelism(), "core")}.`;
 }
 
-/** What `leader-only --while` costs the instances. */
+/** What `leader-while` costs the instances. */
 async function measureLeaderOnly(): Promise<string> {
     const rows: string[][] = [];
     for (const leads of [false, true]) {
@@ -230,10 +230,10 @@ async function measureLeaderOnly(): Promise<string> {
         const name = leads ? "on the leader, beside its worker" : "on another instance";
         rows.push([name, requests.toFixed(2), `${cpuMillis.toFixed(1)} ms`, part]);
     }
-    const head = ["a look of leader-only --while", "requests", "CPU", `of a core, every ${workerEverySeconds} s`];
+    const head = ["a look of leader-while", "requests", "CPU", `of a core, every ${workerEverySeconds} s`];
     return `${table(head, rows)}
 
-With everything that the script starts, once it has a token.`;
+With everything that the script starts.`;
 }
 
 /** The size of a zip archive with one file in it. */

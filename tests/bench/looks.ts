@@ -1,17 +1,17 @@
-// What a look of `leader-only --while` costs an instance: CPU and requests, of the script and everything that it starts.
+// What a look of `leader-while` costs an instance: CPU and requests, of the script and everything that it starts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { followerTags, leaderTags, Metadata } from "../instance/metadata";
+import { followerTags, leaderTagPath, leaderTags, Metadata } from "../instance/metadata";
 import { root } from "../simulator/stack/program";
 
 const everySeconds = 0.2;
 const looks = 50;
 const ticksPerSecond = 100; // USER_HZ, which Linux promises to programs
 
-/** Of one look, once the script has a token. */
+/** Of one look: each is a process of leader-only, which asks for a token of its own. */
 export interface Look {
     cpuMillis: number;
     requests: number;
@@ -20,15 +20,15 @@ export interface Look {
 /** Lets an instance look many times in a row, as the leader with its worker at work, or not. Linux only. */
 export async function measureLooks(leads: boolean): Promise<Look> {
     const metadata = await Metadata.start(leads ? leaderTags : followerTags);
-    const script = join(root, "election/instance/leader-only");
-    const child = spawn(script, ["--while", "--every", String(everySeconds), "--", "sleep", "3600"], {
+    const script = join(root, "election/instance/leader-while");
+    const child = spawn(script, ["--every", String(everySeconds), "--", "sleep", "3600"], {
         env: { PATH: process.env.PATH, AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint },
         stdio: "ignore",
     });
     const ended = once(child, "exit");
     try {
         const looked = async (times: number) => {
-            const isLook = (path: string) => path.includes("/tags/instance/");
+            const isLook = (path: string) => path === leaderTagPath;
             while (metadata.paths.filter(isLook).length < times) {
                 await setTimeout(20);
             }

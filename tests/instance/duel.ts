@@ -1,5 +1,6 @@
-// A random run of leader-only --while on two instances, one of which leads at a time, and what must hold in it:
+// A random run of leader-while on two instances, one of which leads at a time, and what must hold in it:
 // never two works at once, no process left behind, and an end to the work soon after each loss of the lead.
+// Each leader-while has a supervisor that starts it again and ends what is left: a PID namespace, as a container has.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,7 +9,7 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../simulator/stack/program";
-import { find, script, shells } from "./machine";
+import { find, shells, whileScript } from "./machine";
 import { type Answer, followerTags, leaderTags, Metadata } from "./metadata";
 
 const workerScript = join(root, "tests", "instance", "worker.sh");
@@ -36,8 +37,10 @@ const html = "<html>\n<p>true</p>\n</html>";
 const faults: Answer[] = [
     "hangs",
     "breaks",
+    "resets",
     { status: 403 },
     { status: 404 },
+    { status: 429 },
     { status: 500, body: "true" },
     { status: 200, body: html },
     { status: 302, headers: { location: "/latest/meta-data/" } },
@@ -47,7 +50,8 @@ const faults: Answer[] = [
 interface Process {
     instance: number;
     role: string;
-    run: string;
+    /** Of leader-while, counted from 0. */
+    run: number;
     pid: number;
     from: number;
     alive: number;
@@ -114,6 +118,35 @@ export function processesWith(mark: string): number[] {
     });
 }
 
+/** https://man7.org/linux/man-pages/man5/proc_pid_children.5.html */
+export function childrenOf(pid: number): number[] {
+    try {
+        return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+    } catch {
+        return [];
+    }
+}
+
+/** What process ids inside a PID namespace are outside of it, for the processes under one. */
+function outside(parent: number, inside: number): number | undefined {
+    for (const pid of childrenOf(parent)) {
+        try {
+            const [own] = readFileSync(`/proc/${pid}/status`, "utf8").match(/(?<=^NSpid:.*\t)\d+$/m) ?? [];
+            if (Number(own) === inside) {
+                return pid;
+            }
+        } catch {} // it has ended
+        const found = outside(pid, inside);
+        if (found !== undefined) {
+            return found;
+        }
+    }
+    return undefined;
+}
+
+/** What starts a command as the first process of a PID namespace, as a container does: all end with it. */
+export const namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
 /** What one run came to. */
 export interface Report {
     seed: number;
@@ -125,7 +158,11 @@ export interface Report {
 }
 
 /** Plays a run. The same seed plays the same scene, but for the machine's own timing. */
-export async function duel(seed: number, environment: Record<string, string>): Promise<Report> {
+export async function duel(
+    seed: number,
+    environment: Record<string, string>,
+    supervisor: string[] = namespace,
+): Promise<Report> {
     const chance = chanceFrom(seed);
     const pick = <T>(values: T[]): T => values[Math.floor(chance() * values.length)];
     const between = (least: number, most: number) => least + chance() * (most - least);
@@ -141,51 +178,58 @@ export async function duel(seed: number, environment: Record<string, string>): P
     const promised = Math.max(every, blind === 30 ? 0 : blind) + grace + wait;
     tell(`${shell}, blind ${blind}, promised ${promised}`);
 
-    const mark = `LEADER_ONLY_DUEL=${process.pid}-${seed}`;
+    const mark = `LEADER_DUEL=${process.pid}-${seed}`;
     const services = [await Metadata.start({ ...followerTags }), await Metadata.start({ ...followerTags })];
     services.forEach((service, index) => {
         service.id = `i-000000000000000${index}`;
     });
     const processes: Process[] = [];
-    const mains: (ChildProcess | undefined)[] = [undefined, undefined];
+    const supervisors: (ChildProcess | undefined)[] = [undefined, undefined];
     const scripts: { exited: Promise<unknown>; errors: Promise<string> }[] = [];
-    const unrestrained = new Set<number>(); // instances whose script was ended: its next start is another script's
     let over = false;
+
+    /** Signals leader-while, which is the only child of what supervises it. */
+    const send = (instance: number, signal: NodeJS.Signals): void => {
+        for (const pid of childrenOf(supervisors[instance]?.pid ?? 0)) {
+            try {
+                process.kill(pid, signal);
+            } catch {} // it has ended
+        }
+    };
 
     function start(instance: number): void {
         const kind = pick(kinds);
         tell(`instance ${instance} starts a ${kind} worker`);
-        const [command, ...first] = shells[shell];
         const options = ["--every", every, "--grace", grace, "--wait", wait, "--blind", blind].map(String);
-        const child = spawn(
-            find(command) as string,
-            [...first, script, "--while", ...options, "sh", workerScript, kind],
-            {
-                env: {
-                    ...environment,
-                    AWS_EC2_METADATA_SERVICE_ENDPOINT: services[instance].endpoint,
-                    LEADER_ONLY_DUEL: mark.split("=")[1],
-                },
-                stdio: ["ignore", "ignore", "pipe", "pipe"],
+        const [program, ...first] = shells[shell];
+        const work = ["sh", workerScript, kind];
+        const command = [...supervisor, find(program) as string, ...first, whileScript, ...options, ...work];
+        const child = spawn(find(command[0]) as string, command.slice(1), {
+            env: {
+                ...environment,
+                AWS_EC2_METADATA_SERVICE_ENDPOINT: services[instance].endpoint,
+                LEADER_DUEL: mark.split("=")[1],
             },
-        );
-        mains[instance] = child;
+            stdio: ["ignore", "ignore", "pipe", "pipe"],
+        });
+        const run = scripts.length;
+        supervisors[instance] = child;
         createInterface(child.stdio[3] as NodeJS.ReadableStream).on("line", (line) => {
-            const [role, run, pid, from] = line.split(" ");
+            const [role, pid, from] = line.split(" ");
+            tell(`instance ${instance}: ${line}`);
             processes.push({
                 instance,
                 role,
                 run,
-                pid: Number(pid),
+                pid: outside(child.pid as number, Number(pid)) ?? 0,
                 from: Number(from),
                 alive: Number(from),
                 over: false,
             });
-            tell(`instance ${instance}: ${line}`);
         });
         child.on("exit", (status, signal) => {
-            tell(`instance ${instance}'s script has ended: ${status ?? signal}`);
-            mains[instance] = undefined;
+            tell(`instance ${instance}'s leader-while has ended: ${status ?? signal}`);
+            supervisors[instance] = undefined;
             if (!over) {
                 setTimeout(() => over || start(instance), restarts ? 0 : 50);
             }
@@ -223,12 +267,6 @@ export async function duel(seed: number, environment: Record<string, string>): P
         if (what < 0.15) {
             tell(`instance ${instance}'s metadata forgets its tokens`);
             service.token = `another-token-${seed}`;
-        } else if (what < 0.25) {
-            tell(`instance ${instance}'s metadata is another instance's`);
-            const id = service.id;
-            service.id = "i-0ffffffffffffffff";
-            await sleep(between(50, 200));
-            service.id = id;
         } else {
             const seconds = blind === 30 ? between(0.02, 0.25) : between(0.02, 2.5);
             tell(`instance ${instance}'s metadata for ${seconds.toFixed(2)} s: ${JSON.stringify(fault)}`);
@@ -239,7 +277,7 @@ export async function duel(seed: number, environment: Record<string, string>): P
         }
     }
 
-    /** Once, something happens to a script. */
+    /** Once, something happens to a leader-while. */
     async function signal(): Promise<void> {
         await sleep(between(0, 3500));
         const instance = pick([0, 1]);
@@ -254,9 +292,8 @@ export async function duel(seed: number, environment: Record<string, string>): P
             "SIGKILL",
             "SIGSTOP",
         ]);
-        tell(`instance ${instance}'s script gets ${name}`);
-        unrestrained.add(instance);
-        mains[instance]?.kill(name as NodeJS.Signals);
+        tell(`instance ${instance}'s leader-while gets ${name}`);
+        send(instance, name as NodeJS.Signals);
     }
 
     const losses: { instance: number; at: number; slack: number }[] = [];
@@ -293,15 +330,15 @@ export async function duel(seed: number, environment: Record<string, string>): P
     for (const service of services) {
         service.instead = {};
     }
-    for (const main of mains) {
-        main?.kill("SIGCONT");
-        main?.kill("SIGTERM");
+    for (const instance of [0, 1]) {
+        send(instance, "SIGCONT");
+        send(instance, "SIGTERM");
     }
     const ended = Promise.all(scripts.map(({ exited }) => exited)).then(() => true);
     if (!(await Promise.race([ended, sleep(50_000).then(() => false)]))) {
-        violations.push("a script didn't end after TERM");
-        for (const main of mains) {
-            main?.kill("SIGKILL");
+        violations.push("a leader-while didn't end after TERM");
+        for (const instance of [0, 1]) {
+            send(instance, "SIGKILL");
         }
     }
     for (let waited = 0; processesWith(mark).length > 0 && waited < 10_000; waited += 50) {
@@ -336,15 +373,6 @@ export async function duel(seed: number, environment: Record<string, string>): P
             }
         }
     }
-    for (const instance of [0, 1].filter((instance) => !unrestrained.has(instance))) {
-        const begun = processes.filter((process) => process.instance === instance && process.role === "main");
-        const runs = begun.map(({ from }) => from).sort((one, other) => one - other);
-        runs.slice(1).forEach((from, index) => {
-            if (from - runs[index] < every - 0.05) {
-                violations.push(`two starts within ${(from - runs[index]).toFixed(2)} s`);
-            }
-        });
-    }
     return {
         seed,
         story: violations.length > 0 ? story : [],
@@ -355,7 +383,12 @@ export async function duel(seed: number, environment: Record<string, string>): P
 }
 
 /** Plays so many runs from a seed on, several at a time, but no more than the machine can take without stumbling. */
-export async function duels(seed: number, count: number, environment: Record<string, string>): Promise<Report[]> {
+export async function duels(
+    seed: number,
+    count: number,
+    environment: Record<string, string>,
+    supervisor?: string[],
+): Promise<Report[]> {
     const stopProbing = probeMachine();
     const reports: Report[] = [];
     const active = new Set<Promise<void>>();
@@ -363,7 +396,7 @@ export async function duels(seed: number, count: number, environment: Record<str
         while (active.size > 0 && (active.size >= 20 || (probes.at(-1)?.seconds ?? 0) > 0.03)) {
             await Promise.race([...active, sleep(200)]);
         }
-        const run = duel(seed + next, environment).then((report) => {
+        const run = duel(seed + next, environment, supervisor).then((report) => {
             reports.push(report);
             active.delete(run);
         });

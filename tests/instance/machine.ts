@@ -1,5 +1,5 @@
-// A machine with leader-only: the shells, the few tools that it may use, metadata, a stub of the AWS CLI.
-import { type ChildProcess, spawn } from "node:child_process";
+// A machine with leader-only and leader-while: the shells, the few tools that they may use, metadata, a stub of the AWS CLI.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
     accessSync,
@@ -22,13 +22,20 @@ import { root } from "../simulator/stack/program";
 import { Metadata } from "./metadata";
 
 export const script = join(root, "election", "instance", "leader-only");
+export const whileScript = join(root, "election", "instance", "leader-while");
 
-/** Shells that the script has to work under, with the command that starts each. */
-export const shells: Record<string, string[]> = { dash: ["dash"], bash: ["bash"], busybox: ["busybox", "sh"] };
-
-const packages: Record<string, string> = { timeout: "coreutils", setsid: "util-linux", php: "php-cli" };
-/** All that the script may use, and what the commands of these tests are made of. */
-const used = ["curl", "timeout", "sed", "grep", "date", "env", "setsid", "sleep", "sh", "echo", "cat", "true"];
+/** Shells that the commands have to work under, with what starts each. */
+const allShells: Record<string, string[]> = { dash: ["dash"], bash: ["bash"], busybox: ["busybox", "sh"] };
+const packages: Record<string, string> = {
+    timeout: "coreutils",
+    setsid: "util-linux",
+    unshare: "util-linux",
+    php: "php-cli",
+};
+/** All that the commands may use, and what those of these tests are made of. */
+const used = ["curl", "timeout", "sed", "date", "dirname", "env", "setsid", "sleep", "sh", "echo", "cat", "true"];
+/** What the tests of the commands need; `tools.test.ts` has one pending test for each that is missing. */
+export const needed = [...Object.keys(allShells), "curl", "timeout", "setsid", "shellcheck", "unshare"];
 
 export interface Outcome {
     status: number | null;
@@ -36,15 +43,16 @@ export interface Outcome {
     stdout: string;
     stderr: string;
     pid: number | undefined;
-    seconds: number;
 }
 
 export interface Options {
     env?: Record<string, string>;
     input?: string;
     from?: Metadata;
+    command?: string;
 }
 
+/** Where a tool is, if it is installed. */
 export function find(tool: string): string | undefined {
     return (process.env.PATH ?? "")
         .split(delimiter)
@@ -58,6 +66,12 @@ export function find(tool: string): string | undefined {
             }
         });
 }
+
+/** The shells that are installed. */
+export const shells = Object.fromEntries(Object.entries(allShells).filter(([name]) => find(name)));
+
+/** Whether a process may have a PID namespace of its own. */
+export const hasNamespaces = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
 
 /** Whether everything is tried under every shell, as in `npm run proof`. */
 const everyShell = process.env.EVERY_SHELL === "true";
@@ -73,26 +87,17 @@ export function rowsFor(shell: string): (title: string, body: () => Promise<void
     };
 }
 
-/** Without the tool the tests are pending, but fail where all of them have to run. */
-export function insist(context: Mocha.Context, tool: string): void {
-    if (find(tool)) {
+/** Without the tool the test is pending, but fails where all of them have to run. */
+export function insist(context: Mocha.Context, tool: string, isThere = find(tool) !== undefined): void {
+    if (isThere) {
         return;
     }
-    const hint = `${tool} is not installed: apt-get install ${packages[tool] ?? tool}`;
+    const hint = `${tool} is not installed, or not allowed: apt-get install ${packages[tool] ?? tool}`;
     if (process.env.CI === "true") {
         throw new Error(hint);
     }
     console.log(`    ${hint}`);
     context.skip();
-}
-
-/** How many times slower than a quiet developer's machine this one is now, at starting processes; at least 1. */
-export async function slowness(): Promise<number> {
-    const started = performance.now();
-    for (let count = 0; count < 10; count++) {
-        await once(spawn("true", { stdio: "ignore" }), "exit");
-    }
-    return Math.max(1, (performance.now() - started) / 40);
 }
 
 export class Machine {
@@ -106,7 +111,7 @@ export class Machine {
 
     /** Gives it a folder of its own, with the tools in it. */
     open(): void {
-        this.directory = mkdtempSync(join(tmpdir(), "leader-only-"));
+        this.directory = mkdtempSync(join(tmpdir(), "leader-"));
         this.tools = join(this.directory, "tools");
         mkdirSync(this.tools);
         for (const tool of used) {
@@ -147,8 +152,8 @@ export class Machine {
         }
     }
 
-    /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. */
-    installCli = (body: string): (() => string[][]) => {
+    /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. More folders of PATH may follow. */
+    installCli = (body: string, ...others: string[]): (() => string[][]) => {
         const folder = mkdtempSync(join(this.directory, "cli-"));
         const calls = join(folder, "calls");
         writeFileSync(
@@ -156,7 +161,7 @@ export class Machine {
             `#!/bin/sh\n{ for argument; do printf '%s\\0' "$argument"; done; echo; } >>"${calls}"\n${body}\n`,
         );
         chmodSync(join(folder, "aws"), 0o755);
-        this.stubs = [folder];
+        this.stubs = [folder, ...others];
         return () => {
             const lines = existsSync(calls) ? readFileSync(calls, "utf8").split("\n").slice(0, -1) : [];
             return lines.map((line) => line.split("\0").slice(0, -1));
@@ -169,19 +174,22 @@ export class Machine {
         HOME: this.directory,
     });
 
-    /** Starts the script under a shell. */
-    start = (shell: string, args: string[], { env, from = this.metadata }: Options = {}): ChildProcess => {
-        const [command, ...first] = shells[shell];
-        const child = spawn(find(command) as string, [...first, script, ...args], {
+    /** Starts a command under a shell: leader-only unless another is named. */
+    start = (
+        shell: string,
+        args: string[],
+        { env, from = this.metadata, command = script }: Options = {},
+    ): ChildProcess => {
+        const [program, ...first] = shells[shell];
+        const child = spawn(find(program) as string, [...first, command, ...args], {
             env: { ...this.environment(from), ...env },
         });
         this.children.push(child);
         return child;
     };
 
-    /** Runs the script to its end. */
+    /** Runs it to its end. */
     run = async (shell: string, args: string[], options: Options = {}): Promise<Outcome> => {
-        const started = performance.now();
         const child = this.start(shell, args, options);
         child.stdin?.on("error", () => {}); // a job need not read what it is given
         child.stdin?.end(options.input ?? "");
@@ -190,17 +198,16 @@ export class Machine {
             text(child.stderr as NodeJS.ReadableStream),
             once(child, "close"),
         ]);
-        const seconds = (performance.now() - started) / 1000;
-        return { status, signal, stdout, stderr, pid: child.pid, seconds } as Outcome;
+        return { status, signal, stdout, stderr, pid: child.pid } as Outcome;
     };
 }
 
-/** The machine of a suite; each test begins on an instance with these tags. */
+/** The machine of a suite; each test begins on an instance with these tags. Without its tools there are no tests. */
 export function useMachine(tags: Record<string, string>): Machine {
     const machine = new Machine();
     before(function () {
-        for (const tool of [...Object.keys(shells), "curl", "timeout", "setsid"]) {
-            insist(this, tool);
+        if (!["curl", "timeout", "setsid"].every(find)) {
+            this.skip();
         }
         machine.open();
     });
@@ -219,7 +226,7 @@ export const leftAloneSilently = { status: 0, stdout: "", stderr: "" };
 /** The script says one sentence; before it there may be what others said. */
 export function expectUnknown({ status, stdout, stderr }: Outcome, reason: RegExp, others = /^$/): void {
     expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });
-    const start = stderr.indexOf("leader-only: ");
+    const start = Math.max(0, stderr.indexOf("leader-only: can't find out"));
     expect(stderr.slice(start)).to.match(/^leader-only: can't find out whether this instance leads: .+\n$/);
     expect(stderr.slice(start)).to.match(reason);
     expect(stderr.slice(0, start)).to.match(others);

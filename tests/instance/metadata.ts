@@ -18,8 +18,12 @@ export const groupTag = { "aws:autoscaling:groupName": "awseb-e-shop" };
 export const leaderTags = { ...groupTag, "app:isLeader": "true", "app:isLeader:since": since };
 export const followerTags = { ...groupTag, Name: "shop" };
 
-/** An answer to a request: a status with what goes with it, or none, or one that breaks off. */
-export type Answer = { status: number; body?: string; headers?: Record<string, string> } | "hangs" | "breaks";
+/** An answer to a request: a status with what goes with it, or none, or one that breaks off, or a reset. */
+export type Answer =
+    | { status: number; body?: string; headers?: Record<string, string> }
+    | "hangs"
+    | "breaks"
+    | "resets";
 
 /**
  * Listens on a port of its own until `stop`. What it shows can be changed at any time.
@@ -28,12 +32,12 @@ export type Answer = { status: number; body?: string; headers?: Record<string, s
 export class Metadata {
     /** The paths asked for, in order. */
     readonly paths: string[] = [];
-    /** When each was asked for, in milliseconds of `performance.now()`. */
-    readonly times: number[] = [];
     /** Requests that the real service would refuse: they must not happen. */
     readonly refused: string[] = [];
     /** Answers that replace the real ones, by path; "*" is for all that have none of their own. */
     instead: Record<string, Answer> = {};
+    /** How many of these are given before all is well again. */
+    troubles = Number.POSITIVE_INFINITY;
     millisecondsForAnAnswer = 0;
     /** What `autoscaling/target-lifecycle-state` says; outside a group there is none. */
     lifecycle: string | undefined = "InService";
@@ -54,9 +58,9 @@ export class Metadata {
         });
     }
 
-    static async start(tags: Record<string, string> | undefined): Promise<Metadata> {
+    static async start(tags: Record<string, string> | undefined, port = 0): Promise<Metadata> {
         const server = createServer();
-        await once(server.listen(0, "127.0.0.1"), "listening");
+        await once(server.listen(port, "127.0.0.1"), "listening");
         return new Metadata(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, tags, server);
     }
 
@@ -68,9 +72,12 @@ export class Metadata {
     private answer(request: IncomingMessage, response: ServerResponse): void {
         const path = request.url ?? "";
         this.paths.push(path);
-        this.times.push(performance.now());
-        const answer = this.refusal(request, path) ?? this.instead[path] ?? this.instead["*"] ?? this.content(path);
+        const answer = this.refusal(request, path) ?? this.trouble(path) ?? this.content(path);
         if (answer === "hangs") {
+            return;
+        }
+        if (answer === "resets") {
+            request.socket.resetAndDestroy();
             return;
         }
         if (answer === "breaks") {
@@ -82,6 +89,11 @@ export class Metadata {
             () => response.writeHead(answer.status, answer.headers).end(answer.body),
             this.millisecondsForAnAnswer,
         );
+    }
+
+    private trouble(path: string): Answer | undefined {
+        const answer = this.instead[path] ?? this.instead["*"];
+        return answer !== undefined && this.troubles-- > 0 ? answer : undefined;
     }
 
     private refusal({ method, headers }: IncomingMessage, path: string): Answer | undefined {

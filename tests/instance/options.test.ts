@@ -1,9 +1,12 @@
-// The options of leader-only: what each means, and that wrong ones are named while nothing runs.
+// The options of both commands: what each means, and that wrong ones are named while nothing runs.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
-import { job, leftAlone, type Outcome, ran, rowsFor, shells, useMachine } from "./machine";
+import { root } from "../simulator/stack/program";
+import { job, leftAlone, type Outcome, ran, rowsFor, script, shells, useMachine, whileScript } from "./machine";
 import { leaderTags } from "./metadata";
 
-describe("leader-only takes options", function () {
+describe("leader-only and leader-while take options", function () {
     this.timeout(60000);
 
     const machine = useMachine(leaderTags);
@@ -12,7 +15,7 @@ describe("leader-only takes options", function () {
     function expectWrongUsage({ status, stdout, stderr }: Outcome, reason: RegExp): void {
         expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });
         expect(stderr.trimEnd().split("\n").at(-1))
-            .to.match(/^leader-only: /)
+            .to.match(/^leader-(only|while): /)
             .and.to.match(reason);
         expect(machine.metadata.paths).to.deep.equal([]);
     }
@@ -28,108 +31,115 @@ describe("leader-only takes options", function () {
                 expect((await run(shell, ["--tag", "other", "echo", "--since"])).stdout).to.equal("--since\n");
             });
 
-            for (const help of ["--help", "-h"]) {
-                row(`and explains with ${help} what they are, and the rule for handoverSeconds`, async () => {
-                    const { status, stdout, stderr } = await run(shell, [help]);
-                    expect({ status, stderr }).to.deep.equal({ status: 0, stderr: "" });
-                    const words = [
-                        "--tag KEY",
-                        "--strict",
-                        "--since",
-                        "--while",
-                        "--every",
-                        "--grace",
-                        "--blind",
-                        "--wait",
-                    ];
-                    for (const word of [...words, "--check", "Exit status", "handoverSeconds >= every + grace + 3 s"]) {
-                        expect(stdout).to.include(word);
-                    }
-                    expect(stdout).to.not.match(/^#|\w\(\)/m);
-                    expect(machine.metadata.paths).to.deep.equal([]);
+            const words: Record<string, string[]> = {
+                [script]: ["--tag", "--strict", "--unknown", "--since", "--check", "--wait", "Exit status"],
+                [whileScript]: ["--every", "--grace", "--blind", "--wait", "--tag", "Exit status: 75"],
+            };
+            words[whileScript].push("handoverSeconds >= every + grace + 3 s");
+            for (const [command, explained] of Object.entries(words)) {
+                const name = command === script ? "leader-only" : "leader-while";
+                for (const help of ["--help", "-h"]) {
+                    row(`and ${name} explains with ${help} what they are`, async () => {
+                        const { status, stdout, stderr } = await run(shell, [help], { command });
+                        expect({ status, stderr }).to.deep.equal({ status: 0, stderr: "" });
+                        for (const word of [...explained, "--help", "--version", name]) {
+                            expect(stdout).to.include(word);
+                        }
+                        expect(stdout).to.not.match(/^#|\w\(\)/m);
+                        expect(machine.metadata.paths).to.deep.equal([]);
+                    });
+                }
+
+                it(`and ${name} prints its version, the package's`, async () => {
+                    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+                    const printed = { status: 0, stdout: `${name} ${version}\n`, stderr: "" };
+                    expect(await run(shell, ["--version"], { command })).to.deep.include(printed);
                 });
             }
-
-            it("and prints its version", async () => {
-                const { status, stdout } = await run(shell, ["--version"]);
-                expect(status).to.equal(0);
-                expect(stdout).to.match(/^leader-only \d+\.\d+\.\d+\n$/);
-            });
 
             it("with which its own failures have statuses of their own", async () => {
                 const own = ["--strict=100", "--unknown", "101"];
                 expect((await run(shell, [...own, "sh", "-c", "exit 1"])).status).to.equal(1);
                 machine.metadata.tags = { Name: "shop" };
                 expect((await run(shell, [...own, ...job])).status).to.equal(100);
-                machine.metadata.instead = { "*": { status: 500 } };
+                machine.metadata.instead = { "*": { status: 403 } };
                 expect((await run(shell, [...own, ...job])).status).to.equal(101);
                 expect((await run(shell, ["--unknown=1", "--since"])).status).to.equal(1);
             });
 
-            const wrong: Record<string, [string[], RegExp]> = {
-                "no command": [[], /there is no command/],
-                "options, but no command": [["--strict", "--tag", "app:isLeader"], /there is no command/],
-                "no command after --": [["--"], /there is no command/],
-                "--while without a command": [["--while"], /there is no command/],
-                "an unknown option": [["--leader", ...job], /unknown option --leader/],
-                "an unknown option with a value": [["--leader=1", ...job], /unknown option --leader/],
-                "an unknown short option": [["-s", ...job], /unknown option -s/],
-                "a value for --while": [["--while=5", ...job], /--while takes no value/],
-                "--since and a command": [["--since", ...job], /--since runs no command/],
-                "--since and --while": [["--since", "--while", ...job], /--since and --while exclude each other/],
-                "--check and --since": [["--check", "--since"], /--check and --since exclude each other/],
-                "--every without --while": [["--every", "5", ...job], /need --while/],
-                "--strict with --while": [["--strict", "--while", ...job], /don't go with --while/],
-                "--unknown 0": [["--unknown", "0", ...job], /--unknown takes an exit status from 1 to 255, not '0'/],
-                "--unknown 256": [["--unknown=256", ...job], /--unknown takes an exit status from 1 to 255, not '256'/],
-                "--strict=x": [["--strict=x", ...job], /--strict takes an exit status from 1 to 255, not 'x'/],
-            };
-            for (const option of ["--tag", "--wait", "--every", "--grace", "--blind", "--unknown"]) {
-                wrong[`${option} without a value`] = [["--while", option], new RegExp(`${option} needs a value`)];
-            }
-            for (const option of ["--tag", "--wait", "--every", "--grace", "--blind"]) {
-                wrong[`${option} twice`] = [
-                    ["--while", option, "1", `${option}=1`, ...job],
-                    new RegExp(`${option} is given twice`),
-                ];
-            }
-            for (const option of ["--strict", "--while", "--since", "--check"]) {
-                wrong[`${option} twice`] = [[option, option, ...job], new RegExp(`${option} is given twice`)];
-            }
             const times: Record<string, string[]> = {
-                "--wait": [
-                    "0",
-                    "0.09",
-                    "601",
-                    "-1",
-                    "",
-                    "1e3",
-                    "1.",
-                    ".5",
-                    "1.2.3",
-                    "0x10",
-                    " 3",
-                    "99999999999999999999",
-                ],
+                "--wait": ["0", "0.09", "601", "-1", "", "1e3", "1.", ".5", "1.2.3", "0x10", " 3", "9".repeat(20)],
                 "--every": ["0", "3601", "five", "5s"],
                 "--grace": ["3600.01", "-1", ""],
                 "--blind": ["3601", "never"],
             };
-            for (const [option, values] of Object.entries(times)) {
-                for (const value of values) {
-                    wrong[`${option}=${JSON.stringify(value)}`] = [
-                        ["--while", `${option}=${value}`, ...job],
-                        new RegExp(
-                            `^leader-only: ${option} takes seconds from [\\d.]+ to \\d+, not '${value.replaceAll(".", "\\.")}'$`,
-                        ),
-                    ];
-                }
+            const seconds = (option: string, value: string): [string[], RegExp] => [
+                [`${option}=${value}`, ...job],
+                RegExp(`: ${option} takes seconds from [\\d.]+ to [\\d.]+, not '${value.replaceAll(".", "\\.")}'$`),
+            ];
+            const wrong: Record<string, [string[], RegExp]> = {
+                "no command": [[], /there is no command/],
+                "options, but no command": [["--strict", "--tag", "app:isLeader"], /there is no command/],
+                "no command after --": [["--"], /there is no command/],
+                "an unknown option": [["--leader", ...job], /unknown option --leader/],
+                "an unknown option with a value": [["--leader=1", ...job], /unknown option --leader/],
+                "an unknown short option": [["-s", ...job], /unknown option -s/],
+                "a value for --since": [["--since=5"], /--since takes no value/],
+                "--since and a command": [["--since", ...job], /--since runs no command/],
+                "--check and --since": [["--check", "--since"], /--check and --since exclude each other/],
+                "--unknown 0": [["--unknown", "0", ...job], /--unknown takes an exit status from 1 to 255, not '0'/],
+                "--unknown 256": [["--unknown=256", ...job], /--unknown takes an exit status from 1 to 255, not '256'/],
+                "--strict=x": [["--strict=x", ...job], /--strict takes an exit status from 1 to 255, not 'x'/],
+            };
+            for (const option of ["--tag", "--wait", "--unknown"]) {
+                wrong[`${option} without a value`] = [[option], RegExp(`${option} needs a value`)];
+            }
+            for (const option of ["--tag", "--wait"]) {
+                wrong[`${option} twice`] = [[option, "1", `${option}=1`, ...job], RegExp(`${option} is given twice`)];
+            }
+            for (const option of ["--strict", "--since", "--check"]) {
+                wrong[`${option} twice`] = [[option, option, ...job], RegExp(`${option} is given twice`)];
+            }
+            for (const value of times["--wait"]) {
+                wrong[`--wait=${JSON.stringify(value)}`] = seconds("--wait", value);
             }
             for (const [what, [args, reason]] of Object.entries(wrong)) {
-                row(`but names what is wrong with ${what}`, async () => {
+                row(`but leader-only names what is wrong with ${what}`, async () => {
                     const outcome = await run(shell, args);
                     expectWrongUsage(outcome, reason);
                     expect(outcome.stderr).to.include("leader-only [OPTION...]");
+                });
+            }
+
+            for (const option of ["--while", "--every=5", "--grace", "--blind=0"]) {
+                row(`but leader-only refuses ${option} in one line that names leader-while`, async () => {
+                    const { status, stdout, stderr } = await run(shell, [option, ...job]);
+                    expect({ status, stdout }).to.deep.equal({ status: 2, stdout: "" });
+                    expect(stderr).to.match(RegExp(`^leader-only: ${option.split("=")[0]} is .* leader-while .*\\n$`));
+                });
+            }
+
+            const wrongWhile: Record<string, [string[], RegExp]> = {
+                "no command": [[], /there is no command/],
+                "no command after --": [["--every", "5", "--"], /there is no command/],
+                "an unknown option": [["--strict", ...job], /unknown option --strict/],
+                "an unknown option with a value": [["--leader=1", ...job], /unknown option --leader/],
+                "a tag key with a space": [["--tag", "a b", ...job], /tag key|gives no answer/],
+            };
+            for (const option of ["--tag", "--wait", "--every", "--grace", "--blind"]) {
+                wrongWhile[`${option} twice`] = [
+                    [option, "1", `${option}=1`, ...job],
+                    RegExp(`${option} is given twice`),
+                ];
+            }
+            for (const [option, value] of Object.entries(times).flatMap(([option, values]) =>
+                values.map((value) => [option, value]),
+            )) {
+                wrongWhile[`${option}=${JSON.stringify(value)}`] = seconds(option, value);
+            }
+            for (const [what, [args, reason]] of Object.entries(wrongWhile)) {
+                row(`but leader-while names what is wrong with ${what}`, async () => {
+                    expectWrongUsage(await run(shell, args, { command: whileScript }), reason);
                 });
             }
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The work of the random runs: worker.sh KIND. Each of its processes reports itself on file descriptor 3, with the run of
-# leader-only that it belongs to, its process id and the seconds since boot; then it behaves, or misbehaves, as its kind.
+# The work of the random runs: worker.sh KIND. Each of its processes reports itself on file descriptor 3, with its process
+# id and the seconds since boot; then it behaves, or misbehaves, as its kind.
 report() {
     read -r uptime _ </proc/uptime
-    printf '%s %s %s %s\n' "$1" "${LEADER_ONLY_WORK##* }" "$$" "$uptime" >&3
+    printf '%s %s %s\n' "$1" "$$" "$uptime" >&3
 }
 
 case $1 in
