@@ -8,7 +8,7 @@ import { announce } from "./messages";
 import { plan } from "./pipeline";
 import { pretend, promote, type WrittenRound } from "./promote";
 import { protect } from "./protect";
-import { type Finished, publish, type Report } from "./report";
+import { type Finished, publish, type Report, reportOf } from "./report";
 import type { Scope } from "./scope";
 
 /** The part of an SQS event, and of its records, that is read. */
@@ -53,11 +53,9 @@ export function createHandler(
 
 /** Does what may be left out, once a round is written. */
 async function finish(aws: Aws, memory: Memory, round: WrittenRound): Promise<Finished> {
-    const [unprotected, unsent] = await Promise.all([
-        protect(aws, memory, round.written),
-        announce(aws, round.written),
-    ]);
-    return { ...round, unprotected, unsent };
+    const written = round.written.map((election) => ({ ...election, report: reportOf(election, Date.now()) }));
+    const [unprotected, unsent] = await Promise.all([protect(aws, memory, written), announce(aws, written)]);
+    return { ...round, written, unprotected, unsent };
 }
 
 /** Throws if the function was invoked with anything else than a batch of the queue: a payload was mistyped. */

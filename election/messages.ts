@@ -4,22 +4,19 @@ import { withContext } from "./aws/answers";
 import type { Aws } from "./aws/clients";
 import { millisToSend } from "./aws/deadline";
 import { warn } from "./log";
-import type { Written } from "./promote";
-import { isChange, type Report, reportOf } from "./report";
+import { isChange, type Report, type Reported } from "./report";
 
 /**
  * Sends a message for each change of a group's leader. Like an event it is a hint: it may be lost, or come twice.
  *
  * @returns how many could not be sent; each is logged
  */
-export async function announce(aws: Aws, elections: Written[]): Promise<number> {
+export async function announce(aws: Aws, elections: Reported[]): Promise<number> {
     const { changeTopicArn } = aws.scope;
     if (!changeTopicArn) {
         return 0;
     }
-    const reports = elections
-        .map((election) => reportOf(election, Date.now()))
-        .filter((report) => isChange(report) && !report.dryRun);
+    const reports = elections.map(({ report }) => report).filter((report) => isChange(report) && !report.dryRun);
     const abortSignal = aws.deadline.within(millisToSend);
     const failures = await Promise.all(reports.map((report) => send(aws, changeTopicArn, report, abortSignal)));
     return failures.filter((isFailure) => isFailure).length;

@@ -102,12 +102,9 @@ interface Reading extends View {
 }
 
 /** What one call adds. */
-interface Answer {
+interface Answer extends Partial<Pick<Reading, "homes" | "departing" | "unread">> {
     groups?: ListedGroup[];
     tagged?: Tagged[];
-    homes?: View["homes"];
-    departing?: Tagged[];
-    unread?: Unread[];
 }
 
 /** Instances that events mention without saying where they belong. */

@@ -37,8 +37,14 @@ export interface Report {
     dryRun?: true;
 }
 
+/** A group's election, and what it came to. */
+export interface Reported extends Written {
+    report: Report;
+}
+
 /** A round, and what it came to. */
 export interface Finished extends WrittenRound {
+    written: Reported[];
     /** How many leaders are not protected from scaling in as they should be. */
     unprotected: number;
     /** How many messages about changes could not be sent. */
@@ -54,8 +60,8 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         warn("ignored", sentence);
     }
     const elections = rounds.flatMap(({ written }) => written);
+    const reports = elections.map(({ report }) => report);
     const unread = rounds.flatMap((round) => round.unread);
-    const reports = elections.map((election) => reportOf(election, now));
     const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
     for (const report of [...reports, ...failed]) {
         log(report);
@@ -78,14 +84,13 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         [metricNames.sweptLosses]: real.filter(isSweptLoss).length,
     });
     if (batch.sweep) {
-        const swept = elections.filter(({ group }) => group.exists && isSwept(group));
+        const swept = elections.filter(({ group }) => group.exists && isSwept(group)).map(({ report }) => report);
         if (unread.length === 0 && !isUnfinished) {
             warnOfEmptyPrefixes(scope, swept);
         }
         // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
         if (swept.length + failed.length > 0 || unread.length === 0) {
-            const found = swept.map((election) => reportOf(election, now));
-            measureSweep(scope.stack, [...found, ...failed], now);
+            measureSweep(scope.stack, [...swept, ...failed], now);
         }
     }
     return [...reports, ...failed];
@@ -183,8 +188,8 @@ function logRest(rest: Finished["rest"]): boolean {
 }
 
 /** Warns of prefixes that no group has: they may be mistyped. */
-function warnOfEmptyPrefixes({ asgPrefixes }: Scope, elections: Written[]): void {
-    const names = elections.flatMap(({ group }) => group.groups ?? [group.name]);
+function warnOfEmptyPrefixes({ asgPrefixes }: Scope, reports: Report[]): void {
+    const names = reports.flatMap(({ group, groups = [group] }) => groups);
     for (const asgPrefix of asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)))) {
         warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
     }

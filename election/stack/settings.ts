@@ -152,9 +152,7 @@ function refuseUnknown(config: Record<string, string | undefined>, project: stri
         .map((key) => key.slice(project.length + 1))
         .find((key) => !known.includes(key));
     if (unknown !== undefined) {
-        throw new pulumi.RunError(
-            `There is no setting ${unknown}. Did you mean ${nearest(unknown, known)}? The settings are ${known.join(", ")}.`,
-        );
+        throw new pulumi.RunError(`There is no setting ${unknown}. The settings are ${known.join(", ")}.`);
     }
 }
 
@@ -168,26 +166,4 @@ function refuseElsewhere(key: string, arn: string, region: string | undefined): 
     if (topicRegion !== region || partition !== expected) {
         refuse(key, arn, `a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
     }
-}
-
-/** The word that takes the fewest changes of letters, their case aside. */
-function nearest(word: string, words: string[]): string | undefined {
-    const distances = words.map((other) => distance(word.toLowerCase(), other.toLowerCase()));
-    return words[distances.indexOf(Math.min(...distances))];
-}
-
-/** Levenshtein's distance: how many letters must be added, left out or exchanged to make one word of the other. */
-function distance(word: string, other: string): number {
-    let row = Array.from({ length: other.length + 1 }, (_, index) => index);
-    for (const [index, letter] of [...word].entries()) {
-        let left = index + 1;
-        const next = [left];
-        for (const [column, otherLetter] of [...other].entries()) {
-            const [diagonal = 0, above = 0] = row.slice(column);
-            left = Math.min(diagonal + (letter === otherLetter ? 0 : 1), above + 1, left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    return row.at(-1) ?? 0;
 }

@@ -304,28 +304,13 @@ describe("The settings", () => {
 });
 
 describe("A key of the configuration", () => {
-    const misspelt = {
-        asgprefix: "asgPrefix",
-        asgPrefx: "asgPrefix",
-        TAGKEY: "tagKey",
-        "tag-key": "tagKey",
-        sweepMinute: "sweepMinutes",
-        retentionDays: "logRetentionDays",
-        electorate: "electorateTag",
-        handOverSecs: "handoverSeconds",
-        protectLeaders: "protectLeader",
-        alarmTopic: "alarmTopicArn",
-        changesTopicArn: "changeTopicArn",
-        rolepath: "rolePath",
-        dashboards: "dashboard",
-    };
-    for (const [key, right] of Object.entries(misspelt)) {
-        it(`that is misspelt, ${key}, is refused before anything is registered, with the right one, ${right}`, async () => {
+    for (const key of ["asgprefix", "protectLeaders"]) {
+        it(`that is misspelt, ${key}, is refused by name before anything is registered, with all settings`, async () => {
             const registered: Resource[] = [];
             const error = await runProgram({ config: { [key]: "1" }, registered }).catch((thrown) => thrown);
             await pulumi.runtime.disconnect(); // what was under way is registered now
             expect(error.message).to.equal(
-                `There is no setting ${key}. Did you mean ${right}? The settings are ${Object.keys(declarations).join(", ")}.`,
+                `There is no setting ${key}. The settings are ${Object.keys(declarations).join(", ")}.`,
             );
             expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
             expect(registered).to.deep.equal([]);
