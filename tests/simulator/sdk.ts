@@ -2,6 +2,7 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { EC2Client } from "@aws-sdk/client-ec2";
+import { SNSClient } from "@aws-sdk/client-sns";
 
 /** Answers commands; rejects with the SDK's errors. */
 interface Answering {
@@ -30,6 +31,7 @@ for (const [service, client] of Object.entries({
     ec2: EC2Client,
     autoscaling: AutoScalingClient,
     cloudwatch: CloudWatchClient,
+    sns: SNSClient,
 })) {
     const { send } = client.prototype;
     // A library's stub would record every call and answer: histories make millions.

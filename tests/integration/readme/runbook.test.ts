@@ -107,18 +107,29 @@ describe("The runbook", () => {
         });
     });
 
-    it("pauses a group by a tag of the group alone, and lets it elect again without it", async () => {
-        const paused = "ResourceId=awseb-e-x,ResourceType=auto-scaling-group,Key=app:isLeader:paused";
+    it("keeps a group out: it is paused, its leader loses the tag alone, and no other is elected until the pause ends", async () => {
+        const inCall = (call: string[] = []) => {
+            const [tags = ""] = optionsOf(call)["--tags"] ?? [];
+            return Object.fromEntries(tags.split(",").map((pair) => pair.split("=")));
+        };
         const [pause] = await run("create-or-update-tags");
-        expect(optionsOf(pause)["--tags"]).to.deep.equal([`${paused},Value=true,PropagateAtLaunch=false`]);
+        const [takeOff] = await run("aws ec2 delete-tags --resources");
         const [resume] = await run("autoscaling delete-tags");
-        expect(optionsOf(resume)["--tags"]).to.deep.equal([paused]);
-    });
-
-    it("keeps a group out by taking its leader's tag off, and leaves the since that the next one follows", async () => {
-        const [call] = await run("aws ec2 delete-tags --resources");
-        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "delete-tags"]);
-        expect(optionsOf(call)["--tags"]).to.deep.equal([`Key=${tagKey}`]);
+        expect(inCall(pause)).to.deep.include({ ResourceType: "auto-scaling-group", PropagateAtLaunch: "false" });
+        await inWorld(program, async (world) => {
+            const [id = ""] = optionsOf(takeOff ?? [])["--resources"] ?? [];
+            const since = "2026-11-23T05:00:00.000Z";
+            addMembers(world, { [id]: leading(since), "i-0bbbbbbbbbbbbbbbb": {} });
+            const group = world.region.groups.get(shop);
+            Object.assign(group?.tags ?? {}, { [inCall(pause).Key]: inCall(pause).Value });
+            world.region.setTags(id, { [inCall(takeOff).Key]: undefined });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([]);
+            delete group?.tags[inCall(resume).Key];
+            await sweep(world);
+            expect(leadersOf(world)).to.have.length(1);
+            expect(String(world.region.tags(leadersOf(world)[0] ?? "")[sinceKey]) > since).to.equal(true);
+        });
     });
 
     it("makes and subscribes topics, for alarms and for changes", async () => {

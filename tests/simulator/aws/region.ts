@@ -6,6 +6,7 @@ import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
 import { type Actions, awsError, type Call, type Fault, never } from "./faults";
+import { type Message, snsActions } from "./sns";
 
 export const groupKey = "aws:autoscaling:groupName";
 
@@ -58,6 +59,8 @@ export class Region {
     readonly groups = new Map<string, Group>();
     readonly instances = new Map<string, Instance>();
     readonly calls: Call[] = [];
+    /** Published to SNS's topics. */
+    readonly messages: Message[] = [];
     /** Called with each event of the region. */
     readonly onEvent: ((event: BusEvent) => void)[] = [];
     /** Called with the id of each instance that changes, or whose entry in its group does, whatever the cause. */
@@ -90,6 +93,7 @@ export class Region {
         ...ec2Actions(this),
         ...autoScalingActions(this),
         ...cloudWatchActions(this),
+        ...snsActions(this),
     };
 
     constructor(readonly timeline: Timeline) {
