@@ -9,8 +9,6 @@ export interface Settings extends Omit<Scope, "stack"> {
     logRetentionDays: number;
     /** ARN of the SNS topic that receives alarms; empty if there is none. */
     alarmTopicArn: string;
-    /** ARN of the SNS topic that receives changes of leaders; empty if there is none. */
-    changeTopicArn: string;
     /** Whether there is a dashboard. */
     dashboard: boolean;
     /** ARN of the IAM policy that is the permissions boundary of the function's role; empty: it has none. */

@@ -147,6 +147,7 @@ const runbook: Record<string, string[]> = {
     "the function crashes or runs out of time": ["the function runs out of time"],
     "the account is throttled": ["the function is throttled"],
     "a group is vacant": ["a group wants instances and gets none", "no instance of a group can lead"],
+    "all instances of a group are vetoed": ["all instances of a group are vetoed"],
     "a mass Spot interruption": [
         "all instances of a group are Spot instances that are interrupted, and it gets no others",
     ],

@@ -137,6 +137,19 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         },
         alarms: ["no-leader"],
     },
+    "all instances of a group are vetoed": {
+        happens: ({ region, fleet }) => {
+            const members = fleet.members(shop);
+            const veto = (value?: string) => {
+                for (const id of members) {
+                    region.setTags(id, { [`${tagKey}:eligible`]: value });
+                }
+            };
+            veto("false");
+            return () => veto(undefined);
+        },
+        alarms: ["no-leader"],
+    },
     "all instances of a group are Spot instances that are interrupted, and it gets no others": {
         happens: (world) => {
             const cure = launchNone(world);
@@ -314,6 +327,16 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
         happens: (world) => {
             for (const id of leadersOf(world, shop)) {
                 world.region.setTags(id, { [`${tagKey}:eligible`]: "false" });
+            }
+            return undefined;
+        },
+    },
+    "a group is paused, and its leader's tag is taken off": {
+        minutes: 60,
+        happens: (world) => {
+            Object.assign(world.region.groups.get(shop)?.tags ?? {}, { [`${tagKey}:paused`]: "true" });
+            for (const id of leadersOf(world, shop)) {
+                world.region.setTags(id, { [tagKey]: undefined });
             }
             return undefined;
         },

@@ -115,7 +115,7 @@ describe("The program", () => {
             { eventSourceArn: queueArn, functionName: functionArn, batchSize: 10 },
             [rolePolicy, queue, lambda],
         ],
-        // Without a state, the provider leaves a rule as somebody may have left it: disabled.
+        // Without a state, the provider leaves a rule disabled that was disabled by hand.
         ["a rule for events of groups", rule("scaling"), { state: "ENABLED" }, []],
         ["a rule for departures", rule("departures"), { state: "ENABLED" }, []],
         ["a rule for changes of tags", rule("tags"), { state: "ENABLED" }, []],

@@ -333,9 +333,12 @@ describe("election/stack/README.md", function () {
 /** What the function says of a change, of a sweep and of what fails: its reports, and its metrics with their dimensions. */
 function whatIsSaid(program: Program) {
     return inWorld(program, async ({ timeline, region, fleet, stack, lines }) => {
+        const refused = ["autoscaling:SetInstanceProtection", "sns:Publish"];
         region.fault = ({ action }) =>
-            action === "autoscaling:SetInstanceProtection" ? { error: awsError("AccessDenied", "no") } : undefined;
+            refused.includes(action) ? { error: awsError("AccessDenied", "no") } : undefined;
         fleet.addGroup(group, 3);
+        fleet.addGroup("awseb-paused", 1, { [`${tagKey}:paused`]: "true" });
+
         fleet.addGroup("awseb-blog", 2, { environment: "blog" });
         fleet.addGroup("awseb-none", 0);
         stack.sweep();
