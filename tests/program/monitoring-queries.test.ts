@@ -4,6 +4,7 @@ import { queries } from "../../election/stack/monitoring";
 import { Document } from "../integration/readme/document";
 import { rehearse } from "../rehearsal/rehearsal";
 import type { Line } from "../simulator/clock";
+import { found } from "../simulator/lists";
 import { runQuery } from "../simulator/monitoring/insights";
 import { programWith, tagKey } from "../simulator/scenario";
 import type { World } from "../simulator/world";
@@ -61,7 +62,7 @@ for (const seed of [undefined, 1, 2]) {
         });
 
         it("downtime says at most how long each group was without exactly one leader, and not much more", () => {
-            const rows = runQuery(queries(1).downtime, log);
+            const rows = runQuery(found(queries(1).downtime), log);
             const ofOurs = rows.filter((row) => String(row["message.group"]).startsWith("awseb-"));
             expect(ofOurs.map((row) => row["message.group"])).to.have.members(["awseb-e-shop", "awseb-e-blog"]);
             for (const row of ofOurs) {
@@ -74,7 +75,9 @@ for (const seed of [undefined, 1, 2]) {
 
         if (seed === undefined) {
             it("the sentence in election/stack/monitoring.md is what downtime says of shop", () => {
-                const row = runQuery(queries(1).downtime, log).find((one) => one["message.group"] === "awseb-e-shop");
+                const row = runQuery(found(queries(1).downtime), log).find(
+                    (one) => one["message.group"] === "awseb-e-shop",
+                );
                 const said = Number(row?.eventSeconds) + Number(row?.sweepSeconds);
                 const { text } = new Document("election/stack/monitoring.md");
                 expect(text.replaceAll(/\s+/g, " ")).to.contain(
@@ -85,7 +88,7 @@ for (const seed of [undefined, 1, 2]) {
         }
 
         it("vacant-groups shows each vacant group once, with its reason", () => {
-            const rows = runQuery(queries(1)["vacant-groups"], log);
+            const rows = runQuery(found(queries(1)["vacant-groups"]), log);
             const vacant = log.map((line) => JSON.parse(line).message).filter(({ outcome }) => outcome === "vacant");
             expect(rows.map((row) => row["message.group"])).to.have.members([
                 ...new Set(vacant.map(({ group }) => group)),

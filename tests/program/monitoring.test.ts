@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import type { Report } from "../../election/report";
 import { dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
+import { found, only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
 import { project } from "../simulator/stack/program";
 import { alarmsOf, alarmTopicArn } from "./outages";
@@ -128,13 +129,13 @@ describe("A saved query", () => {
     const [, changed] = queries["leader-history"]?.match(/^\| filter (.*)$/m) ?? [];
     const parse = /parse @message \/(.*)\/$/m;
     const cause = (reason: string) => {
-        const [, pattern] = queries["changes-by-cause"].match(parse) as string[];
+        const [, pattern = ""] = queries["changes-by-cause"]?.match(parse) ?? [];
         return line({ ...report, reason }).match(new RegExp(pattern))?.groups?.cause;
     };
 
     it("asks for fields only that the log line of a change has", () => {
         const ofChanges = [queries["leader-history"], queries["changes-by-cause"]];
-        const names = ofChanges.flatMap((query) => query.match(/message\.[a-z]+(\.\d)?/g) ?? []);
+        const names = ofChanges.flatMap((query) => query?.match(/message\.[a-z]+(\.\d)?/g) ?? []);
         expect(new Set(names)).to.include("message.group").and.to.include("message.leader");
         for (const name of names) {
             expect(discovered(line(report), name), name).to.be.a("string");
@@ -212,11 +213,11 @@ describe("The dashboard", () => {
     });
 
     it("shows the last changes in a table, from the log group", () => {
-        const [{ properties }] = widgets.filter(({ type }) => type === "log");
+        const { properties } = only(widgets.filter(({ type }) => type === "log"));
         const [source, ...commands] = properties.query.split(" | ");
         expect(source).to.equal("SOURCE '/aws/lambda/election-1234567'");
         expect(properties.view).to.equal("table");
-        const history = queriesFor(1)["leader-history"].replaceAll("| ", "").split("\n");
+        const history = found(queriesFor(1)["leader-history"]).replaceAll("| ", "").split("\n");
         expect(history).to.include.members(commands.slice(0, 3));
         expect(commands.slice(3)).to.deep.equal(["limit 20"]);
     });

@@ -1,5 +1,6 @@
 // What a deployed stack has keeps its type, name and parent, or has an alias: an update replaces nothing.
 import { expect } from "chai";
+import { only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 
@@ -57,8 +58,9 @@ describe("An update of a deployed stack", () => {
                 ({ type, name, aliases }) => `${type}::${name}` === old || aliases.includes(old),
             );
             expect(heirs.map(({ parent }) => parent)).to.deep.equal([""]);
-            for (const input of fixedInputs[heirs[0].type] ?? []) {
-                expect(heirs[0].inputs[input], input).to.equal(undefined);
+            const { type, inputs } = only(heirs);
+            for (const input of fixedInputs[type] ?? []) {
+                expect(inputs[input], input).to.equal(undefined);
             }
         });
     }

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import type { Location } from "../../election/stack/permissions";
 import { allows, type Policy, type Request, requestsOf, rolePolicyOf, type Statement } from "../simulator/aws/iam";
+import { firstOf, firstTwo } from "../simulator/lists";
 import { accountId, runProgram } from "../simulator/stack/program";
 
 const tagKey = "app:isLeader";
@@ -309,7 +310,7 @@ describe("As IAM reads a policy, it", () => {
         expect(allows(policies, request(source("arn:aws:e:r:1:rule/b").context))).to.equal(true);
         expect(allows(policies, request(source("arn:aws:e:r:1:rule/c").context))).to.equal(false);
         expect(allows(policies, request({}))).to.equal(false);
-        expect(allows(policies[0], request(source("arn:aws:e:r:1:rule/b").context))).to.equal(false);
+        expect(allows(firstOf(policies), request(source("arn:aws:e:r:1:rule/b").context))).to.equal(false);
     });
 
     it("allows what one of its statements allows, and nothing without any", () => {
@@ -348,7 +349,9 @@ describe("As IAM reads a policy, it", () => {
 
     it("sees a request for each instance whose tags a call writes", () => {
         const groups: Record<string, string> = { "i-1": "shop" };
-        expect(requestsOf("ec2:DeleteTags", ["i-1", "i-2"], ours, (id) => groups[id], places[1])).to.deep.equal([
+        expect(
+            requestsOf("ec2:DeleteTags", ["i-1", "i-2"], ours, (id) => groups[id], firstTwo(places)[1]),
+        ).to.deep.equal([
             {
                 action: "ec2:DeleteTags",
                 resource: `arn:aws-cn:ec2:cn-north-1:${accountId}:instance/i-1`,
@@ -394,7 +397,7 @@ describe("With dryRun, protectLeader and changeTopicArn, too,", () => {
 
     it("and none to write to an instance or a group, whatever tags it has, or to report a change", () => {
         expect(actions.filter((action) => /^(ec2|autoscaling|sns):(?!Describe)/.test(action))).to.deep.equal([]);
-        const [{ region, partition }] = places;
+        const { region, partition } = firstOf(places);
         for (const action of ["ec2:CreateTags", "ec2:DeleteTags"] as const) {
             for (const group of ["awseb-e-shop", undefined]) {
                 const requests = requestsOf(action, ["i-1"], ours, () => group, { partition, region, accountId });

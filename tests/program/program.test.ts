@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { dashboardBody } from "../../election/stack/monitoring";
 import { type BusEvent, samples } from "../simulator/aws/events";
 import { matches } from "../simulator/aws/patterns";
+import { found, only } from "../simulator/lists";
 import { type Program, project, type Resource, runProgram } from "../simulator/stack/program";
 
 const place = { partition: "aws", region: "eu-central-1" };
@@ -62,9 +63,7 @@ describe("The program", () => {
     });
 
     function resource(id: string): Resource {
-        const found = program.resources.filter((one) => idOf(one) === id);
-        expect(found, id).to.have.length(1);
-        return found[0];
+        return only(program.resources.filter((one) => idOf(one) === id));
     }
 
     /** What each resource is, its inputs, and what must be there before. */
@@ -288,7 +287,7 @@ describe("The program", () => {
     for (const [minutes, schedule] of [
         ["1", "rate(1 minute)"],
         ["5", "rate(5 minutes)"],
-    ]) {
+    ] as const) {
         it(`sweeps at ${schedule} if sweepMinutes is ${minutes}`, async () => {
             const { resources } = await run({ config: { sweepMinutes: minutes } });
             const schedules = resources.flatMap(({ inputs }) => inputs.scheduleExpression ?? []);
@@ -305,9 +304,9 @@ describe("The program", () => {
             });
         }
         const like = (sample: string, changes: Partial<BusEvent>): BusEvent => ({
-            ...samples[sample],
+            ...found(samples[sample]),
             ...changes,
-            detail: { ...samples[sample].detail, ...changes.detail },
+            detail: { ...samples[sample]?.detail, ...changes.detail },
         });
 
         const takenBy: Record<string, string[]> = {
@@ -330,7 +329,7 @@ describe("The program", () => {
         });
         for (const [sample, expected] of Object.entries(takenBy)) {
             it(`${expected.join() || "none"} takes ${sample}`, () => {
-                expect(onEvent(samples[sample])).to.deep.equal(expected);
+                expect(onEvent(found(samples[sample]))).to.deep.equal(expected);
             });
         }
 

@@ -441,7 +441,10 @@ describe("leadersCommand", () => {
             const config = { asgPrefix, tagKey: "shop:primary" };
             const { outputs } = await runProgram({ config, region: "eu-west-3" });
             const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
-            const { stdout, stderr } = spawnSync("sh", ["-c", outputs.leadersCommand], { env, encoding: "utf8" });
+            const { stdout, stderr } = spawnSync("sh", ["-c", String(outputs.leadersCommand)], {
+                env,
+                encoding: "utf8",
+            });
             expect(stderr).to.equal("");
             const [service, operation, ...options] = JSON.parse(stdout);
             expect([service, operation]).to.deep.equal(["ec2", "describe-instances"]);

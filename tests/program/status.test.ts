@@ -12,6 +12,7 @@ import { setStage } from "../rehearsal/stage";
 import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
 import { inThisProcess } from "../simulator/command-line";
+import { firstOf, firstTwo, only } from "../simulator/lists";
 import { programWith, sinceKey, tagKey } from "../simulator/scenario";
 import { project, root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -97,7 +98,7 @@ describe("npm run status", () => {
             [shop, 3],
             [blog, 2],
         ] as const) {
-            const [leader] = quiet.leaders(group, tagKey);
+            const leader = only(quiet.leaders(group, tagKey));
             const line = lines.find((one) => one.startsWith(group));
             expect(line).to.match(new RegExp(` led +${wants} +${wants} +${leader} +${quiet.tags(leader)[sinceKey]} `));
             expect(line).to.match(/ \d+ (s|min|h|d) +changes nothing$/);
@@ -111,7 +112,7 @@ describe("npm run status", () => {
 
     it("shows a vacant and a contested group first, with what an election would choose and why, and exits with 1", async () => {
         const region = await regionAfter(({ region, fleet }) => {
-            const [leader] = region.leaders(shop, tagKey);
+            const leader = only(region.leaders(shop, tagKey));
             region.setTags(leader, { [tagKey]: undefined });
             for (const id of fleet.members(shop)) {
                 region.instance(id).load = id === leader ? 4 : 91;
@@ -126,8 +127,8 @@ describe("npm run status", () => {
             [blog, "contested"],
             [shop, "vacant"],
         ]);
-        const [contested, vacant] = statuses;
-        const [stays, goes] = contested.leaders.map(({ id }) => id);
+        const [contested, vacant] = firstTwo(statuses);
+        const [stays, goes] = firstTwo(contested.leaders.map(({ id }) => id));
         expect(contested.election).to.deep.equal({ outcome: "kept", demote: [goes] });
         expect(region.tags(stays)[sinceKey]).to.be.a("string");
         const idle = [...region.instances.keys()].find((id) => region.instance(id).load === 4);
@@ -147,13 +148,13 @@ describe("npm run status", () => {
     it("chooses the instance that the function then chooses", async () => {
         let chosen = "";
         const region = await regionAfter(async (world) => {
-            const [leader] = world.region.leaders(shop, tagKey);
+            const leader = only(world.region.leaders(shop, tagKey));
             world.region.setTags(leader, { [tagKey]: undefined });
         });
         const { stdout } = await status(region, "--json");
-        chosen = (JSON.parse(stdout) as GroupStatus[])[0].election?.choose ?? "";
+        chosen = firstOf(JSON.parse(stdout) as GroupStatus[]).election?.choose ?? "";
         const elected = await regionAfter(async (world) => {
-            const [leader] = world.region.leaders(shop, tagKey);
+            const leader = only(world.region.leaders(shop, tagKey));
             world.region.setTags(leader, { [tagKey]: undefined });
             world.stack.sweep();
             await world.stack.settle();
@@ -181,7 +182,7 @@ describe("npm run status", () => {
             }
         });
         const { stdout } = await status(region, "--electorate-tag", "environment", "--json");
-        const [site] = JSON.parse(stdout) as GroupStatus[];
+        const site = only(JSON.parse(stdout) as GroupStatus[]);
         expect(site).to.include({ group: "environment=site", state: "contested", desired: 5, inService: 5 });
         expect(site.groups).to.have.members([shop, blog]);
     });

@@ -113,10 +113,10 @@ export class Document {
 }
 
 /** What is set in code in a text. */
-export const codeIn = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
+export const codeIn = (cell = ""): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
 /** What a command of the AWS CLI was called with: the values of each option, under its name. */
-export function optionsOf(call: string[]): Record<string, string[]> {
+export function optionsOf(call: string[] = []): Record<string, string[]> {
     const options: Record<string, string[]> = {};
     let values: string[] = [];
     for (const word of call.slice(3)) {

@@ -94,9 +94,9 @@ describe("election/instance/README.md", function () {
     it("the AWS CLI is asked for the leader tag of one instance", async () => {
         await sandbox.run(readme.shellBlock("describe-tags").text);
         const [call] = sandbox.takeCalls();
-        expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", "describe-tags"]);
+        expect(call?.slice(0, 3)).to.deep.equal(["aws", "ec2", "describe-tags"]);
         const { "--filters": filters, "--query": query, "--output": output } = optionsOf(call);
-        expect(filters.map(filterOf)).to.deep.equal([
+        expect(filters?.map(filterOf)).to.deep.equal([
             { Name: "resource-id", Values: [instance.id] },
             { Name: "key", Values: [tagKey] },
         ]);
@@ -118,7 +118,7 @@ describe("election/instance/README.md", function () {
         for (const command of ["modify-instance-metadata-options", "modify-instance-metadata-defaults"]) {
             await sandbox.run(readme.shellBlock(command).text);
             const [call] = sandbox.takeCalls();
-            expect(call.slice(0, 3)).to.deep.equal(["aws", "ec2", command]);
+            expect(call?.slice(0, 3)).to.deep.equal(["aws", "ec2", command]);
             expect(optionsOf(call)["--instance-metadata-tags"]).to.deep.equal(["enabled"]);
         }
     });

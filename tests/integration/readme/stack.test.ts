@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { type BusEvent, tagEvent } from "../../simulator/aws/events";
 import { awsError } from "../../simulator/aws/faults";
 import { matches } from "../../simulator/aws/patterns";
+import { firstOf, found, only } from "../../simulator/lists";
 import { type Program, runProgram } from "../../simulator/stack/program";
 import { inWorld } from "../../simulator/world";
 import { Moto, motoIsInstalled } from "../moto";
@@ -43,7 +44,7 @@ const callsFor: Record<string, string> = {
 /** The actions of a text like `sqs: CreateQueue TagQueue; iam: PassRole`. */
 const actionsIn = (calls: string) =>
     calls.split("; ").flatMap((part) => {
-        const [service, actions] = part.split(": ");
+        const [service, actions = ""] = part.split(": ");
         return actions.split(" ").map((action) => `${service}:${action}`);
     });
 
@@ -86,11 +87,11 @@ describe("election/stack/README.md", function () {
 
         it("are looked for as the stack's output looks for leaders", async () => {
             sandbox.standIn("aws");
-            await sandbox.run(program.outputs.leadersCommand);
-            const [listing] = sandbox.takeCalls();
+            await sandbox.run(String(program.outputs.leadersCommand));
+            const listing = only(sandbox.takeCalls());
             const { read } = await untag([]);
-            expect(read.slice(0, 3)).to.deep.equal(listing.slice(0, 3));
-            const [filters] = optionsOf(listing)["--filters"];
+            expect(read?.slice(0, 3)).to.deep.equal(listing.slice(0, 3));
+            const filters = firstOf(optionsOf(listing)["--filters"] ?? []);
             expect(optionsOf(read)).to.deep.equal({
                 "--region": optionsOf(listing)["--region"],
                 "--output": ["text"],
@@ -132,7 +133,7 @@ describe("election/stack/README.md", function () {
         it("the permissions of the deploying person are what making each resource takes", () => {
             const types = [...new Set(withAll.resources.map(({ type }) => type))].filter((type) => /^aws:/.test(type));
             expect(callsFor).to.include.all.keys(types);
-            const needed = types.flatMap((type) => actionsIn(callsFor[type]));
+            const needed = types.flatMap((type) => actionsIn(callsFor[type] ?? ""));
             const [, listed] = deploying.text.match(/<!-- deploying -->\n+((?:[-` ].*\n)+)/) ?? [];
             expect(codeIn(listed)).to.have.members([...new Set([...needed, "sts:GetCallerIdentity"])]);
         });
@@ -179,7 +180,7 @@ describe("election/stack/README.md", function () {
         const hours = 730;
         const costs = groups.map((count, place) => {
             const invocations = sweeps + 320 * count;
-            const seconds = sweeps * sweepSeconds[place] + 320 * count * 0.06;
+            const seconds = sweeps * found(sweepSeconds[place]) + 320 * count * 0.06;
             const gigabytes = (invocations * 1.5) / 1e6;
             const changeHours = 10 * count + 2 * Math.min(10 * count, hours);
             return [
@@ -198,15 +199,15 @@ describe("election/stack/README.md", function () {
         const rows = costSheet.namedTable("costs").map(([, ...cells]) => cells.map(cents));
 
         it("as it says how", () => {
-            const expected = costs[0].map((_, line) => groups.map((_, place) => Math.round(costs[place][line] * 100)));
+            const expected = firstOf(costs).map((_, line) => costs.map((cost) => Math.round(found(cost[line]) * 100)));
             expect(rows.slice(0, -3)).to.deep.equal(expected);
         });
 
         it("and adds them up", () => {
-            const sums = groups.map((_, place) => rows.slice(0, -3).reduce((sum, row) => sum + row[place], 0));
+            const sums = groups.map((_, place) => rows.slice(0, -3).reduce((sum, row) => sum + found(row[place]), 0));
             const [total, more, totalWithTopic] = rows.slice(-3);
             expect(total).to.deep.equal(sums);
-            expect(totalWithTopic).to.deep.equal(sums.map((sum, place) => sum + more[place]));
+            expect(totalWithTopic).to.deep.equal(sums.map((sum, place) => sum + found(more?.[place])));
             // What a small fleet may cost.
             expect(total?.[0]).to.be.at.most(210);
             expect(totalWithTopic?.[0]).to.be.at.most(270);
@@ -271,7 +272,7 @@ describe("election/stack/README.md", function () {
                 const foreign = fleet.addGroup("web", 1);
                 stack.sweep();
                 await timeline.pass(5000);
-                const [first] = region.leaders(group, tagKey);
+                const first = only(region.leaders(group, tagKey));
                 region.setTags(foreign[0], { [tagKey]: "true" });
                 region.setTags(first, { Name: "the first" });
                 region.setMember(first, { healthStatus: "Unhealthy" });
@@ -281,7 +282,7 @@ describe("election/stack/README.md", function () {
                 expect(second).to.not.equal(first);
                 expect(all).to.have.length.above(4);
                 const named = all.filter((event) => matches(pattern, event)).map(({ resources }) => resources[0]);
-                return named.map((arn) => [first, foreign[0], second].indexOf(String(arn.split("/")[1])));
+                return named.map((arn) => [first, foreign[0], second].indexOf(String(arn?.split("/")[1])));
             });
             expect(matched).to.deep.equal([0, 1, 2]);
         });
@@ -289,9 +290,9 @@ describe("election/stack/README.md", function () {
         it("its commands make a rule of it with a target", async () => {
             await sandbox.run(monitoring.shellBlock("put-rule").text);
             const [rule, targets] = sandbox.takeCalls();
-            expect(rule.slice(0, 3)).to.deep.equal(["aws", "events", "put-rule"]);
-            expect(targets.slice(0, 3)).to.deep.equal(["aws", "events", "put-targets"]);
-            const [file] = optionsOf(rule)["--event-pattern"];
+            expect(rule?.slice(0, 3)).to.deep.equal(["aws", "events", "put-rule"]);
+            expect(targets?.slice(0, 3)).to.deep.equal(["aws", "events", "put-targets"]);
+            const file = only(optionsOf(rule)["--event-pattern"] ?? []);
             expect(monitoring.text).to.include(`\`${file.replace("file://", "")}\``);
             expect(optionsOf(rule)["--name"]).to.deep.equal(optionsOf(targets)["--rule"]);
         });
@@ -358,7 +359,7 @@ function whatIsSaid(program: Program) {
         await timeline.pass(60_000);
         stack.fate = () => [300];
         for (let times = 0; times < 5; times++) {
-            region.setTags(region.leaders(group, tagKey)[0] ?? fleet.members(group)[0], { [tagKey]: "false" });
+            region.setTags(region.leaders(group, tagKey)[0] ?? firstOf(fleet.members(group)), { [tagKey]: "false" });
             await timeline.pass(5000);
         }
         region.fault = ({ action }) =>

@@ -15,7 +15,7 @@ export function runQuery(query: string, lines: string[]): Record[] {
         .filter((line) => !line.startsWith("#"))
         .map((line) => line.replace(/^\| /, ""));
     for (const command of commands) {
-        const [, name, rest] = command.match(/^(\w+) (.*)$/) ?? [];
+        const [, name = "", rest = ""] = command.match(/^(\w+) (.*)$/) ?? [];
         rows = run(name, rest, rows);
     }
     return rows;
@@ -33,7 +33,7 @@ function run(name: string, rest: string, rows: Record[]): Record[] {
             });
         }
         case "stats": {
-            const [, columns, by] = rest.match(/^(.*) by (.*)$/) ?? [];
+            const [, columns = "", by = ""] = rest.match(/^(.*) by (.*)$/) ?? [];
             const keys = by.split(", ");
             const groups = new Map<string, Record[]>();
             for (const row of rows) {
@@ -44,14 +44,14 @@ function run(name: string, rest: string, rows: Record[]): Record[] {
                 ...Object.fromEntries(keys.map((field, position) => [field, JSON.parse(values)[position]])),
                 ...Object.fromEntries(
                     columns.split(/, (?=[^()]*(?:\(|$))/).map((column) => {
-                        const [, expression, alias] = column.match(/^(.*) as (\w+)$/) ?? [];
+                        const [, expression = "", alias] = column.match(/^(.*) as (\w+)$/) ?? [];
                         return [alias, aggregate(expression, members)];
                     }),
                 ),
             }));
         }
         case "sort": {
-            const [, field] = rest.match(/^(\S+) desc$/) ?? [];
+            const [, field = ""] = rest.match(/^(\S+) desc$/) ?? [];
             return [...rows].sort((a, b) => (String(a[field]) < String(b[field]) ? 1 : -1));
         }
         default:
@@ -73,7 +73,7 @@ function holds(condition: string, row: Record): boolean {
 
 /** A sum, a count or another statistic of rows, and arithmetic of these. */
 function aggregate(expression: string, rows: Record[]): unknown {
-    const [, of, field] = expression.match(/^(min|max|latest)\((\S+)\)$/) ?? [];
+    const [, of, field = ""] = expression.match(/^(min|max|latest)\((\S+)\)$/) ?? [];
     if (of) {
         const ordered = [...rows].sort((a, b) => (String(a["@timestamp"]) < String(b["@timestamp"]) ? -1 : 1));
         return fieldOf(ordered.at(of === "min" ? 0 : -1) as Record, field);

@@ -61,7 +61,7 @@ export function statisticOf(
     if (!(statistic in statistics)) {
         throw new Error(`a statistic not known here: ${statistic}`);
     }
-    return found.length > 0 ? statistics[statistic](found) : undefined;
+    return found.length > 0 ? statistics[statistic]?.(found) : undefined;
 }
 
 const statistics: Record<string, (values: number[]) => number> = {
