@@ -3,32 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Calm, calm } from "./calm";
 import { readSecondsUntilShown } from "./console";
 import type { Run } from "./fleet";
-import { type Play, type Promises, promisedSeconds, type Stage, successorIn } from "./plays";
+import { isOver, measured, type Result } from "./measure";
+import { type Play, type Promises, promisedSeconds, type Stage } from "./plays";
 import type { Site } from "./site";
-import { type Look, liveLeaders, look, millisOfTwo, resolutionOf, watch } from "./watch";
-
-/** What a play came to. Times are seconds. */
-export interface Result {
-    play: string;
-    by: Play["by"];
-    promised: number;
-    /** Ids of the leader that was taken away, and of the one after it. */
-    former?: string;
-    successor?: string;
-    /** From the call's answer until the successor was seen to carry the tag. */
-    seconds?: number;
-    /** The longest time between two looks. */
-    resolution?: number;
-    /** How long two live leaders were seen. */
-    twoLeaders?: number;
-    since?: "grew" | "kept" | "did not grow";
-    /** From the successor's `since` until its own metadata showed the tag. */
-    metadata?: number;
-    /** Why it was not as promised; missing if it was. */
-    broken?: string;
-    /** Why it could not be tried; missing if it was. */
-    untried?: string;
-}
+import { look, watch } from "./watch";
 
 /** How often and how long it looks and waits, in milliseconds. */
 export interface Pace {
@@ -176,15 +154,15 @@ async function playOne(theatre: Theatre, play: Play, stage: Stage): Promise<Resu
     } catch (error) {
         return { ...head, untried: `AWS refuses it: ${words(error)}` };
     }
-    const start = performance.now();
+    const observed = { play, leader: stage.leader, start: performance.now() };
     try {
-        const { looks, held } = await watch(
+        const looks = await watch(
             readOf(theatre),
-            (seen) => isOver(seen, play, stage, start),
+            (seen) => isOver({ ...observed, looks: seen }),
             { everyMillis: pace.look, millis: (head.promised / 60) * pace.minute + pace.late },
             theatre.signal,
         );
-        return { ...head, ...measured(play, stage, start, looks, held, head.promised) };
+        return { ...head, ...measured({ ...observed, looks }, head.promised) };
     } catch (error) {
         theatre.signal.throwIfAborted();
         return { ...head, former: stage.leader.id, untried: `it could not be watched: ${words(error)}` };
@@ -192,62 +170,6 @@ async function playOne(theatre: Theatre, play: Play, stage: Stage): Promise<Resu
 }
 
 const words = (error: unknown): string => `${(error as Error).name}: ${(error as Error).message}`;
-
-/** A read may lag: a copy counts as removed only after it was seen, or after some seconds in which it wasn't. */
-function isOver(looks: Look[], play: Play, { leader }: Stage, start: number): boolean {
-    const last = looks[looks.length - 1];
-    const wasSeen = looks.some((one) => liveLeaders(one).length > 1) || last.at - start > lagMillis;
-    return (
-        successorIn(last, play, leader) !== undefined &&
-        liveLeaders(last).length === 1 &&
-        (play.leads !== "same" || wasSeen)
-    );
-}
-
-const lagMillis = 5000;
-
-function measured(
-    play: Play,
-    { leader }: Stage,
-    start: number,
-    looks: Look[],
-    held: boolean,
-    promised: number,
-): Partial<Result> {
-    const seconds = (millis: number) => Math.round(millis / 10) / 100;
-    const lastOfTwo = looks.findLastIndex((one) => liveLeaders(one).length > 1);
-    const from = play.leads === "same" ? looks.slice(lastOfTwo + 1) : looks;
-    const first = from.find((one) => successorIn(one, play, leader));
-    const successor = first && successorIn(first, play, leader);
-    const twoLeaders = seconds(millisOfTwo(start, looks));
-    const figures = { former: leader.id, resolution: seconds(resolutionOf(start, looks)), twoLeaders };
-    if (!first || !successor) {
-        return {
-            ...figures,
-            broken: `no successor within ${Math.round((looks[looks.length - 1].at - start) / 1000)} s`,
-        };
-    }
-    const took = seconds(first.at - start);
-    const since = sinceWord(leader.since, successor.since);
-    const reasons = [
-        ...(took > promised ? [`later than ${promised} s`] : []),
-        ...(twoLeaders > 0 && !play.mayOverlap ? ["two leaders at once"] : []),
-        ...(held ? [] : ["still two leaders"]),
-        ...(since === (play.leads === "same" ? "kept" : "grew") ? [] : [`since ${since}`]),
-    ];
-    return {
-        ...figures,
-        successor: successor.id,
-        seconds: took,
-        since,
-        ...(reasons.length > 0 ? { broken: reasons.join(", ") } : {}),
-    };
-}
-
-function sinceWord(before: string, after: string): Result["since"] {
-    const [from, to] = [Date.parse(before), Date.parse(after)];
-    return to > from ? "grew" : to === from ? "kept" : "did not grow";
-}
 
 /** The successor still leads at the next calm start, so its console can be read then. */
 async function withMetadata({ site, pace, signal, waitsFor }: Theatre, result: Result, now?: Calm): Promise<Result> {

@@ -1,7 +1,7 @@
 // What the trial came to, as a table and as JSON, and the exit status that follows.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Result } from "./play";
+import type { Result } from "./measure";
 
 /** What is reported; printed as it is with `--json`. */
 export interface Report {

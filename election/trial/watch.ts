@@ -46,11 +46,11 @@ export async function look({ ec2 }: Aws, run: Run, tagKey: string, signal: Abort
 }
 
 /**
- * Looks again and again until something holds.
+ * Looks again and again until something holds, or time is up.
  *
  * @param pace.everyMillis from one look to the next, if the answer comes that fast
  * @param pace.millis after which it gives up
- * @returns all looks, and whether it came to hold
+ * @returns all looks
  * @throws what AWS says, or an AbortError
  */
 export async function watch(
@@ -58,17 +58,14 @@ export async function watch(
     holds: (looks: Look[]) => boolean,
     pace: { everyMillis: number; millis: number },
     signal: AbortSignal,
-): Promise<{ looks: Look[]; held: boolean }> {
+): Promise<Look[]> {
     const looks: Look[] = [];
     const end = performance.now() + pace.millis;
     for (;;) {
         const began = performance.now();
         looks.push(await read());
-        if (holds(looks)) {
-            return { looks, held: true };
-        }
-        if (performance.now() > end) {
-            return { looks, held: false };
+        if (holds(looks) || performance.now() > end) {
+            return looks;
         }
         await sleep(Math.max(0, began + pace.everyMillis - performance.now()), undefined, { signal });
     }

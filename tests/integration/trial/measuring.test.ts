@@ -4,8 +4,8 @@ import { announcement, costOf, minutesFor } from "../../../election/trial/before
 import { commandsFor } from "../../../election/trial/clean-up";
 import { secondsUntilShown } from "../../../election/trial/console";
 import { newRun } from "../../../election/trial/fleet";
+import { isOver, measured, type Result } from "../../../election/trial/measure";
 import { help, optionsOf } from "../../../election/trial/options";
-import type { Result } from "../../../election/trial/play";
 import { plays, promisedSeconds, successorIn } from "../../../election/trial/plays";
 import { exitStatusOf, summaryOf, textOf } from "../../../election/trial/report";
 import type { Site } from "../../../election/trial/site";
@@ -54,6 +54,34 @@ describe("The trial", () => {
         for (const [name, look, id] of cases) {
             expect(successorIn(look, play(name), former)?.id, `${name}: ${JSON.stringify(look)}`).to.equal(id);
         }
+    });
+
+    it("says why a play was not as promised", () => {
+        const former = leader("i-1", 1);
+        const other = leader("i-2", 2);
+        const cases: [name: string, looks: Look[], broken: string | undefined][] = [
+            ["vetoed", [seen(500, instance("i-1")), seen(1000, other)], undefined],
+            ["vetoed", [seen(11_000, other)], "later than 10 s"],
+            ["vetoed", [seen(500, former, other), seen(900, other)], "two leaders at once"],
+            ["detached", [seen(500, former, other), seen(900, other)], undefined],
+            ["detached", [seen(500, former, other)], "still two leaders"],
+            ["vetoed", [seen(500, leader("i-2", 0))], "since did not grow"],
+            ["vetoed", [seen(500), seen(4000)], "no successor within 4 s"],
+            ["copied", [seen(500, former, leader("i-2", 1)), seen(900, former)], undefined],
+            ["copied", [seen(500, former, leader("i-2", 1))], "still two leaders after 1 s"],
+        ];
+        for (const [name, looks, broken] of cases) {
+            const result = measured({ play: play(name), leader: former, start: 0, looks }, 10);
+            expect(result.broken, JSON.stringify(looks)).to.equal(broken);
+        }
+    });
+
+    it("takes a copy for removed only after it was seen, because a read may lag", () => {
+        const former = leader("i-1", 1);
+        const copied = { play: play("copied"), leader: former, start: 0 };
+        expect(isOver({ ...copied, looks: [seen(100, former)] })).to.equal(false);
+        expect(isOver({ ...copied, looks: [seen(100, former, leader("i-2", 1)), seen(200, former)] })).to.equal(true);
+        expect(isOver({ ...copied, looks: [seen(100, former), seen(5100, former)] })).to.equal(true);
     });
 
     it("promises some seconds for an event, the sweep's period on top where no event comes, and handoverSeconds", () => {

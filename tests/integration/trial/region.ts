@@ -55,6 +55,9 @@ export class TrialRegion {
     private unhealthy = new Map<string, number>();
     private consoles: Record<string, string[]> = {};
     private ticking?: Promise<void>;
+    /** The tick that is under way. */
+    private tick = Promise.resolve();
+    private paused = false;
     private closed = false;
     private failure?: Error;
 
@@ -103,10 +106,14 @@ export class TrialRegion {
 
     /** What the trial must not touch: a group with the prefix, and what others have called nearly like a run's. */
     async addForeign(): Promise<void> {
-        this.before = new Map();
+        this.paused = true;
+        await this.tick;
+        await this.moto.reset();
+        this.before.clear();
+        this.unhealthy.clear();
+        this.paused = false;
         const { ec2 } = this.moto;
         const tags = [{ Key: "leader-trial", Value: "trial-0123abcd" }];
-        await this.moto.reset();
         await this.moto.addGroup(`${prefix}shop`, 2);
         await this.moto.addGroup(`${prefix}trial-shop`, 1);
         await this.moto.autoScaling.createOrUpdateTags({
@@ -136,25 +143,31 @@ export class TrialRegion {
     }
 
     private async tickOn(): Promise<void> {
-        for (let tick = 1; !this.closed; tick++) {
-            try {
-                const now = new Map((await this.moto.instances()).map((instance) => [instance.id, instance]));
-                const events = [...now.values()].flatMap((instance) => this.eventsOf(instance));
-                this.before = now;
-                const batch = events.filter((event) => this.patterns.some((pattern) => matches(pattern, event)));
-                batch.push(...(tick % ticksToSweep === 0 ? [sweepEvent(Date.now())] : []));
-                if (this.elects && batch.length > 0) {
-                    await invoke(
-                        this.handler,
-                        batch.map((event) => JSON.stringify(event)),
-                    );
-                }
-                await this.replaceUnhealthy();
-            } catch (error) {
-                this.failure ??= error as Error;
+        for (let count = 1; !this.closed; count++) {
+            if (!this.paused) {
+                this.tick = this.tickOnce(count % ticksToSweep === 0).catch((error) => {
+                    this.failure ??= error;
+                });
+                await this.tick;
             }
             await sleep(tickMillis);
         }
+    }
+
+    /** Makes events from what has changed, invokes the function with them, and does what a group would. */
+    private async tickOnce(sweeps: boolean): Promise<void> {
+        const now = new Map((await this.moto.instances()).map((instance) => [instance.id, instance]));
+        const events = [...now.values()].flatMap((instance) => this.eventsOf(instance));
+        this.before = now;
+        const batch = events.filter((event) => this.patterns.some((pattern) => matches(pattern, event)));
+        batch.push(...(sweeps ? [sweepEvent(Date.now())] : []));
+        if (this.elects && batch.length > 0) {
+            await invoke(
+                this.handler,
+                batch.map((event) => JSON.stringify(event)),
+            );
+        }
+        await this.replaceUnhealthy();
     }
 
     /** The events that AWS would send about what has changed of an instance. */
