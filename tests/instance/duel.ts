@@ -330,10 +330,13 @@ export async function duel(
     for (const service of services) {
         service.instead = {};
     }
-    for (const instance of [0, 1]) {
-        send(instance, "SIGCONT");
-        send(instance, "SIGTERM");
-    }
+    // More than once: the first process of a namespace ignores a signal until it has a trap for it.
+    const ending = setInterval(() => {
+        for (const instance of [0, 1]) {
+            send(instance, "SIGCONT");
+            send(instance, "SIGTERM");
+        }
+    }, 500);
     const ended = Promise.all(scripts.map(({ exited }) => exited)).then(() => true);
     if (!(await Promise.race([ended, sleep(50_000).then(() => false)]))) {
         violations.push("a leader-while didn't end after TERM");
@@ -341,6 +344,7 @@ export async function duel(
             send(instance, "SIGKILL");
         }
     }
+    clearInterval(ending);
     for (let waited = 0; processesWith(mark).length > 0 && waited < 10_000; waited += 50) {
         await sleep(50);
     }
