@@ -31,10 +31,10 @@ export function tableOf(statuses: GroupStatus[], scope: TableScope, region: stri
             position === 0 ? electionWords(status) : "",
         ]);
     });
-    const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
+    const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
     const table = [head, ...rows].map((row) =>
         row
-            .map((cell, column) => cell.padEnd(widths[column]))
+            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
             .join("  ")
             .trimEnd(),
     );

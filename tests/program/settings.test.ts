@@ -206,7 +206,7 @@ function expected(values: Record<string, Declaration["default"]>) {
         publishable: electing.changeTopicArn,
         boundary: permissionsBoundaryArn,
         path: rolePath,
-        packaged: { stack: `${project}/dev`, asgPrefixes: prefixes, tagKey, ...electing, changeTopicArn },
+        packaged: { stack: `${project}/dev`, asgPrefixes: prefixes, tagKey, ...electing },
     };
 }
 

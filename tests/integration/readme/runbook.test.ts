@@ -5,6 +5,7 @@ import { tableOf } from "../../../election/status/table";
 import { alarmsOf } from "../../program/outages";
 import { allows, requestsOf, rolePolicyOf } from "../../simulator/aws/iam";
 import { running } from "../../simulator/clock";
+import { only } from "../../simulator/lists";
 import { addMembers, leadersOf, leading, programWith, shop, sweep } from "../../simulator/scenario";
 import { startContainer } from "../../simulator/stack/packaged";
 import { accountId, type Program, runProgram } from "../../simulator/stack/program";
@@ -52,7 +53,7 @@ describe("The runbook", () => {
             const handler = startContainer(program);
             const invoke = (batch: Parameters<typeof handler>[0]) =>
                 running.run({ dead: false }, () => handler(batch, { getRemainingTimeInMillis: () => 10_000 }));
-            const reports = await world.timeline.until(invoke(JSON.parse(payload[0])));
+            const reports = await world.timeline.until(invoke(JSON.parse(only(payload ?? []))));
             expect(reports.map(({ group, outcome }) => [group, outcome])).to.deep.equal([[shop, "elected"]]);
             expect(leadersOf(world)).to.have.length(1);
             const refused = await invoke({} as never).catch((error) => error);
@@ -64,7 +65,7 @@ describe("The runbook", () => {
         sandbox.standIn("aws", '[ "$2" != list-event-source-mappings ] || echo 11111111-2222-3333-4444-555555555555');
         const [listed, updated] = await run("update-event-source-mapping");
         expect(optionsOf(listed)["--function-name"]).to.deep.equal(["election-1234567"]);
-        expect(updated.slice(0, 3)).to.deep.equal(["aws", "lambda", "update-event-source-mapping"]);
+        expect(updated?.slice(0, 3)).to.deep.equal(["aws", "lambda", "update-event-source-mapping"]);
         expect(optionsOf(updated)).to.deep.equal({
             "--no-enabled": [],
             "--uuid": ["11111111-2222-3333-4444-555555555555"],
@@ -91,14 +92,15 @@ describe("The runbook", () => {
     it("follows the log: of the log group that the stack puts out", async () => {
         sandbox.standIn("npx", "echo /aws/lambda/election-1234567");
         const [tail] = await run("logs tail", monitoring);
-        expect(tail.slice(0, 4)).to.deep.equal(["aws", "logs", "tail", "/aws/lambda/election-1234567"]);
+        expect(tail?.slice(0, 4)).to.deep.equal(["aws", "logs", "tail", "/aws/lambda/election-1234567"]);
         expect(program.outputs.logGroupName).to.equal("/aws/lambda/election-1234567");
     });
 
     it("keeps an instance out: the tag vetoes it", async () => {
         const [call] = await run("Key=app:isLeader:eligible");
-        const [id] = optionsOf(call)["--resources"];
-        const [, key, value] = optionsOf(call)["--tags"][0].match(/^Key=(.*),Value=(.*)$/) ?? [];
+        const { "--resources": ids = [], "--tags": tags = [] } = optionsOf(call);
+        const id = only(ids);
+        const [, key = "", value] = only(tags).match(/^Key=(.*),Value=(.*)$/) ?? [];
         await inWorld(program, async (world) => {
             addMembers(world, { [id]: leading("2026-11-23T05:00:00.000Z"), "i-0bbbbbbbbbbbbbbbb": {} });
             world.region.setTags(id, { [key]: value });
@@ -277,7 +279,7 @@ describe("The runbook", () => {
         const shown = readme.text.match(/<!-- status -->\n+```text\n(.*?)```/s)?.[1] ?? "";
         const [, ...rows] = shown.trimEnd().split("\n");
         const statuses = rows.map((row): GroupStatus => {
-            const [group, state, desired, inService, id, since, minutes] = row.split(/\s+/);
+            const [group = "", state, desired, inService, id = "", since, minutes] = row.split(/\s+/);
             const leader = { id, since, forSeconds: Number(minutes) * 60 };
             return {
                 group,
