@@ -53,7 +53,7 @@ describe("The runbook", () => {
             const handler = startContainer(program);
             const invoke = (batch: Parameters<typeof handler>[0]) =>
                 running.run({ dead: false }, () => handler(batch, { getRemainingTimeInMillis: () => 10_000 }));
-            const reports = await world.timeline.until(invoke(JSON.parse(only(payload ?? []))));
+            const reports = await world.timeline.until(invoke(JSON.parse(payload?.[0] ?? "")));
             expect(reports.map(({ group, outcome }) => [group, outcome])).to.deep.equal([[shop, "elected"]]);
             expect(leadersOf(world)).to.have.length(1);
             const refused = await invoke({} as never).catch((error) => error);
