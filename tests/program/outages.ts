@@ -29,10 +29,13 @@ export function alarmsOf({ resources }: Program): Record<string, Registered> {
     return Object.fromEntries(found.map(({ name, inputs }) => [name, inputs as Registered]));
 }
 
-/** Every way in which CloudWatch may read what its documents leave open. */
-const readings: Conditions[] = [true, false].flatMap((fillsEmpty) =>
-    [true, false].map((maxNeedsAll) => ({ fillsEmpty, maxNeedsAll })),
-);
+/** Ways in which CloudWatch may read what its documents leave open. */
+const readings: Conditions[] = [
+    { fillsEmpty: true, maxNeedsAll: false, morePeriods: 0 },
+    { fillsEmpty: true, maxNeedsAll: true },
+    { fillsEmpty: false, maxNeedsAll: false },
+    { fillsEmpty: false, maxNeedsAll: true },
+];
 
 /** The changes of each alarm's state from a time to another, in each reading. */
 export function statesOf(program: Program, metrics: Metrics, from: number, to: number): Record<string, Change[]>[] {

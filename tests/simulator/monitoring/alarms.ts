@@ -35,15 +35,14 @@ export interface Conditions {
     fillsEmpty?: boolean;
     /** Whether MAX of several metrics has a value only where each of them has one. AWS does not say it either. */
     maxNeedsAll?: boolean;
+    /**
+     * Periods that are read beyond those that are evaluated. AWS gives 2 in its examples only, and says that it depends on the period.
+     * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+     */
+    morePeriods?: number;
 }
 
 const minuteMillis = 60_000;
-
-/**
- * Periods that are read beyond those that are evaluated. AWS gives this number in its examples only, and says that it depends on the period.
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
- */
-const morePeriods = 2;
 
 /**
  * The changes of an alarm's state from its creation on. It is evaluated each minute, over windows that slide with the minutes.
@@ -72,7 +71,7 @@ export function changesOf(
 
 /** What an alarm finds in the periods of its evaluation range, the latest first; undefined where there are no data. */
 function datapoints(alarm: Alarm, metrics: Metrics, now: number, conditions: Conditions): Series {
-    const range = alarm.evaluationPeriods + morePeriods;
+    const range = alarm.evaluationPeriods + (conditions.morePeriods ?? 2);
     const read = (metric: MetricId, statistic: string, period: number) => {
         const millis = period * 1000;
         const minutes = metrics.of(metric);
