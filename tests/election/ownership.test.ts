@@ -2,20 +2,26 @@
 
 import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
+import { allows, requestsOf, rolePolicyOf } from "../simulator/aws/iam";
 import { groupKey } from "../simulator/aws/region";
 import { firstOf, found } from "../simulator/lists";
 import {
     a,
+    addLedGroup,
     addMembers,
     atFive,
     atFour,
     b,
     c,
     d,
+    denied,
     eligibleKey,
     eventOf,
+    failing,
+    inPermittedWorld,
     leadersOf,
     leading,
+    programWith,
     receive,
     rule,
     shop,
@@ -24,6 +30,7 @@ import {
     tagKey,
     untag,
 } from "../simulator/scenario";
+import { accountId } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 
 describe("An election", () => {
@@ -104,6 +111,155 @@ describe("An election", () => {
             }
             expect(names.slice(1).flatMap((name) => leadersOf(world, name))).to.deep.equal(old.slice(1));
         });
+    });
+
+    describe("with several prefixes", () => {
+        const shops = "shop-eu";
+        const copy = "CodeDeploy_shop_d-1";
+        const foreign = "blog-eu";
+
+        /** A world whose stack has two prefixes; the test fails if its policy refuses a call. */
+        async function inWide(
+            act: (world: World) => Promise<void>,
+            config: Record<string, string> = {},
+        ): Promise<void> {
+            await inPermittedWorld(await programWith({ asgPrefix: "shop- CodeDeploy_", ...config }), act);
+        }
+
+        it("elects in the groups of each, and protects, and in no group of a third", () =>
+            inWide(
+                async (world) => {
+                    for (const [group, id] of [
+                        [shops, a],
+                        [copy, b],
+                        [foreign, c],
+                    ] as const) {
+                        addMembers(world, { [id]: {} }, group);
+                    }
+                    await sweep(world);
+                    expect([shops, copy, foreign].map((group) => leadersOf(world, group))).to.deep.equal([
+                        [a],
+                        [b],
+                        [],
+                    ]);
+                    expect([a, b, c].map((id) => world.region.memberOf(id)?.member.protected)).to.deep.equal([
+                        true,
+                        true,
+                        false,
+                    ]);
+                },
+                { protectLeader: "true" },
+            ));
+
+        it("may tag instances of each, and none of a third", async () => {
+            const permits = rolePolicyOf(await programWith({ asgPrefix: "shop- CodeDeploy_" }));
+            const place = { partition: "aws", region: "us-east-1", accountId };
+            for (const action of ["ec2:CreateTags", "ec2:DeleteTags"] as const) {
+                const mayTag = (group: string) =>
+                    requestsOf(action, [a], [tagKey], () => group, place).every((request) => allows(permits, request));
+                expect([shops, copy, foreign].map(mayTag), action).to.deep.equal([true, true, false]);
+            }
+        });
+
+        const losses: Record<string, (world: World, id: string) => void> = {
+            "Auto Scaling reports": ({ fleet }, id) => fleet.terminate(id, { hook: true }),
+            "EC2 alone reports": ({ fleet }, id) => fleet.stop(id),
+            "a Spot warning reports": ({ fleet }, id) => fleet.warn(id),
+            "a tag event reports": ({ region }, id) => region.setTags(id, { [tagKey]: undefined }),
+            "a veto reports": ({ region }, id) => region.setTags(id, { [eligibleKey]: "false" }),
+        };
+        for (const group of [shops, copy]) {
+            for (const [what, lose] of Object.entries(losses)) {
+                it(`replaces a leader of ${group} that ${what} to be lost`, () =>
+                    inWide(async (world) => {
+                        const leader = addLedGroup(world, group, 3);
+                        await world.stack.settle();
+                        lose(world, leader);
+                        await world.stack.settle();
+                        expect(leadersOf(world, group)).to.have.length(1);
+                        expect(world.stack.invocations.length).to.be.above(1);
+                    }));
+            }
+        }
+
+        it("reads no group and writes nothing when a leader of a third departs", () =>
+            inWide(async (world) => {
+                const leader = addLedGroup(world, foreign, 2);
+                const before = world.region.tags(leader);
+                world.fleet.stop(leader);
+                await world.stack.settle();
+                expect(world.region.calls.map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+                expect(world.region.tags(leader)).to.deep.equal(before);
+            }));
+
+        it("strips an orphan of each, and none that a third's group has lost", () =>
+            inWide(async (world) => {
+                for (const [group, id] of [
+                    [shops, a],
+                    [copy, b],
+                    [foreign, c],
+                ] as const) {
+                    addMembers(world, { [id]: leading() }, group);
+                    world.fleet.detach(id);
+                }
+                await world.stack.settle();
+                expect([a, b, c].map((id) => world.region.tags(id)[tagKey])).to.deep.equal([
+                    undefined,
+                    undefined,
+                    "true",
+                ]);
+            }));
+
+        it("moves a leader from a group of one into a group of the other: each ends up with one", () =>
+            inWide(async (world) => {
+                addMembers(world, { [a]: leading(atFive), [b]: {} }, shops);
+                addMembers(world, { [c]: leading(atFour), [d]: {} }, copy);
+                world.fleet.detach(a);
+                world.fleet.attach(a, copy);
+                await world.timeline.pass(1000);
+                await world.stack.settle();
+                expect([leadersOf(world, shops), leadersOf(world, copy)]).to.deep.equal([[b], [c]]);
+            }));
+
+        it("has one leader for an electorate of groups of both", () =>
+            inWide(
+                async (world) => {
+                    for (const [group, id] of [
+                        [shops, a],
+                        [copy, b],
+                    ] as const) {
+                        world.region.addGroup(group, { service: "shop" });
+                        addMembers(world, { [id]: {} }, group);
+                    }
+                    await sweep(world);
+                    expect([...leadersOf(world, shops), ...leadersOf(world, copy)]).to.have.length(1);
+                },
+                { electorateTag: "service" },
+            ));
+
+        it("warns in each sweep of those that no group has, and of no other", () =>
+            inWide(async (world) => {
+                const warned = () =>
+                    world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry.about.asgPrefix);
+                addMembers(world, { [a]: {} }, shops);
+                addMembers(world, { [c]: {} }, foreign);
+                await sweep(world);
+                expect(warned()).to.deep.equal(["CodeDeploy_"]);
+                addMembers(world, { [b]: {} }, copy);
+                await sweep(world);
+                expect(warned()).to.deep.equal(["CodeDeploy_"]);
+                world.region.groups.clear();
+                await sweep(world);
+                expect(warned()).to.deep.equal(["CodeDeploy_", "shop-", "CodeDeploy_"]);
+            }));
+
+        it("warns of none when the groups could not be listed, or not all of them were looked at", () =>
+            inWide(async (world) => {
+                addMembers(world, { [a]: {} }, shops);
+                world.region.fault = failing("autoscaling:DescribeAutoScalingGroups", denied);
+                await sweep(world);
+                expect(JSON.stringify(world.lines)).to.not.contain("begins with the prefix");
+            }));
     });
 
     describe("of an orphan", () => {

@@ -408,25 +408,6 @@ describe("The packaged function measures", () => {
         });
     });
 
-    it("and reports with dryRun what it would do, and writes nothing", async () => {
-        const trial = await programWith({ dryRun: "true", protectLeader: "true" });
-        await inPermittedWorld(trial, async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
-            addMembers(world, { [c]: leading() }, "awseb-adopted");
-            world.region.addInstance(undefined, leading(atFive));
-            const before = [...world.region.instances.keys()].map((id) => world.region.tags(id));
-            await sweep(world);
-            await receive(world, eventOf(world, "terminate-unsuccessful", b));
-            const [{ reports }, again] = firstTwo(world.stack.invocations);
-            expect(reports.every(({ dryRun }) => dryRun === true)).to.equal(true);
-            for (const report of [reports.find(({ group }) => group === shop), again.reports[0]]) {
-                expect(report).to.deep.include({ outcome: "elected", leader: b, demoted: [a], dryRun: true });
-            }
-            expect([...world.region.instances.keys()].map((id) => world.region.tags(id))).to.deep.equal(before);
-            expect(writesIn(world.region.calls)).to.deep.equal([]);
-        });
-    });
-
     it("groups whatever they are called", async () => {
         const printable = Array.from({ length: 0x7f - 0x20 }, (_, place) => String.fromCharCode(0x20 + place)).join("");
         await inWorld(program, async (world) => {
@@ -436,4 +417,77 @@ describe("The packaged function measures", () => {
             expect(groups).to.deep.equal([group]);
         });
     });
+});
+
+describe("With dryRun", () => {
+    async function inTrial(act: (world: World) => Promise<void>): Promise<void> {
+        const program = await programWith({ dryRun: "true", protectLeader: "true" });
+        await inPermittedWorld(program, async (world) => {
+            await act(world);
+            expect(writesIn(world.region.calls)).to.deep.equal([]);
+        });
+    }
+
+    it("reports say what would be written, and nothing is", () =>
+        inTrial(async (world) => {
+            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            addMembers(world, { [c]: leading() }, "awseb-adopted");
+            const orphan = world.region.addInstance(undefined, leading(atFive));
+            const before = [...world.region.instances.keys()].map((id) => world.region.tags(id));
+            world.stack.sweep();
+            await world.stack.settle();
+            await receive(world, eventOf(world, "terminate-unsuccessful", b));
+            const [{ reports }, again] = firstTwo(world.stack.invocations);
+            expect(reports.every(({ dryRun }) => dryRun === true)).to.equal(true);
+            for (const report of [reports.find(({ group }) => group === shop), again.reports[0]]) {
+                expect(report).to.deep.include({ outcome: "elected", leader: b, formerLeader: a, demoted: [a] });
+            }
+            const adopted = reports.find(({ group }) => group === "awseb-adopted");
+            expect(adopted).to.deep.include({ outcome: "kept", leader: c });
+            expect(adopted?.since).to.match(/^2026-11-23T06:00/);
+            const stripped = world.lines.filter(({ entry }) => entry?.outcome === "stripped");
+            expect(only(stripped).entry).to.deep.include({ demoted: [orphan], dryRun: true });
+            expect([...world.region.instances.keys()].map((id) => world.region.tags(id))).to.deep.equal(before);
+        }));
+
+    it("metrics say what is: groups without a leader are vacant in each sweep, and no change is counted", () =>
+        inTrial(async (world) => {
+            const { region } = world;
+            world.fleet.addGroup("awseb-vacant", 2);
+            region.addInstance("awseb-none-fit", { healthStatus: "Unhealthy" });
+            region.addInstance("awseb-ended", { ...leading(atFive), state: "terminated" });
+            region.addInstance("awseb-ended");
+            region.addGroup("awseb-empty");
+            addMembers(world, { [a]: leading(atFive) }, "awseb-led");
+            addMembers(world, { [b]: { ...leading(atFive), lifecycleState: "Standby" } }, "awseb-unfit");
+            region.addInstance("awseb-unfit");
+            const vetoed = { ...leading(atFive).tags, [`${tagKey}:eligible`]: "false" };
+            region.addInstance("awseb-vetoed", { tags: vetoed });
+            region.addInstance("awseb-contested", leading(atFour));
+            region.addInstance("awseb-contested", leading(atFive));
+            await sweep(world);
+            await sweep(world);
+            await receive(world, eventOf(world, "launch-successful", b, "awseb-unfit"));
+            const counts = metricsOf(world.lines).map(({ name, value }) => [name, value]);
+            const ofOneSweep = [
+                ["VacantGroups", 3],
+                ["ContestedGroups", 1],
+                ["FailedElections", 0],
+            ];
+            expect(counts).to.deep.equal([...ofOneSweep, ...ofOneSweep]);
+        }));
+
+    it("a group whose leader loses its tag again and again is vacant, and not one that flaps", () =>
+        inTrial(async (world) => {
+            addMembers(world, { [a]: {}, [b]: {} });
+            for (let times = 0; times < 4; times++) {
+                world.region.setTags(a, leading(atFive).tags ?? {});
+                await world.stack.settle();
+                world.region.setTags(a, { [tagKey]: undefined });
+                await world.stack.settle();
+            }
+            await sweep(world);
+            const counts = Object.fromEntries(metricsOf(world.lines).map(({ name, value }) => [name, value]));
+            expect(counts).to.deep.equal({ VacantGroups: 1, ContestedGroups: 0, FailedElections: 0 });
+        }));
 });

@@ -23,6 +23,7 @@ import {
     leadersOf,
     leading,
     type Options,
+    pausedKey,
     programWith,
     receiveTogether,
     shop,
@@ -43,13 +44,19 @@ interface Result {
     demoted?: string[];
 }
 
-/** What the group wants, if that is not as many instances as it lists. */
-type Row = [rule: string, instances: Record<string, Instance>, result: Result, desired?: number];
+/** How the group differs from one that wants as many instances as it lists, and is not paused. */
+interface Wants {
+    desired?: number;
+    paused?: true;
+}
+
+type Row = [rule: string, instances: Record<string, Instance>, result: Result, wants?: Wants];
 
 const kept = (leader: string, ...demoted: string[]): Result => ({ outcome: "kept", leader, demoted });
 const elected = (leader: string | string[], ...demoted: string[]): Result => ({ outcome: "elected", leader, demoted });
 const vacant = (...demoted: string[]): Result => ({ outcome: "vacant", demoted });
 const empty = (...demoted: string[]): Result => ({ outcome: "empty", demoted });
+const paused: Result = { outcome: "paused", demoted: [] };
 
 const standby: Options = { lifecycleState: "Standby" };
 const pending: Options = { lifecycleState: "Pending" };
@@ -223,7 +230,7 @@ const withArriving: Row[] = [
 
 const withNone: Row[] = [
     ["finds a group empty that wants no instances and has none", {}, empty()],
-    ["finds a group vacant that wants instances and has none", {}, vacant(), 2],
+    ["finds a group vacant that wants instances and has none", {}, vacant(), { desired: 2 }],
     [
         "finds a group empty whose last leader has ended",
         { [a]: { ...leading(atFive), state: "terminated", listed: false } },
@@ -233,7 +240,7 @@ const withNone: Row[] = [
         "finds a group empty that wants none, while its last members leave",
         { [a]: { lifecycleState: "Terminating:Wait" }, [b]: { state: "shutting-down" } },
         empty(),
-        0,
+        { desired: 0 },
     ],
     [
         "finds a group vacant whose members all leave",
@@ -257,14 +264,14 @@ const withNone: Row[] = [
             `demotes a leader that ${why}`,
             { [a]: both(leading(atFive), instance), [b]: standby },
             vacant(a),
-            1,
+            { desired: 1 },
         ],
     ),
     [
         "demotes a leader that is shutting down, if the group wants none",
         { [a]: { ...leading(atFive), state: "shutting-down" } },
         empty(a),
-        0,
+        { desired: 0 },
     ],
 ];
 
@@ -285,17 +292,28 @@ describe("The decision table", () => {
     for (const [when, cases] of Object.entries(rows)) {
         describe(`for a group ${when}`, () => {
             for (const row of cases) {
-                const [rule, instances, result, desired] = row;
-                it(`${rule}: decide()`, () =>
-                    expectResult(resultOf(decisionOn(instances, desired), instances), result));
+                const [rule, instances, result, wants] = row;
+                it(`${rule}: decide()`, () => expectResult(resultOf(decisionOn(instances, wants), instances), result));
                 it(`${rule}: the function`, () => expectInRegion(program, row));
             }
         });
     }
 
+    describe("for a group that is paused", () => {
+        for (const [when, cases] of Object.entries(rows)) {
+            it(`${when}: nothing is written`, async () => {
+                for (const [rule, instances, , wants] of cases) {
+                    const row: Row = [rule, instances, paused, { ...wants, paused: true }];
+                    expectResult(resultOf(decisionOn(instances, row[3]), instances), paused);
+                    await expectInRegion(program, row);
+                }
+            });
+        }
+    });
+
     it("gives a reason for each decision", () => {
-        for (const [rule, instances, , desired] of Object.values(rows).flat()) {
-            expect(decisionOn(instances, desired).reason, rule).to.be.a("string").that.is.not.empty;
+        for (const [rule, instances, , wants] of Object.values(rows).flat()) {
+            expect(decisionOn(instances, wants).reason, rule).to.be.a("string").that.is.not.empty;
         }
     });
 });
@@ -382,13 +400,13 @@ function observed(id: string, instance: Instance): Observed {
 }
 
 /** The group as it is observed. */
-function groupOf(instances: Record<string, Instance>, desired?: number): Group {
+function groupOf(instances: Record<string, Instance>, { desired, paused }: Wants = {}): Group {
     const listed = Object.values(instances).filter((instance) => instance.listed !== false);
     return {
         name: shop,
         exists: true,
         desired: desired ?? listed.length,
-        paused: false,
+        paused: paused === true,
         instances: Object.entries(instances).map(([id, instance]) => observed(id, instance)),
         orphans: [],
         triggers: [],
@@ -400,8 +418,8 @@ function groupOf(instances: Record<string, Instance>, desired?: number): Group {
     };
 }
 
-function decisionOn(instances: Record<string, Instance>, desired?: number): Decision {
-    return decide(groupOf(instances, desired), start);
+function decisionOn(instances: Record<string, Instance>, wants?: Wants): Decision {
+    return decide(groupOf(instances, wants), start);
 }
 
 /** What a decision comes to, once EC2's states of the candidates are known. */
@@ -425,10 +443,10 @@ function expectResult(result: Result, expected: Result): void {
 }
 
 /** A batch that names the group, with the Spot warnings, leaves the region as the row says. */
-async function expectInRegion(program: Program, [, instances, result, desired]: Row): Promise<void> {
+async function expectInRegion(program: Program, [rule, instances, result, wants = {}]: Row): Promise<void> {
     await inWorld(program, async (world) => {
         const { region, timeline } = world;
-        region.addGroup(shop).desired = desired;
+        region.addGroup(shop, wants.paused ? { [pausedKey]: "true" } : {}).desired = wants.desired;
         for (const [id, { listed, warned, ...options }] of Object.entries(instances)) {
             region.addInstance(shop, { id, ...options });
             if (listed === false) {
@@ -444,12 +462,15 @@ async function expectInRegion(program: Program, [, instances, result, desired]: 
         const report = only(await receiveTogether(world, events));
 
         const { outcome, leader, demoted = [] } = result;
-        expect(report.outcome).to.equal(outcome);
+        expect(report.outcome, rule).to.equal(outcome);
         expect([...report.demoted].sort()).to.deep.equal(demoted);
-        const leaders = leadersOf(world);
-        expect(leaders).to.deep.equal(leader ? [report.leader] : []);
-        expect([leader ?? []].flat()).to.include.members(leaders);
-        for (const id of Object.keys(instances).filter((id) => !demoted.includes(id) && id !== report.leader)) {
+        if (outcome !== "paused") {
+            const leaders = leadersOf(world);
+            expect(leaders).to.deep.equal(leader ? [report.leader] : []);
+            expect([leader ?? []].flat()).to.include.members(leaders);
+        }
+        const promoted = outcome === "elected" ? report.leader : undefined;
+        for (const id of Object.keys(instances).filter((id) => !demoted.includes(id) && id !== promoted)) {
             expect(region.tags(id), `tags of ${id}`).to.deep.equal(before[id]);
         }
         for (const id of demoted) {
@@ -460,9 +481,6 @@ async function expectInRegion(program: Program, [, instances, result, desired]: 
             expect(writesIn(region.calls).map(({ action }) => action)).to.deep.equal(
                 demoted.length > 0 ? ["ec2:DeleteTags"] : [],
             );
-        }
-        if (outcome === "kept") {
-            expect(region.tags(leader as string)).to.deep.equal(before[leader as string]);
         }
     });
 }
