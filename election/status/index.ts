@@ -78,8 +78,6 @@ function leftOf(millis: number): () => number {
 }
 
 if (require.main === module) {
-    // The lockfile has an SDK that works on this Node.js; what later ones will need is for those that update it.
-    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
     main(process.argv.slice(2)).then((status) => {
         process.exitCode = status;
     });
