@@ -49,6 +49,17 @@ export function explained(error: unknown): string {
     return cure ? `${first?.replace(/\.$/, "")}. ${cure}` : `${first}`;
 }
 
+/** Rows of cells as lines, with columns as wide as their widest cell. */
+export function aligned(rows: string[][]): string[] {
+    const widthOf = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+    return rows.map((row) =>
+        row
+            .map((cell, column) => cell.padEnd(widthOf(column)))
+            .join("  ")
+            .trimEnd(),
+    );
+}
+
 const exportCredentials = 'eval "$(aws configure export-credentials --format env)" && unset AWS_PROFILE';
 
 const cures = [

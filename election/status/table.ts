@@ -1,5 +1,6 @@
 // The table that `npm run status` prints.
 import type { Scope } from "../scope";
+import { aligned } from "../stack/operator";
 import type { GroupStatus } from "./found";
 
 type TableScope = Pick<Scope, "asgPrefixes" | "electorateTag">;
@@ -31,18 +32,11 @@ export function tableOf(statuses: GroupStatus[], scope: TableScope, region: stri
             position === 0 ? electionWords(status) : "",
         ]);
     });
-    const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
-    const table = [head, ...rows].map((row) =>
-        row
-            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-            .join("  ")
-            .trimEnd(),
-    );
     const count = (state: GroupStatus["state"]) => statuses.filter((status) => status.state === state).length;
     const what = electorateTag ? `groups, or electorates by ${electorateTag},` : "groups";
     const prefixes = asgPrefixes.length > 1 ? "one of the prefixes" : "the prefix";
     const found = [
-        ...table,
+        ...aligned([head, ...rows]),
         "",
         `${statuses.length} ${what} with ${prefixes} ${asgPrefixes.join(", ")} in ${region}: ` +
             `${count("vacant")} vacant, ${count("contested")} contested, ${count("failed")} not read.`,

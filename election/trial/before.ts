@@ -32,8 +32,9 @@ export function costOf(type: string, minutes: number): string {
     const hours = (mostInstances * minutes) / 60;
     const disks = hours * priceOfDiskHour;
     const cents = (dollars: number) => `${Math.ceil(dollars * 100)} ${dollars > 0.01 ? "cents" : "cent"}`;
-    return type in priceOfHour
-        ? `at most ${cents(hours * priceOfHour[type] + disks)} at us-east-1's list prices`
+    const price = priceOfHour[type];
+    return price !== undefined
+        ? `at most ${cents(hours * price + disks)} at us-east-1's list prices`
         : `at most ${hours.toFixed(1)} instance hours of ${type}, and ${cents(disks)} for disks`;
 }
 

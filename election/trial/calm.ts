@@ -89,8 +89,8 @@ function find(members: Awaited<ReturnType<typeof listed>>, seen: Look): Calm | M
     }
     const leaders = liveLeaders(seen);
     const [leader] = leaders;
-    const other = running.find(({ id }) => id !== leader?.id) as Instance;
-    return leaders.length === 1 && running.includes(leader) && leader.since !== ""
+    const other = running.find(({ id }) => id !== leader?.id);
+    return leader && other && leaders.length === 1 && running.includes(leader) && leader.since !== ""
         ? { leader, other }
         : { missing: leaders.length === 0 ? "no instance leads" : `${leaders.length} lead`, isWhole: true };
 }

@@ -12,7 +12,7 @@ import type { Aws } from "./site";
 export function secondsUntilShown(text: string, since: string): number | undefined {
     const start = Math.floor(Date.parse(since) / 1000); // the console's times are whole seconds
     const times = [...text.matchAll(/leader-trial (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) shown/g)].map(
-        ([, time]) => Date.parse(time) / 1000,
+        ([, time = ""]) => Date.parse(time) / 1000,
     );
     const shown = times.find((time) => time >= start);
     return shown === undefined ? undefined : shown - start;

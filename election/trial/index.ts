@@ -1,5 +1,6 @@
 // `npm run trial`: makes a small group in the user's account, takes its leader away in every way, measures, and leaves nothing.
 import { createInterface } from "node:readline/promises";
+import { explained, prepareSdk } from "../stack/operator";
 import { settingsOfStack } from "../stack/stack-file";
 import { usualRemoval } from "./clean-up";
 import { help, optionsOf } from "./options";
@@ -21,11 +22,12 @@ export async function main(args: string[], outside: Outside): Promise<number> {
         if (settings.dryRun) {
             throw new Error(`The stack ${options.stack} has dryRun: it elects no leaders, so nothing can be tried.`);
         }
+        prepareSdk(undefined, settings.profile);
         const aws = await connect(options.region ?? settings.region);
         return await runTrial(aws, options, settings, outside, progress);
     } catch (error) {
         progress.end();
-        progress.say(outside.signal.aborted ? "Ended early." : (error as Error).message);
+        progress.say(outside.signal.aborted ? "Ended early." : explained(error));
         return 2;
     }
 }

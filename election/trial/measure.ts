@@ -40,7 +40,10 @@ const lagMillis = 5000;
 
 /** Whether the last look shows the right leader, and no other. */
 export function isOver({ play, leader, start, looks }: Observed): boolean {
-    const last = looks[looks.length - 1];
+    const last = looks.at(-1);
+    if (!last) {
+        return false;
+    }
     const wasSeen = looks.some((one) => liveLeaders(one).length > 1) || last.at - start > lagMillis;
     const isAlone = liveLeaders(last).length === 1;
     return isAlone && successorIn(last, play, leader) !== undefined && (play.leads !== "same" || wasSeen);
@@ -59,7 +62,7 @@ export function measured(observed: Observed, promised: number): Partial<Result> 
     const first = looks.slice(play.leads === "same" ? lastOfTwo + 1 : 0).find((one) => successorIn(one, play, leader));
     const successor = first && successorIn(first, play, leader);
     if (!first || !successor) {
-        const last = looks[looks.length - 1];
+        const last = looks.at(-1) ?? { at: start, instances: [] };
         const what = liveLeaders(last).length > 1 ? "still two leaders after" : "no successor within";
         return { ...figures, broken: `${what} ${Math.round((last.at - start) / 1000)} s` };
     }

@@ -1,5 +1,5 @@
 // The command line of `npm run trial`.
-import { parseArgs } from "node:util";
+import { parseOptions } from "../stack/operator";
 import { plays } from "./plays";
 
 export const help = `Usage: npm run trial -- --stack NAME [options]
@@ -40,7 +40,7 @@ export interface Options {
  * @throws an error of one sentence that names what is not allowed
  */
 export function optionsOf(args: string[]): Options {
-    const values = parse(args);
+    const values = parseOptions(args, known);
     const { region, type = "t4g.nano", subnet: subnets = [], only = [] } = values;
     const { stack = "", keep = false, yes = false, json = false, help = false } = values;
     if (stack === "" && !help) {
@@ -61,33 +61,16 @@ function check(option: string, values: string[], allowed: RegExp, rule: string):
     }
 }
 
-function parse(args: string[]) {
-    try {
-        const text = { type: "string" } as const;
-        const flag = { type: "boolean" } as const;
-        const texts = { ...text, multiple: true } as const;
-        const options = {
-            stack: text,
-            region: text,
-            type: text,
-            subnet: texts,
-            only: texts,
-            keep: flag,
-            yes: flag,
-            json: flag,
-            help: { ...flag, short: "h" },
-        };
-        const { values, tokens } = parseArgs({ args, options, tokens: true });
-        const names = tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
-        const repeated = names.find(
-            (name, index) => names.indexOf(name) < index && !(options[name] as { multiple?: boolean }).multiple,
-        );
-        if (repeated) {
-            throw new Error(`Option '--${repeated}' is given twice.`);
-        }
-        return values;
-    } catch (error) {
-        const [firstSentence] = (error as Error).message.split(/\.?\s*(?:\n|\. |$)/);
-        throw new Error(`${firstSentence}. See --help.`);
-    }
-}
+const text = { type: "string" } as const;
+const flag = { type: "boolean" } as const;
+const known = {
+    stack: text,
+    region: text,
+    type: text,
+    subnet: { ...text, multiple: true } as const,
+    only: { ...text, multiple: true } as const,
+    keep: flag,
+    yes: flag,
+    json: flag,
+    help: { ...flag, short: "h" },
+};

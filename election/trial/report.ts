@@ -1,6 +1,8 @@
 // What the trial came to, as a table and as JSON, and the exit status that follows.
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { aligned } from "../stack/operator";
 import type { Result } from "./measure";
 
 /** What is reported; printed as it is with `--json`. */
@@ -38,10 +40,10 @@ export function summaryOf(plays: Result[]): Report["summary"] {
 function figuresOf(values: number[]): Figures | undefined {
     const sorted = values.toSorted((a, b) => a - b);
     const middle = (sorted.length - 1) / 2;
-    const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
-    return sorted.length === 0
+    const [low, high, worst] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)], sorted.at(-1)];
+    return low === undefined || high === undefined || worst === undefined
         ? undefined
-        : { count: sorted.length, median: Math.round(median * 100) / 100, worst: sorted[sorted.length - 1] };
+        : { count: sorted.length, median: Math.round(((low + high) / 2) * 100) / 100, worst };
 }
 
 /** 1 if a promise was broken, else 2 if a play could not be tried, else 0. */
@@ -80,7 +82,7 @@ export function textOf(report: Report): string {
             .map((one) => one.join(" "))
             .join(", "),
         "",
-        ...table([head, ...rows]),
+        ...aligned([head, ...rows]),
         "",
         ...summaryLines(report.summary),
         `Times are from AWS's answer to the call until a read showed the tag, ${resolution.toFixed(2)} s apart at most.`,
@@ -96,14 +98,4 @@ function summaryLines({ event, sweep, metadata }: Report["summary"]): string[] {
         ...line("Found by the sweep", sweep),
         ...line("From since until the instance's own metadata shows the tag", metadata),
     ];
-}
-
-function table(rows: string[][]): string[] {
-    const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-    return rows.map((row) =>
-        row
-            .map((cell, column) => cell.padEnd(widths[column]))
-            .join("  ")
-            .trimEnd(),
-    );
 }

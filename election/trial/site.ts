@@ -32,7 +32,7 @@ export interface Site extends Aws {
  * Makes the clients. A call that AWS throttles or does not answer is repeated.
  *
  * @param given the region; undefined: the environment's or the profile's
- * @throws an error of one sentence: no region, no credentials
+ * @throws the SDK's error if it finds no region or no credentials
  */
 export async function connect(given?: string): Promise<Aws> {
     const config = {
@@ -42,12 +42,8 @@ export async function connect(given?: string): Promise<Aws> {
         requestHandler: { connectionTimeout: 5000, requestTimeout: 20_000, socketTimeout: 20_000 },
     };
     const ec2 = new EC2(config);
-    const region = await ec2.config.region().catch(() => {
-        throw new Error("No region: give --region, or set aws:region of the stack, or AWS_REGION.");
-    });
-    await ec2.config.credentials().catch((error: Error) => {
-        throw new Error(`No AWS credentials: ${error.message.split("\n")[0]}`);
-    });
+    const region = await ec2.config.region();
+    await ec2.config.credentials();
     return { ec2, autoScaling: new AutoScaling(config), region };
 }
 
@@ -65,7 +61,8 @@ export async function siteOf(aws: Aws, wanted: { type: string; subnets: string[]
     }
     const all = await subnetsOf(aws, wanted.subnets);
     const usable = all.filter(({ AvailabilityZone }) => zones.has(AvailabilityZone));
-    if (usable.length === 0) {
+    const [first] = usable;
+    if (!first) {
         const why =
             all.length > 0
                 ? `No subnet is in a zone that has ${type}: ${[...zones].join(", ")}`
@@ -79,8 +76,8 @@ export async function siteOf(aws: Aws, wanted: { type: string; subnets: string[]
     const { InstanceTypes: [found] = [] } = await aws.ec2.describeInstanceTypes({ InstanceTypes: [type] });
     return {
         ...aws,
-        account: String(usable[0].OwnerId),
-        vpc: String(usable[0].VpcId),
+        account: String(first.OwnerId),
+        vpc: String(first.VpcId),
         subnets: unbalanceable(usable).map(({ SubnetId }) => String(SubnetId)),
         type,
         architecture: found?.ProcessorInfo?.SupportedArchitectures?.includes("arm64") ? "arm64" : "x86_64",
@@ -94,7 +91,9 @@ export async function siteOf(aws: Aws, wanted: { type: string; subnets: string[]
  */
 function unbalanceable(subnets: Subnet[]): Subnet[] {
     const zones = new Set(subnets.map(({ AvailabilityZone }) => AvailabilityZone));
-    return zones.size >= size ? subnets : subnets.filter((one) => one.AvailabilityZone === subnets[0].AvailabilityZone);
+    return zones.size >= size
+        ? subnets
+        : subnets.filter((one) => one.AvailabilityZone === subnets[0]?.AvailabilityZone);
 }
 
 /** Names of the zones that have an instance type. */

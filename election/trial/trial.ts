@@ -47,7 +47,7 @@ export async function runTrial(
     }
     const site = await siteOf(aws, { type, subnets });
     const minutes = minutesFor(settings.sweepMinutes);
-    const run = newRun(settings.asgPrefixes[0], minutes);
+    const run = newRun(settings.asgPrefixes[0] ?? "", minutes);
     const chosen = plays.filter(({ name }) => only.length === 0 || only.includes(name));
     progress.say(announcement(site, run, stack, chosen, minutes));
     if (!yes && !isYes(await outside.ask("Go on? [y/N] "))) {

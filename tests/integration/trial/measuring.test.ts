@@ -27,7 +27,7 @@ const play = (name: string) => plays.find((one) => one.name === name) as (typeof
 
 describe("The trial", () => {
     it("counts two leaders from the look before they were seen to the last look, but not one that EC2 is ending", () => {
-        const both = [leader("i-1", 1), leader("i-2", 2)];
+        const both = [leader("i-1", 1), leader("i-2", 2)] as const;
         const looks = [seen(100, both[0]), seen(300, ...both), seen(600, ...both), seen(700, both[1])];
         expect(millisOfTwo(0, looks)).to.equal(500);
         expect(resolutionOf(0, looks)).to.equal(300);

@@ -113,13 +113,14 @@ export class TrialRegion {
         this.unhealthy.clear();
         this.paused = false;
         const { ec2 } = this.moto;
-        const tags = [{ Key: "leader-trial", Value: "trial-0123abcd" }];
+        const tag = { Key: "leader-trial", Value: "trial-0123abcd" };
+        const tags = [tag];
         await this.moto.addGroup(`${prefix}shop`, 2);
         await this.moto.addGroup(`${prefix}trial-shop`, 1);
         await this.moto.autoScaling.createOrUpdateTags({
-            Tags: [{ ...tags[0], ResourceId: `${prefix}trial-shop`, ResourceType: "auto-scaling-group" }],
+            Tags: [{ ...tag, ResourceId: `${prefix}trial-shop`, ResourceType: "auto-scaling-group" }],
         });
-        const [member] = await this.moto.members(`${prefix}shop`);
+        const [member = ""] = await this.moto.members(`${prefix}shop`);
         await ec2.createTags({ Resources: [member], Tags: tags });
         await ec2.createLaunchTemplate({
             LaunchTemplateName: "leader-trial-shop",
@@ -208,7 +209,7 @@ export class TrialRegion {
     private async forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
         const body = await text(request);
         const headers = request.headers as Record<string, string>;
-        if (!headers["user-agent"].includes("app/leader-trial")) {
+        if (!headers["user-agent"]?.includes("app/leader-trial")) {
             return this.answer(response, body, headers);
         }
         const parsed = parseRequest(body, undefined);

@@ -35,7 +35,7 @@ const playsOf: Record<string, string> = {
     "autoscaling:SetInstanceHealth": "unhealthy",
 };
 
-const onlyOf = (action: string) => playsOf[action].split(" ").flatMap((play) => ["--only", play]);
+const onlyOf = (action: string) => (playsOf[action] ?? "").split(" ").flatMap((play) => ["--only", play]);
 
 /** What makes a trial worth less, but stops nothing. */
 const isMinor = (action: string) => action === "ec2:GetConsoleOutput";

@@ -104,8 +104,16 @@ describe("npm run trial", function () {
         }
 
         const unset: [what: string, keys: string[], message: string][] = [
-            ["no region", ["AWS_REGION"], "No region: give --region, or set aws:region of the stack, or AWS_REGION."],
-            ["no credentials", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "No AWS credentials: "],
+            [
+                "no region",
+                ["AWS_REGION"],
+                "Region is missing. Give --region, or set AWS_REGION, or aws:region of the stack.",
+            ],
+            [
+                "no credentials",
+                ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+                "Could not load credentials from any providers. Set AWS_PROFILE, or sign in.",
+            ],
         ];
         for (const [what, keys, message] of unset) {
             it(what, async () => {
