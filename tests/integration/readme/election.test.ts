@@ -1,11 +1,14 @@
 // What election/README.md says: how leaders are lost and replaced, handed over, and fenced.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
+import { millisToSend } from "../../../election/aws/deadline";
 import { decide } from "../../../election/decide";
 import { sinceOf } from "../../../election/group";
 import { type Way, waysToLose } from "../../failover/ways";
 import { noteChanges } from "../../simulator/changes";
 import { only } from "../../simulator/lists";
-import { type Program, runProgram } from "../../simulator/stack/program";
+import { type Program, root, runProgram } from "../../simulator/stack/program";
 import { inWorld } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
 import { followerTags, group, instance, leaderTags, sinceKey, tagKey } from "./fleet";
@@ -76,9 +79,60 @@ describe("election/README.md", function () {
         expect(decision).to.deep.include({ outcome: "kept", leader: instances[1], demote: [instances[0]] });
     });
 
+    it("its map has every file and folder of election/", () => {
+        const named = readme.namedTable("files").map(([link]) => link?.match(/^\[(.*?)\/?\]/)?.[1]);
+        const there = readdirSync(join(root, "election")).filter((name) => name !== "README.md");
+        expect(named).to.have.members(there);
+    });
+
+    it("the group that is paused so stays without a leader, until the tag is taken off so", async () => {
+        await sandbox.run(readme.shellBlock("autoscaling create-or-update-tags").text);
+        await sandbox.run(readme.shellBlock("autoscaling delete-tags").text);
+        const calls = sandbox.takeCalls();
+        expect(calls.map(([, service, command]) => `${service} ${command}`)).to.deep.equal([
+            "autoscaling create-or-update-tags",
+            "autoscaling delete-tags",
+        ]);
+        const [set, end] = calls.map((call) =>
+            Object.fromEntries(
+                only(optionsOf(call)["--tags"] ?? [])
+                    .split(",")
+                    .map((field) => field.split("=")),
+            ),
+        );
+        expect(set).to.deep.equal({ ...end, Value: "true", PropagateAtLaunch: "false" });
+        expect(set.ResourceType).to.equal("auto-scaling-group");
+        await inWorld(program, async ({ region, fleet, stack }) => {
+            fleet.addGroup(set.ResourceId, 2);
+            const tags = region.groups.get(set.ResourceId)?.tags ?? {};
+            tags[set.Key] = set.Value;
+            stack.sweep();
+            await stack.settle();
+            expect(region.leaders(set.ResourceId, tagKey)).to.deep.equal([]);
+            expect(stack.invocations[0]?.reports[0]?.outcome).to.equal("paused");
+            delete tags[end.Key];
+            stack.sweep();
+            await stack.settle();
+            expect(region.leaders(set.ResourceId, tagKey)).to.have.length(1);
+        });
+    });
+
+    it("a message's subject is as shown, and it is given up after the seconds that it says", async () => {
+        const topic = "arn:aws:sns:us-east-1:123456789012:leaders";
+        const [, subject = "", name, id] = readme.prose.match(/`((awseb-\S+): (i-\w+) leads)`/) ?? [];
+        await inWorld(await runProgram({ config: { changeTopicArn: topic } }), async ({ region, stack }) => {
+            region.topics.set(topic, []);
+            region.addInstance(name, { id });
+            stack.sweep();
+            await stack.settle();
+            expect(region.topics.get(topic)?.map((message) => message.subject)).to.deep.equal([subject]);
+        });
+        expect(readme.prose.replaceAll(/\s+/g, " ")).to.include(`can't be sent within ${millisToSend / 1000} seconds`);
+    });
+
     it("the instance that is vetoed so hands over after the pause, to a chosen successor, and leads again only without the veto", async () => {
         await sandbox.run(readme.shellBlock("eligible,Value=false").text);
-        await sandbox.run(readme.shellBlock("delete-tags").text);
+        await sandbox.run(readme.shellBlock("ec2 delete-tags").text);
         const [set = [], end = []] = sandbox.takeCalls();
         expect([set, end].map(([, , command]) => command)).to.deep.equal(["create-tags", "delete-tags"]);
         const [, key = "", value] = only(optionsOf(set)["--tags"] ?? []).match(/^Key=(.*),Value=(.*)$/) ?? [];
