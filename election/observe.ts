@@ -144,13 +144,9 @@ async function readNamed(aws: Aws, names: string[]): Promise<Answer[]> {
 
 /** Asks which groups list leaders that the group in their own tag doesn't list. */
 function readLost(aws: Aws, lost: Tagged[]): Promise<Answer> {
+    const ids = lost.map(({ id }) => id);
     const groups = lost.flatMap(({ group = [] }) => group);
-    return orUnread(groups, async () => ({
-        homes: await readHomes(
-            aws,
-            lost.map(({ id }) => id),
-        ),
-    }));
+    return orUnread(groups, async () => ({ homes: await readHomes(aws, ids) }));
 }
 
 /** What can't be read fails for the groups that need it. */
@@ -252,15 +248,8 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
 
 /** Adds which groups list the leaders that groups of these names don't list, though their own tags name them. */
 async function withHomesOf(aws: Aws, reading: Reading, names: string[]): Promise<Reading> {
-    const lost = unlistedLeaders(reading, (group) => names.includes(group));
-    return added(reading, [
-        {
-            homes: await readHomes(
-                aws,
-                lost.map(({ id }) => id),
-            ),
-        },
-    ]);
+    const ids = unlistedLeaders(reading, (group) => names.includes(group)).map(({ id }) => id);
+    return added(reading, [{ homes: await readHomes(aws, ids) }]);
 }
 
 /** Adds which groups list the leaders that name no group: those that none lists are orphans. */
@@ -268,15 +257,9 @@ async function withSuspects(aws: Aws, reading: Reading): Promise<Reading> {
     const suspects = [...reading.tagged.values()].filter(
         ({ leads, since, group, state }) => leads && since !== undefined && group === undefined && !isEnded({ state }),
     );
+    const ids = suspects.map(({ id }) => id);
     try {
-        return added(reading, [
-            {
-                homes: await readHomes(
-                    aws,
-                    suspects.map(({ id }) => id),
-                ),
-            },
-        ]);
+        return added(reading, [{ homes: await readHomes(aws, ids) }]);
     } catch (error) {
         warn("orphans keep their tags", error); // no group needs to wait for that
         return reading;

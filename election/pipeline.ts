@@ -4,14 +4,9 @@ import type { Aws } from "./aws/clients";
 import { decide } from "./decide";
 import type { Batch } from "./events";
 import { type Memory, recall } from "./memory";
-import { observe, type Round } from "./observe";
-import { type Planned, planFor } from "./plan";
+import { observe } from "./observe";
+import { type PlannedRound, planFor } from "./plan";
 import { rank } from "./rank";
-
-/** A round whose elections are planned, and not written yet. */
-export interface PlannedRound extends Round {
-    planned: Planned[];
-}
 
 /**
  * Plans the elections that a batch asks for; it reads from AWS, and writes nothing. The next round begins when it is asked for.

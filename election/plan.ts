@@ -1,11 +1,17 @@
 // What is to be written for a group, once its candidates are ranked.
 import type { Settled } from "./decide";
 import { type Group, type Instance, isEnding, isFit, isSwept, latestSince, sinceOf } from "./group";
+import type { Round } from "./observe";
 import type { Ranked } from "./rank";
 
 /** An election whose candidates are ranked, and what is to be written for it. */
 export interface Planned extends Ranked {
     plan: Plan;
+}
+
+/** A round whose elections are planned, and not written yet. */
+export interface PlannedRound extends Round {
+    planned: Planned[];
 }
 
 /** What an election wants written for a group, and what it comes to if that can be written. */

@@ -4,8 +4,7 @@ import type { Aws } from "./aws/clients";
 import { millisToDemote, millisToPromote } from "./aws/deadline";
 import { type Gift, giveTags, type Outcomes, takeTags } from "./aws/tags";
 import type { ObservedInstance } from "./group";
-import type { PlannedRound } from "./pipeline";
-import type { Plan, Planned } from "./plan";
+import type { Plan, Planned, PlannedRound } from "./plan";
 import type { Scope } from "./scope";
 
 /** A group's election, and what was written for it. */
@@ -58,11 +57,9 @@ export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRou
         await sleep(pauseMillis);
         await promoteFirst(aws, waiting);
     };
+    const others = going.filter(({ waits }) => !waits);
     await Promise.all([
-        promoteFirst(
-            aws,
-            going.filter(({ waits }) => !waits),
-        ),
+        promoteFirst(aws, others),
         waiting.length > 0 ? promoteLater() : undefined,
         adopt(aws, going),
         take(aws, steps, "retire", aws.deadline.signal),

@@ -1,8 +1,8 @@
 // What is said and asked before anything is made: what an earlier run left, what this one makes, and what it costs.
 import type { Left } from "./clean-up";
-import { mostInstances, type Run, size } from "./fleet";
+import { mostInstances, type Run } from "./fleet";
 import type { Play } from "./plays";
-import type { Site } from "./site";
+import { type Site, size } from "./site";
 
 // List prices of us-east-1 in dollars: https://aws.amazon.com/ec2/pricing/on-demand/ and https://aws.amazon.com/ebs/pricing/
 const priceOfHour: Record<string, number> = { "t4g.nano": 0.0042, "t3.nano": 0.0052 };

@@ -1,8 +1,9 @@
 // Waits for a calm start: the group is whole, and exactly one of its members leads.
 import { setTimeout as sleep } from "node:timers/promises";
 import { paginateDescribeAutoScalingGroups } from "@aws-sdk/client-auto-scaling";
-import { type Run, size } from "./fleet";
+import type { Run } from "./fleet";
 import type { Aws } from "./site";
+import { size } from "./site";
 import { type Instance, type Look, liveLeaders } from "./watch";
 
 /** The group at a calm moment. */

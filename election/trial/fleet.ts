@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Site } from "./site";
+import { type Site, size } from "./site";
 
 /** One run of the trial, and the names of what it makes. */
 export interface Run {
@@ -19,8 +19,6 @@ export const runKey = "leader-trial";
 
 /** Key of the tag with the time from which on a run's things may be deleted, ISO 8601. */
 export const untilKey = "leader-trial:until";
-
-export const size = 3;
 
 /** More than any moment needs: three members, one that was detached, and one that is still ending. */
 export const mostInstances = 5;

@@ -7,7 +7,8 @@ import {
     type Subnet,
     type _InstanceType as TypeName,
 } from "@aws-sdk/client-ec2";
-import { size } from "./fleet";
+
+export const size = 3;
 
 /** Clients of one region. */
 export interface Aws {
