@@ -198,6 +198,8 @@ describe("A message", () => {
 
     const longest = `awseb-${"x".repeat(249)}`;
     const names: [what: string, group: string, subject: string][] = [
+        ["a name that just fits", longest.slice(0, 72), `${longest.slice(0, 72)}: ${a} leads`],
+        ["a name that is one character too long", longest.slice(0, 73), `${longest.slice(0, 69)}...: ${a} leads`],
         ["a name of 255 characters", longest, `${longest.slice(0, 69)}...: ${a} leads`],
         [
             "a name with every sign",

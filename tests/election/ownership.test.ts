@@ -13,6 +13,7 @@ import {
     atFour,
     b,
     c,
+    callsOf,
     d,
     denied,
     eligibleKey,
@@ -24,6 +25,7 @@ import {
     programWith,
     receive,
     rule,
+    second,
     shop,
     sinceKey,
     sweep,
@@ -170,14 +172,14 @@ describe("An election", () => {
         };
         for (const group of [shops, copy]) {
             for (const [what, lose] of Object.entries(losses)) {
-                it(`replaces a leader of ${group} that ${what} to be lost`, () =>
+                it(`replaces a leader of ${group} as soon as ${what} that it is lost`, () =>
                     inWide(async (world) => {
                         const leader = addLedGroup(world, group, 3);
                         await world.stack.settle();
                         lose(world, leader);
-                        await world.stack.settle();
+                        await world.timeline.pass(second);
+                        expect(callsOf(world, "ec2:CreateTags")).to.have.length(1);
                         expect(leadersOf(world, group)).to.have.length(1);
-                        expect(world.stack.invocations.length).to.be.above(1);
                     }));
             }
         }
