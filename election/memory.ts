@@ -177,8 +177,8 @@ function recallInstance(memory: Memory, instance: ObservedInstance, group: Obser
 /** The state that an event or an earlier read has given, where it is truer than a read. */
 function recallState({ states }: Memory, { id, state }: ObservedInstance): string | undefined {
     const known = states.get(id)?.state;
-    const isTruer = known !== undefined && state !== "terminated" && !(known === "stopping" && state === "stopped");
-    return isTruer ? known : state;
+    const order = (one = "") => ["stopping", "stopped", "shutting-down", "terminated"].indexOf(one);
+    return order(known) > order(state) ? known : state;
 }
 
 /**
