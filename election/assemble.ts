@@ -27,7 +27,8 @@ export function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group
 }
 
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
-export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): ObservedInstance | undefined {
+export function findOrphan(view: View, batch: Batch, id: string): ObservedInstance | undefined {
+    const { tagged, homes } = view;
     const instance = tagged.get(id);
     const isInNone = homes.has(id) && homes.get(id) === undefined;
     if (!instance?.leads || isEnded(instance) || !isInNone) {
@@ -37,7 +38,7 @@ export function findOrphan({ tagged, homes }: View, batch: Batch, id: string): O
     const left = batch.detached.get(id) ?? [];
     // Its own tag may lag and name the group that it left. If it names another one, it has led there since.
     const hasLed = group === undefined ? left.length > 0 || since !== undefined : left.includes(group);
-    return hasLed ? observed(batch, id, instance) : undefined;
+    return hasLed ? observed(batch, view, id) : undefined;
 }
 
 /** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
@@ -66,8 +67,8 @@ export function assemble(
             desired: listed.reduce((sum, { desired }) => sum + desired, 0),
             paused: listed.some(({ paused }) => paused),
             instances: [
-                ...listed.flatMap(({ members }) => members.map((member) => memberOf(batch, view, member))),
-                ...(strangersByName.get(name) ?? []).map((instance) => strangerOf(batch, view, instance)),
+                ...listed.flatMap(({ members }) => members.map((member) => observed(batch, view, member.id, member))),
+                ...(strangersByName.get(name) ?? []).map(({ id }) => observed(batch, view, id, strayMember(view, id))),
             ],
             orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
             triggers: [...new Set(named.flatMap(([, own]) => own))],
@@ -82,35 +83,21 @@ const byName = (a: ListedGroup, b: ListedGroup) => (a.name < b.name ? -1 : 1);
 /** Instances with one of the stack's tags that no group lists. */
 function strangers({ groups, tagged }: View, orphans: ObservedInstance[]): Tagged[] {
     const known = new Set([...groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
-    for (const { id } of orphans) {
-        known.add(id);
-    }
-    return [...tagged.values()].filter(({ id }) => !known.has(id));
+    return [...tagged.values()].filter(({ id }) => !known.has(id) && !orphans.some((orphan) => orphan.id === id));
 }
 
 // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
 const homeOf = ({ homes }: View, { id, group = "" }: Tagged): string => homes.get(id)?.group ?? group;
 
-function memberOf(batch: Batch, { tagged }: View, member: Member): ObservedInstance {
-    return { ...observed(batch, member.id, tagged.get(member.id)), listed: member };
-}
-
-function strangerOf(batch: Batch, { homes }: View, instance: Tagged): ObservedInstance {
-    const home = homes.get(instance.id);
-    // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
+// The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
+function strayMember({ homes }: View, id: string): Member | undefined {
+    const home = homes.get(id);
     const isMember = home && !home.lifecycleState.startsWith("Warmed:");
-    return { ...observed(batch, instance.id, instance), ...(isMember ? { listed: home } : {}) };
+    return isMember ? home : undefined;
 }
 
 /** An instance by its tags; one without any of the stack's tags was not read. */
-function observed({ launched }: Batch, id: string, tagged?: Tagged): ObservedInstance {
-    const { state, since, leads = false, vetoed = false } = tagged ?? {};
-    return {
-        id,
-        ...(state === undefined ? {} : { state }),
-        leads,
-        ...(since === undefined ? {} : { since }),
-        vetoed,
-        launched: launched.has(id),
-    };
+function observed({ launched }: Batch, { tagged }: View, id: string, listed?: Member): ObservedInstance {
+    const { state, since, leads = false, vetoed = false } = tagged.get(id) ?? {};
+    return { id, launched: launched.has(id), listed, state, leads, since, vetoed };
 }

@@ -107,7 +107,10 @@ function keep(leader: Instance, leaders: Instance[], reason: string): Settled {
 }
 
 function leaderless({ exists, desired, instances }: Group, leaders: Instance[], reason: string): Settled {
-    const members = groupedBy(instances.filter(isMember), whyNoCandidate);
+    const members = groupedBy(
+        instances.filter(({ listed }) => listed !== undefined),
+        whyNoCandidate,
+    );
     const kinds = [...members].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
     return {
         outcome: desired > 0 ? "vacant" : "empty",
@@ -115,8 +118,6 @@ function leaderless({ exists, desired, instances }: Group, leaders: Instance[], 
         reason: exists ? `no instance can lead${kinds ? `: ${kinds}` : ""}; ${reason}` : "no such group",
     };
 }
-
-const isMember = ({ listed }: Instance): boolean => listed !== undefined;
 
 /** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
 function whyNoCandidate({ listed, state = "running", vetoed, warned }: Instance): string {
@@ -143,16 +144,17 @@ function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] 
     );
     const fit = others.filter((instance) => isReady(instance) && !instance.warned);
     const arriving = isLeaderless ? others.filter(isArriving) : [];
-    return [
-        ...fit.map((instance) => candidate(instance, instance.refused ? "fit, but refused" : "fit", ["running"])),
-        ...arriving.map((instance) =>
-            candidate(instance, instance.refused ? "arriving, but refused" : "arriving", ["pending", "running"]),
-        ),
-    ].filter(({ tier }) => isLeaderless || tier === "fit");
-}
-
-function candidate({ id, launched }: Instance, tier: Candidate["tier"], states: string[]): Candidate {
-    return { id, tier, states, launched };
+    const as = (tier: "fit" | "arriving", states: string[]) => {
+        return ({ id, launched, refused }: Instance): Candidate => ({
+            id,
+            tier: refused ? `${tier}, but refused` : tier,
+            states,
+            launched,
+        });
+    };
+    return [...fit.map(as("fit", ["running"])), ...arriving.map(as("arriving", ["pending", "running"]))].filter(
+        ({ tier }) => isLeaderless || tier === "fit",
+    );
 }
 
 function whyLost({ instances }: Group): string {

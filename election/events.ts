@@ -53,45 +53,39 @@ interface Reading {
     now: number;
 }
 
-/** A kind of event that the stack listens to. */
-interface Kind {
-    /** The EventBridge rule that takes it. */
-    rule: "scaling" | "departures" | "tags" | "sweep";
-    source: string;
-    type: string;
-    /** Adds to the batch what the event says; returns what is missing in it, if anything is. */
-    read(reading: Reading): string | undefined;
-}
-
 // Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
 // and https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
-const kinds: Kind[] = [
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Launch Successful", read: readLaunch },
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Launch Unsuccessful", read: readScaling },
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Terminate Successful", read: readScaling },
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance Terminate Unsuccessful", read: readScaling },
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance-launch Lifecycle Action", read: readScaling },
-    { rule: "scaling", source: "aws.autoscaling", type: "EC2 Instance-terminate Lifecycle Action", read: readScaling },
-    { rule: "scaling", source: "aws.autoscaling", type: detachType, read: readDetach },
-    { rule: "departures", source: "aws.ec2", type: "EC2 Instance State-change Notification", read: readState },
-    { rule: "departures", source: "aws.ec2", type: "EC2 Spot Instance Interruption Warning", read: readWarning },
-    { rule: "tags", source: "aws.tag", type: tagType, read: readTags },
-    { rule: "sweep", source: "aws.events", type: sweepType, read: readSweep },
-];
+// Each kind by its source and type. Its reader adds to the batch what an event says, and returns what is missing in it.
+const kinds: Record<string, (reading: Reading) => string | undefined> = {
+    "aws.autoscaling EC2 Instance Launch Successful": readLaunch,
+    "aws.autoscaling EC2 Instance Launch Unsuccessful": readScaling,
+    "aws.autoscaling EC2 Instance Terminate Successful": readScaling,
+    "aws.autoscaling EC2 Instance Terminate Unsuccessful": readScaling,
+    "aws.autoscaling EC2 Instance-launch Lifecycle Action": readScaling,
+    "aws.autoscaling EC2 Instance-terminate Lifecycle Action": readScaling,
+    [`aws.autoscaling ${detachType}`]: readDetach,
+    "aws.ec2 EC2 Instance State-change Notification": readState,
+    "aws.ec2 EC2 Spot Instance Interruption Warning": readWarning,
+    [`aws.tag ${tagType}`]: readTags,
+    [`aws.events ${sweepType}`]: readSweep,
+};
 const departingStates = ["stopping", "shutting-down"];
 
 /** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
 export function eventPatterns({ asgPrefixes, tagKey }: Scope) {
-    const ofRule = (rule: Kind["rule"]) => {
-        const own = kinds.filter((kind) => kind.rule === rule);
-        return { source: [...new Set(own.map(({ source }) => source))], "detail-type": own.map(({ type }) => type) };
+    const from = (source: string) => {
+        const own = Object.keys(kinds).filter((kind) => kind.startsWith(`${source} `));
+        return { source: [source], "detail-type": own.map((kind) => kind.slice(source.length + 1)) };
     };
     return {
-        scaling: { ...ofRule("scaling"), detail: { AutoScalingGroupName: asgPrefixes.map((prefix) => ({ prefix })) } },
+        scaling: {
+            ...from("aws.autoscaling"),
+            detail: { AutoScalingGroupName: asgPrefixes.map((prefix) => ({ prefix })) },
+        },
         // A Spot warning has no state.
-        departures: { ...ofRule("departures"), detail: { state: [...departingStates, { exists: false }] } },
+        departures: { ...from("aws.ec2"), detail: { state: [...departingStates, { exists: false }] } },
         tags: {
-            ...ofRule("tags"),
+            ...from("aws.tag"),
             detail: {
                 "changed-tag-keys": [tagKey, eligibleKey(tagKey)],
                 service: ["ec2"],
@@ -137,20 +131,16 @@ export function addTrigger(triggers: Batch["triggers"], group: string, trigger: 
 
 function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void {
     const detail = fields(event.detail);
-    const type = typeof event["detail-type"] === "string" ? event["detail-type"] : "unknown";
-    const at = typeof event.time === "string" ? Date.parse(event.time) : Number.NaN;
-    const trigger = {
-        type,
-        ...(typeof event.id === "string" ? { id: event.id } : {}),
-        ...(Number.isNaN(at) ? {} : { at }),
-    };
+    const type = textOf(event["detail-type"]) ?? "unknown";
+    const at = Date.parse(textOf(event.time) ?? "");
+    const trigger = { type, id: textOf(event.id), at: Number.isNaN(at) ? undefined : at };
     for (const group of [detail?.AutoScalingGroupName, fields(detail?.tags)?.[groupKey]]) {
         if (isOurs(scope, group)) {
             addTrigger(batch.triggers, group, trigger);
         }
     }
-    const kind = kinds.find((one) => one.source === event.source && one.type === type);
-    const problem = detail && kind ? kind.read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
+    const read = kinds[`${textOf(event.source)} ${type}`];
+    const problem = detail && read ? read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
     if (problem) {
         batch.ignored.push(`${type} ${problem}: ${shown(event)}`);
     }
@@ -161,8 +151,7 @@ function readSweep({ batch, trigger }: Reading): undefined {
 }
 
 function readScaling({ detail }: Reading): string | undefined {
-    const name = detail.AutoScalingGroupName;
-    return typeof name === "string" && name !== "" ? undefined : "without a group name";
+    return textOf(detail.AutoScalingGroupName) ? undefined : "without a group name";
 }
 
 function readLaunch(reading: Reading): string | undefined {
@@ -221,18 +210,13 @@ function readWarning({ detail, trigger, batch, now }: Reading): string | undefin
 function readTags({ event, detail, trigger, scope, batch }: Reading): string | undefined {
     const tags = fields(detail.tags);
     const arn = Array.isArray(event.resources) ? event.resources[0] : undefined;
-    const id = typeof arn === "string" ? arn.split(":instance/")[1] : undefined;
+    const id = textOf(arn)?.split(":instance/")[1];
     if (!tags || !isInstanceId(id)) {
         return "without tags or an instance's ARN";
     }
-    const since = tags[sinceKey(scope.tagKey)];
-    batch.tagged.push({
-        id,
-        at: trigger.at ?? Number.NaN,
-        leads: isTrue(tags[scope.tagKey]),
-        ...(typeof since === "string" ? { since } : {}),
-    });
-    if (typeof tags[groupKey] !== "string" || tags[groupKey] === "") {
+    const [leads, since] = [isTrue(tags[scope.tagKey]), textOf(tags[sinceKey(scope.tagKey)])];
+    batch.tagged.push({ id, at: trigger.at ?? Number.NaN, leads, since });
+    if (!textOf(tags[groupKey])) {
         batch.unplaced.set(id, trigger);
     }
     return undefined;
@@ -252,11 +236,13 @@ function fields(value: unknown): Fields | undefined {
     return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
 function isInstanceId(value: unknown): value is string {
     return typeof value === "string" && /^i-\w{1,32}$/.test(value);
 }
 
 function shown(value: unknown): string {
-    const json = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+    const json = textOf(value) ?? JSON.stringify(value) ?? String(value);
     return json.length > 500 ? `${json.slice(0, 500)}…` : json;
 }

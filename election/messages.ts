@@ -9,30 +9,29 @@ import { isChange, type Report, type Reported } from "./report";
 /**
  * Sends a message for each change of a group's leader. Like an event it is a hint: it may be lost, or come twice.
  *
+ * https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+ *
  * @returns how many could not be sent; each is logged
  */
 export async function announce(aws: Aws, elections: Reported[]): Promise<number> {
-    const { changeTopicArn } = aws.scope;
-    if (!changeTopicArn) {
+    const { changeTopicArn: TopicArn } = aws.scope;
+    if (!TopicArn) {
         return 0;
     }
     const reports = elections.map(({ report }) => report).filter((report) => isChange(report) && !report.dryRun);
     const abortSignal = aws.deadline.within(millisToSend);
-    const failures = await Promise.all(reports.map((report) => send(aws, changeTopicArn, report, abortSignal)));
-    return failures.filter((isFailure) => isFailure).length;
-}
-
-/** Sends one message, and returns whether that failed. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html */
-async function send(aws: Aws, TopicArn: string, report: Report, abortSignal: AbortSignal): Promise<boolean> {
-    try {
-        const request: Sns.PublishInput = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
-        const answer = aws.sns().publish(request, { abortSignal });
-        await withContext("sns:Publish", [TopicArn], answer, abortSignal);
-        return false;
-    } catch (error) {
-        warn(`no message about ${report.group}`, error);
-        return true;
-    }
+    const failures = reports.map(async (report) => {
+        try {
+            const request: Sns.PublishInput = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
+            const answer = aws.sns().publish(request, { abortSignal });
+            await withContext("sns:Publish", [TopicArn], answer, abortSignal);
+            return [];
+        } catch (error) {
+            warn(`no message about ${report.group}`, error);
+            return [report];
+        }
+    });
+    return (await Promise.all(failures)).flat().length;
 }
 
 /** What a phone shows: at most 99 printable ASCII characters, beginning with none but a letter, a digit or punctuation. */

@@ -3,19 +3,18 @@
 /** The namespace in which CloudWatch keeps them. */
 export const metricNamespace = "AsgLeaderElection";
 
-/** Names of the metrics. All have the dimension Stack; leaderChanges is sent with Stack and Group, too. */
-export const metricNames = {
+/** Name of a metric. All have the dimension Stack; LeaderChanges is sent with Stack and Group, too. */
+export type MetricName =
     // Of each sweep.
-    vacantGroups: "VacantGroups",
-    contestedGroups: "ContestedGroups",
-    failedElections: "FailedElections",
+    | "VacantGroups"
+    | "ContestedGroups"
+    | "FailedElections"
     // Of each change.
-    leaderChanges: "LeaderChanges",
-    electionDelay: "ElectionDelay",
+    | "LeaderChanges"
+    | "ElectionDelay"
     // Only when there is something to count: a metric costs by the hour in which it is sent.
-    failedMessages: "FailedMessages",
-    failedProtections: "FailedProtections",
-    failedReads: "FailedReads",
-    flappingGroups: "FlappingGroups",
-    sweptLosses: "SweptLosses",
-};
+    | "FailedMessages"
+    | "FailedProtections"
+    | "FailedReads"
+    | "FlappingGroups"
+    | "SweptLosses";

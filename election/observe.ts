@@ -72,18 +72,19 @@ async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
     const { scope } = aws;
     const asked = new Set(batch.triggers.keys());
     let reading = await readFirst(aws, batch);
-    for (let isOpen = true; isOpen; ) {
+    while (true) {
         const triggers = triggersOf(scope, batch, reading);
         const names = [...triggers.keys()].filter((name) => !asked.has(name));
         // Before all groups are read, a leader's group may only seem not to list it.
         const isAbout = (group: string) => names.length === 0 && (triggers.has(group) || reading.groups.has(group));
         const lost = unlistedLeaders(reading, isAbout).filter(({ id }) => !asked.has(id));
-        const answers = names.length > 0 ? await readNamed(aws, names) : [await readLost(aws, lost)];
-        reading = added(reading, answers);
+        if (names.length + lost.length === 0) {
+            break;
+        }
+        reading = added(reading, names.length > 0 ? await readNamed(aws, names) : [await readLost(aws, lost)]);
         for (const one of [...names, ...lost.map(({ id }) => id)]) {
             asked.add(one);
         }
-        isOpen = names.length + lost.length > 0;
     }
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.

@@ -48,21 +48,20 @@ export interface WrittenRound extends PlannedRound {
  * demotions. What fails for one group leaves the others alone.
  */
 export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRound> {
-    const { steps, pauseMillis } = schedule(aws.scope, round.planned, aws.deadline.millisLeft());
-    const signal = aws.deadline.before(pauseMillis + millisToPromote);
+    const { deadline } = aws;
+    const { steps, pauseMillis } = schedule(aws.scope, round.planned, deadline.millisLeft());
+    const signal = deadline.within(deadline.millisLeft() - pauseMillis - millisToPromote);
     const [, stripped] = await Promise.all([take(aws, steps, "demote", signal), strip(aws, round.orphans, signal)]);
     const going = steps.filter(({ result }) => !result.error);
     const waiting = going.filter(({ waits }) => waits);
-    const promoteLater = async () => {
-        await sleep(pauseMillis);
-        await promoteFirst(aws, waiting);
-    };
-    const others = going.filter(({ waits }) => !waits);
     await Promise.all([
-        promoteFirst(aws, others),
-        waiting.length > 0 ? promoteLater() : undefined,
+        promoteFirst(
+            aws,
+            going.filter(({ waits }) => !waits),
+        ),
+        waiting.length > 0 ? sleep(pauseMillis).then(() => promoteFirst(aws, waiting)) : undefined,
         adopt(aws, going),
-        take(aws, steps, "retire", aws.deadline.signal),
+        take(aws, steps, "retire", deadline.signal),
     ]);
     return { ...round, written: steps.map(({ election, result }) => ({ ...election, result })), stripped };
 }

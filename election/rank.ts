@@ -17,7 +17,6 @@ export interface Ranked extends Decided {
 export type Chance = (text: string) => number;
 
 const perGroup = 10;
-const loadMinutes = 15;
 const loadStep = 10; // percentage points
 
 /**
@@ -73,7 +72,7 @@ const ranked = (vacancies: Vacancy[], ...known: [Map<string, Status | Error>, Ma
 const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
 
 const loadOf = (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> =>
-    readLoad(aws, idsOf(vacancies), { now, minutes: loadMinutes, signal: aws.deadline.within(millisForLoad) });
+    readLoad(aws, idsOf(vacancies), now, millisForLoad);
 
 const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
 

@@ -2,7 +2,7 @@
 import { type Batch, sweepType } from "./events";
 import { type Group, type Instance, isEnding, isFit, isReady, isSwept, labelOf, leadersOf, sinceOf } from "./group";
 import { warn } from "./log";
-import { metricNames, metricNamespace } from "./metrics";
+import { type MetricName, metricNamespace } from "./metrics";
 import type { Written, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
@@ -62,13 +62,24 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     const elections = rounds.flatMap(({ written }) => written);
     const reports = elections.map(({ report }) => report);
     const unread = rounds.flatMap((round) => round.unread);
-    const failed = unread.flatMap(({ groups, error }) => groups.map((group) => unreadReport(group, error)));
+    const failed = unread.flatMap(({ groups, error: { message: reason } }) =>
+        groups.map(
+            (group): Report => ({
+                group,
+                outcome: "failed",
+                candidates: [],
+                leaders: [],
+                demoted: [],
+                triggers: [],
+                reason,
+            }),
+        ),
+    );
     for (const report of [...reports, ...failed]) {
         log(report);
     }
-    logProblems(rounds);
     for (const round of rounds) {
-        logOrphans(scope, round);
+        logProblems(scope, round);
     }
     const isUnfinished = logRest(rounds.at(-1)?.rest);
 
@@ -77,11 +88,11 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         measureChange(scope.stack, report, now);
     }
     measureRarely(scope.stack, now, {
-        [metricNames.failedMessages]: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
-        [metricNames.failedProtections]: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
-        [metricNames.failedReads]: unread.length + elections.filter(isUnranked).length,
-        [metricNames.flappingGroups]: real.filter((election) => flaps(election, now)).length,
-        [metricNames.sweptLosses]: real.filter(isSweptLoss).length,
+        FailedMessages: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
+        FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
+        FailedReads: unread.length + elections.filter(isUnranked).length,
+        FlappingGroups: real.filter((election) => flaps(election, now)).length,
+        SweptLosses: real.filter((election) => isSweptLoss(election, now)).length,
     });
     if (batch.sweep) {
         const swept = elections.filter(({ group }) => group.exists && isSwept(group)).map(({ report }) => report);
@@ -132,48 +143,32 @@ function formerLeaderOf(group: Group, id: string | undefined, now: number): stri
         return leaders.find((leader) => leader.id !== id)?.id;
     }
     const hasLed = ({ leads, since }: Instance) => leads || since !== undefined;
-    const last = latest(instances.filter(hasLed), (instance) => sinceOf(instance, now))?.id;
+    const last = latest(instances.filter(hasLed), now)?.id;
     return last === id ? undefined : last;
 }
 
 const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).map(({ id }) => id);
 
-function unreadReport(group: string, error: Error): Report {
-    return { group, outcome: "failed", candidates: [], leaders: [], demoted: [], triggers: [], reason: error.message };
-}
-
 /** Logs an election: failures, vacant groups and changes always, what a sweep finds in order at debug level only. */
 function log(report: Report): void {
-    if (report.outcome === "failed") {
-        console.error(report);
-    } else if (report.outcome === "vacant") {
-        console.warn(report);
-    } else if (isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType)) {
-        console.info(report);
-    } else {
-        console.debug(report);
-    }
+    const isNews = isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType);
+    const levels: Partial<Record<Report["outcome"], "error" | "warn">> = { failed: "error", vacant: "warn" };
+    console[levels[report.outcome] ?? (isNews ? "info" : "debug")](report);
 }
 
-/** Logs what AWS did not do in elections that went on, and what could not be read. */
-function logProblems(rounds: Finished[]): void {
-    for (const { message } of rounds.flatMap(({ written }) => written.flatMap(({ result }) => result.warnings))) {
+/** Logs what is about no group: what AWS did not do in elections that went on, lost orphans, and what has failed. */
+function logProblems({ dryRun }: Scope, { written, orphans, stripped, unread }: Finished): void {
+    for (const { message } of written.flatMap(({ result }) => result.warnings)) {
         warn("the election went on", message);
     }
-    for (const { error } of rounds.flatMap(({ unread }) => unread.filter(({ groups }) => groups.length === 0))) {
-        console.error({ outcome: "failed", reason: error.message });
-    }
-}
-
-/** Logs which instances that lead no group any more lost their tags, or kept them. */
-function logOrphans({ dryRun }: Scope, { orphans, stripped: { demoted, error } }: Finished): void {
-    const ids = dryRun ? orphans.map(({ id }) => id) : demoted;
-    if (ids.length > 0) {
+    const demoted = dryRun ? orphans.map(({ id }) => id) : stripped.demoted;
+    if (demoted.length > 0) {
         const reason = "these instances are in no group any more";
-        console.info({ outcome: "stripped", demoted: ids, reason, ...(dryRun ? { dryRun } : {}) });
+        console.info({ outcome: "stripped", demoted, reason, ...(dryRun ? { dryRun } : {}) });
     }
-    if (error) {
-        console.error({ outcome: "failed", reason: error.message });
+    const errors = unread.flatMap(({ groups, error }) => (groups.length === 0 ? error : []));
+    for (const { message } of [...errors, stripped.error ?? []].flat()) {
+        console.error({ outcome: "failed", reason: message });
     }
 }
 
@@ -199,30 +194,25 @@ function warnOfEmptyPrefixes({ asgPrefixes }: Scope, reports: Report[]): void {
 const isUnranked = ({ decision, plan }: Written): boolean => decision.outcome === "choose" && plan.outcome === "failed";
 
 /** Whether a sweep replaced a leader that EC2 had ended, and no event had reported it. */
-function isSweptLoss({ group, plan }: Written): boolean {
-    const last = latest(
-        group.instances.filter(({ leads }) => leads),
-        ({ since = "" }) => since,
-    );
+function isSweptLoss({ group, plan }: Written, now: number): boolean {
+    const leaders = group.instances.filter(({ leads }) => leads);
+    const last = latest(leaders, now);
     const isOnlySwept = group.triggers.every(({ type }) => type === sweepType);
     return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
 }
 
 /** Whether a group's leader changed too often, or a leader that was fit lost the tag: something else takes it off. */
 function flaps({ group, decision, plan }: Written, now: number): boolean {
-    const last = latest(
-        group.instances.filter((instance) => sinceOf(instance, now) > 0),
-        (instance) => sinceOf(instance, now),
-    );
+    const hasLed = group.instances.filter((instance) => sinceOf(instance, now) > 0);
+    const last = latest(hasLed, now);
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
     const isHeldBack = group.flapping === true && decision.outcome !== "kept" && !isPaused(plan);
     return isHeldBack || (plan.outcome === "elected" && isTaken);
 }
 
 /** The instance that led last, as a `since` says. */
-function latest<T extends string | number>(instances: Instance[], by: (instance: Instance) => T): Instance | undefined {
-    return instances.reduce<Instance | undefined>((last, one) => (last && by(last) > by(one) ? last : one), undefined);
-}
+const latest = (instances: Instance[], now: number): Instance | undefined =>
+    [...instances].sort((a, b) => sinceOf(a, now) - sinceOf(b, now)).at(-1);
 
 /** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
 function measureSweep(stack: string, reports: Report[], now: number): void {
@@ -230,11 +220,12 @@ function measureSweep(stack: string, reports: Report[], now: number): void {
     // Where nothing is written, a group whose leader would be elected has none, and one that would lose its leader has one.
     const isVacant = ({ outcome, dryRun, leaders }: Report) =>
         dryRun ? ["vacant", "elected"].includes(outcome) && leaders.length === 0 : outcome === "vacant";
-    measure({ Stack: stack, Groups: reports.length }, [["Stack"]], now, {
-        [metricNames.vacantGroups]: count(isVacant),
-        [metricNames.contestedGroups]: count((report) => report.leaders.length > 1 && !isPaused(report)),
-        [metricNames.failedElections]: count(({ outcome }) => outcome === "failed"),
-    });
+    const counts = {
+        VacantGroups: count(isVacant),
+        ContestedGroups: count((report) => report.leaders.length > 1 && !isPaused(report)),
+        FailedElections: count(({ outcome }) => outcome === "failed"),
+    };
+    measure(counts, { Stack: stack, Groups: reports.length }, now);
 }
 
 /** Counts a change of a group's leader, if there was one, and measures how long it took. */
@@ -242,18 +233,17 @@ function measureChange(stack: string, report: Report, now: number): void {
     if (isChange(report)) {
         // An electorate's label may hold any letter; a dimension holds ASCII, and doesn't begin with a colon.
         const group = report.group.replace(/^:|[^ -~]/g, "?");
-        const dimensions = [["Stack"], ["Stack", "Group"]];
-        measure({ Stack: stack, Group: group }, dimensions, now, { [metricNames.leaderChanges]: 1 });
+        measure({ LeaderChanges: 1 }, { Stack: stack, Group: group }, now);
     }
     if (report.delay !== undefined) {
-        measure({ Stack: stack }, [["Stack"]], now, { [metricNames.electionDelay]: report.delay }, "Milliseconds");
+        measure({ ElectionDelay: report.delay }, { Stack: stack }, now, "Milliseconds");
     }
 }
 
 /** Sends the counts that are not zero: a metric costs by the hour in which it is sent. */
-function measureRarely(stack: string, now: number, counts: Record<string, number>): void {
+function measureRarely(stack: string, now: number, counts: Metrics): void {
     for (const [name, count] of Object.entries(counts).filter(([, number]) => number > 0)) {
-        measure({ Stack: stack }, [["Stack"]], now, { [name]: count });
+        measure({ [name]: count }, { Stack: stack }, now);
     }
 }
 
@@ -262,14 +252,16 @@ export const isChange = ({ outcome, demoted }: Report): boolean => outcome === "
 
 const isPaused = ({ outcome }: Pick<Report, "outcome">): boolean => outcome === "paused";
 
+type Metrics = Partial<Record<MetricName, number>>;
+
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 function measure(
-    fields: Record<string, string | number>,
-    Dimensions: string[][],
+    values: Metrics,
+    fields: { Stack: string; Group?: string; Groups?: number },
     Timestamp: number,
-    values: Record<string, number>,
     Unit: "Count" | "Milliseconds" = "Count",
 ): void {
+    const Dimensions = [["Stack"], ...("Group" in fields ? [["Stack", "Group"]] : [])];
     const Metrics = Object.keys(values).map((Name) => ({ Name, Unit }));
     const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
     const line = { _aws: { Timestamp, CloudWatchMetrics }, ...fields, ...values };

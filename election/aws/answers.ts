@@ -47,15 +47,6 @@ function statusOf({ cause }: Error): number {
 /** The ids of instances that an error's message names. */
 export const idsIn = (error?: Error): string[] => error?.message.match(/\bi-\w+/g) ?? [];
 
-/** All pages of an answer, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
-export async function collectPages<T>(pages: AsyncIterable<T>): Promise<T[]> {
-    const all: T[] = [];
-    for await (const page of pages) {
-        all.push(page);
-    }
-    return all;
-}
-
 /** A list in parts of at most `size`, as the API takes them. */
 export function chunks<T>(list: T[], size: number): T[][] {
     return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>

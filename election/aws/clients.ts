@@ -42,13 +42,12 @@ export function connect(): (scope: Scope, deadline: Deadline) => Aws {
     const patience = createPatience();
     const config = { maxAttempts: 10, requestHandler: timeouts(0) }; // the deadline comes first
     let sns: Sns.SNS | undefined;
-    const loadSns = () => patience.give<Sns.SNS>(new (require("@aws-sdk/client-sns").SNS)(config));
     const clients: Clients = {
         ec2: retryingConcurrentTagAccess(patience.give(new ec2.EC2(config))),
         autoScaling: patience.give(new autoScaling.AutoScaling(config)),
         cloudWatch: patience.give(new cloudWatch.CloudWatch(config)),
         sns: () => {
-            sns ??= loadSns();
+            sns ??= patience.give<Sns.SNS>(new (require("@aws-sdk/client-sns").SNS)(config));
             return sns;
         },
         pages: {

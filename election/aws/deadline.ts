@@ -19,8 +19,6 @@ export interface Deadline {
     signal: AbortSignal;
     /** Time until then. */
     millisLeft(): number;
-    /** A signal that aborts earlier, so that so much time is left. */
-    before(reserve: number): AbortSignal;
     /** A signal that aborts after so much time, or at the deadline. */
     within(millis: number): AbortSignal;
 }
@@ -29,6 +27,5 @@ export interface Deadline {
 export function deadlineOf(remaining: () => number): Deadline {
     const millisLeft = () => remaining() - millisToReport;
     const within = (millis: number) => AbortSignal.timeout(Math.max(0, Math.min(millis, millisLeft())));
-    const before = (reserve: number) => within(millisLeft() - reserve);
-    return { signal: before(0), millisLeft, before, within };
+    return { signal: within(Number.POSITIVE_INFINITY), millisLeft, within };
 }

@@ -6,11 +6,10 @@ import type {
     DescribeAutoScalingGroupsCommandOutput,
     Instance,
 } from "@aws-sdk/client-auto-scaling";
-import type { GetMetricDataInput } from "@aws-sdk/client-cloudwatch";
 import type { Filter, InstanceStatus } from "@aws-sdk/client-ec2";
 import { warn } from "../log";
 import { eligibleKey, groupKey, isOurs, isTrue, marksVeto, pausedKey, type Scope, sinceKey } from "../scope";
-import { chunks, collectPages, idsIn, isGone, requireList, requireString, withContext } from "./answers";
+import { chunks, idsIn, isGone, requireList, requireString, withContext } from "./answers";
 import type { Aws } from "./clients";
 
 /** An Auto Scaling group, as DescribeAutoScalingGroups lists it. */
@@ -62,6 +61,24 @@ export type Checks = (typeof checksByRank)[number];
 export const checksByRank = ["ok", "unknown", "impaired"] as const;
 
 const listing = "autoscaling:DescribeAutoScalingGroups";
+const loadMinutes = 15;
+
+/** All pages of an answer, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
+async function readAll<T>(
+    { deadline: { signal } }: Aws,
+    action: string,
+    resources: string[],
+    ask: (options: { abortSignal: AbortSignal }) => AsyncIterable<T>,
+): Promise<T[]> {
+    const collect = async () => {
+        const all: T[] = [];
+        for await (const page of ask({ abortSignal: signal })) {
+            all.push(page);
+        }
+        return all;
+    };
+    return withContext(action, resources, collect(), signal);
+}
 
 /** The stack's groups of these names, 50 at most and one at least: none would mean all groups. Unknown ones are left out. */
 export const readGroups = (aws: Aws, names: string[]): Promise<ListedGroup[]> =>
@@ -81,9 +98,8 @@ async function readListing(
     resources: string[],
     request: DescribeAutoScalingGroupsCommandInput,
 ): Promise<ListedGroup[]> {
-    const { signal } = aws.deadline;
-    const pages = aws.pages.groups({ client: aws.autoScaling, pageSize: 100 }, request, { abortSignal: signal });
-    const answers = await withContext(listing, resources, collectPages(pages), signal);
+    const client = { client: aws.autoScaling, pageSize: 100 };
+    const answers = await readAll(aws, listing, resources, (options) => aws.pages.groups(client, request, options));
     return answers.flatMap((page) => listedGroups(aws, page));
 }
 
@@ -142,12 +158,11 @@ function memberOf(instance: Instance | AutoScalingInstanceDetails, group: string
 export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged[]> {
     const action = "ec2:DescribeInstances";
     const { tagKey } = aws.scope;
-    const { signal } = aws.deadline;
     const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
     const request = { Filters: [carrying, ...filters] };
-    const pages = aws.pages.instances({ client: aws.ec2, pageSize: 1000 }, request, { abortSignal: signal });
     const resources = filters.flatMap(({ Values = [] }) => Values);
-    const answers = await withContext(action, resources, collectPages(pages), signal);
+    const client = { client: aws.ec2, pageSize: 1000 };
+    const answers = await readAll(aws, action, resources, (options) => aws.pages.instances(client, request, options));
     return answers
         .flatMap((page) => requireList(page.Reservations, action))
         .flatMap((reservation) => requireList(reservation.Instances, action))
@@ -181,11 +196,10 @@ const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
 /** How Auto Scaling lists instances, by their ids: undefined if in no group. Those in warm pools are listed, too. */
 export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Member | undefined>> {
     const action = "autoscaling:DescribeAutoScalingInstances";
-    const { signal } = aws.deadline;
-    const answers = chunks(ids, 50).map((InstanceIds) => {
-        const pages = aws.pages.members({ client: aws.autoScaling }, { InstanceIds }, { abortSignal: signal });
-        return withContext(action, InstanceIds, collectPages(pages), signal);
-    });
+    const client = { client: aws.autoScaling };
+    const answers = chunks(ids, 50).map((InstanceIds) =>
+        readAll(aws, action, InstanceIds, (options) => aws.pages.members(client, { InstanceIds }, options)),
+    );
     const listed = (await Promise.all(answers))
         .flat()
         .flatMap((page) => requireList(page.AutoScalingInstances, action));
@@ -200,11 +214,10 @@ export async function readStatuses(aws: Aws, ids: string[]): Promise<Map<string,
 
 async function readStatusPart(aws: Aws, ids: string[]): Promise<[string, Status | Error][]> {
     const action = "ec2:DescribeInstanceStatus";
-    const { signal } = aws.deadline;
     try {
+        const client = { client: aws.ec2 };
         const request = { InstanceIds: ids, IncludeAllInstances: true };
-        const pages = aws.pages.statuses({ client: aws.ec2 }, request, { abortSignal: signal });
-        const answers = await withContext(action, ids, collectPages(pages), signal);
+        const answers = await readAll(aws, action, ids, (options) => aws.pages.statuses(client, request, options));
         return answers
             .flatMap((answer) => requireList(answer.InstanceStatuses, action))
             .map((status) => [
@@ -235,32 +248,33 @@ function checksOf({ InstanceStatus, SystemStatus, Events }: InstanceStatus, acti
 }
 
 /**
- * Average CPUUtilization of instances in percent, by id. What can't be read is missing, with a warning.
+ * Average CPUUtilization of instances in the last 15 minutes, in percent, by id. What can't be read is missing, with a warning.
  *
  * @param now milliseconds since 1970
- * @param signal ends the reading sooner than the invocation's deadline
+ * @param millis how long the reading may take
  */
-export async function readLoad(
-    aws: Aws,
-    ids: string[],
-    { now, minutes, signal }: { now: number; minutes: number; signal: AbortSignal },
-): Promise<Map<string, number>> {
-    const period = { StartTime: new Date(now - minutes * 60 * 1000), EndTime: new Date(now) };
+export async function readLoad(aws: Aws, ids: string[], now: number, millis: number): Promise<Map<string, number>> {
+    const signal = aws.deadline.within(millis);
     // A call takes 500 queries, and gives some hundred times as many values in one page.
-    const parts = chunks(ids, 500).map((part) => readLoadPart(aws, part, period, signal));
-    return new Map((await Promise.all(parts)).flat());
+    return new Map((await Promise.all(chunks(ids, 500).map((part) => readLoadPart(aws, part, now, signal)))).flat());
 }
 
 async function readLoadPart(
     aws: Aws,
     ids: string[],
-    period: Pick<GetMetricDataInput, "StartTime" | "EndTime">,
+    now: number,
     abortSignal: AbortSignal,
 ): Promise<[string, number][]> {
     const action = "cloudwatch:GetMetricData";
+    const stat = { Period: 300, Stat: "Average" };
+    const metric = { Namespace: "AWS/EC2", MetricName: "CPUUtilization" };
     try {
-        const MetricDataQueries = ids.map((id, index) => ({ Id: `m${index}`, MetricStat: cpuUtilization(id) }));
-        const request = { ...period, MetricDataQueries } as GetMetricDataInput;
+        const MetricDataQueries = ids.map((Value, index) => {
+            const Metric = { ...metric, Dimensions: [{ Name: "InstanceId", Value }] };
+            return { Id: `m${index}`, MetricStat: { ...stat, Metric } };
+        });
+        const StartTime = new Date(now - loadMinutes * 60 * 1000);
+        const request = { StartTime, EndTime: new Date(now), MetricDataQueries };
         const reading = aws.cloudWatch.getMetricData(request, { abortSignal });
         const answer = await withContext(action, ids, reading, abortSignal);
         const results = requireList(answer.MetricDataResults, action);
@@ -273,16 +287,4 @@ async function readLoadPart(
         warn("load is left out", error);
         return [];
     }
-}
-
-function cpuUtilization(id: string) {
-    return {
-        Metric: {
-            Namespace: "AWS/EC2",
-            MetricName: "CPUUtilization",
-            Dimensions: [{ Name: "InstanceId", Value: id }],
-        },
-        Period: 300,
-        Stat: "Average",
-    };
 }

@@ -38,15 +38,18 @@ export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal
             ...(leads ? [{ Key: tagKey, Value: "true" }] : []),
             ...(since === undefined ? [] : [{ Key: sinceKey(tagKey), Value: since }]),
         ];
-        return writeAll(aws, idsOf(same), (Resources) => {
-            const answer = aws.ec2.createTags({ Resources, Tags }, { abortSignal });
-            return withContext("ec2:CreateTags", Resources, answer, abortSignal);
-        });
+        const ids = same.map(({ id }) => id);
+        return writeAll(aws, ids, (Resources) =>
+            withContext(
+                "ec2:CreateTags",
+                Resources,
+                aws.ec2.createTags({ Resources, Tags }, { abortSignal }),
+                abortSignal,
+            ),
+        );
     });
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
 }
-
-const idsOf = (gifts: Gift[]) => gifts.map(({ id }) => id);
 
 const mostRefusals = 50;
 
@@ -65,20 +68,18 @@ async function writeAll({ tagging }: Aws, ids: string[], write: Division["write"
     return new Map((await Promise.all(chunks(ids, 1000).map((part) => writePart(division, part)))).flat());
 }
 
+/** Writes to these ids; finds out which a refusal is about: those that AWS calls gone, else one half or the other. */
 async function writePart(division: Division, ids: string[]): Promise<[string, Error | undefined][]> {
+    let error: Error;
     try {
         await division.write(ids);
         division.isAboutAll = false;
         division.tagging.isRefused = false;
         return ids.map((id) => [id, undefined]);
-    } catch (error) {
+    } catch (caught) {
         division.refusals++;
-        return divide(division, ids, error as Error);
+        error = caught as Error;
     }
-}
-
-/** Finds out which ids a refusal is about: those that AWS calls gone, else one half or the other. */
-async function divide(division: Division, ids: string[], error: Error): Promise<[string, Error | undefined][]> {
     const { tagging, refusals } = division;
     if (ids.length === 1 || !(isGone(error) || isAboutCall(error))) {
         return ids.map((id) => [id, error]);

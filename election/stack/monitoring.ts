@@ -1,6 +1,6 @@
 import type * as aws from "@pulumi/aws";
 import { type Input, interpolate, type Output } from "@pulumi/pulumi";
-import { metricNames, metricNamespace } from "../metrics";
+import { type MetricName, metricNamespace } from "../metrics";
 import type { Settings } from "./settings";
 
 // What an operator watches: plain data for the program to declare.
@@ -43,7 +43,7 @@ export function alarms(
         id,
         metric: { namespace, metricName, dimensions, period, stat },
     });
-    const ofSweep = (id: string, metricName: string, stat: string) =>
+    const ofSweep = (id: string, metricName: MetricName, stat: string) =>
         query(id, metricNamespace, metricName, { Stack: stack }, stat);
     const all: Record<string, aws.cloudwatch.MetricAlarmArgs> = {
         "no-leader": {
@@ -54,8 +54,8 @@ export function alarms(
                 group gets a leader as soon as one of its instances is in service.`,
             metricQueries: [
                 // The minimum: if two sweeps fall into one period, a good one counts.
-                ofSweep("vacant", metricNames.vacantGroups, "Minimum"),
-                ofSweep("failed", metricNames.failedElections, "Minimum"),
+                ofSweep("vacant", "VacantGroups", "Minimum"),
+                ofSweep("failed", "FailedElections", "Minimum"),
                 { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
             ],
             comparisonOperator: "GreaterThanOrEqualToThreshold",
@@ -70,7 +70,7 @@ export function alarms(
                 tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and
                 work may run twice in between.`,
             namespace: metricNamespace,
-            metricName: metricNames.contestedGroups,
+            metricName: "ContestedGroups" satisfies MetricName,
             dimensions: { Stack: stack },
             statistic: "Minimum",
             period,
@@ -103,7 +103,7 @@ export function alarms(
                 so. Meanwhile leaders stay as they are. Events may still cause elections, but what no event reports is
                 not found.`,
             metricQueries: [
-                ofSweep("sweeps", metricNames.vacantGroups, "SampleCount"),
+                ofSweep("sweeps", "VacantGroups", "SampleCount"),
                 // Sweeps should come as long as the queue is in use, or the rule fires: a new stack is not without sweeps.
                 query("queue", "AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName: queueName }, "Maximum"),
                 query("rule", "AWS/Events", "TriggeredRules", { RuleName: ruleNames.sweep }, "Sum"),
@@ -145,7 +145,7 @@ export function alarms(
                 in CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after
                 each change, and a group with 3 changes within a minute waits for the next sweep.`,
             namespace: metricNamespace,
-            metricName: metricNames.flappingGroups,
+            metricName: "FlappingGroups" satisfies MetricName,
             dimensions: { Stack: stack },
             statistic: "Sum",
             period: 300,
@@ -218,7 +218,7 @@ export function queries(sweepMinutes: number): Record<string, string> {
 /** What the dashboard shows, as a body for CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html */
 export function dashboardBody(stack: string, region: string, watched: Watched): object {
     const { functionName, logGroupName, queueName, ruleNames } = watched;
-    const own = (metric: keyof typeof metricNames) => [metricNamespace, metricNames[metric], "Stack", stack];
+    const own = (metric: MetricName) => [metricNamespace, metric, "Stack", stack];
     const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", functionName];
     const graph = (title: string, stat: string, ...metrics: string[][]) => ({
         type: "metric",
@@ -229,19 +229,19 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
     return {
         widgets: [
-            graph("Leader changes", "Sum", own("leaderChanges"), own("flappingGroups")),
+            graph("Leader changes", "Sum", own("LeaderChanges"), own("FlappingGroups")),
             graph(
                 "Groups without a leader, with several, with a failed election",
                 "Maximum",
-                own("vacantGroups"),
-                own("contestedGroups"),
-                own("failedElections"),
+                own("VacantGroups"),
+                own("ContestedGroups"),
+                own("FailedElections"),
             ),
-            graph("Milliseconds from an event to the new leader's tag", "Maximum", own("electionDelay")),
+            graph("Milliseconds from an event to the new leader's tag", "Maximum", own("ElectionDelay")),
             graph(
                 "Lost events: losses that only a sweep found, deliveries to the queue that failed",
                 "Sum",
-                own("sweptLosses"),
+                own("SweptLosses"),
                 ...Object.values(ruleNames).map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
             ),
             graph("Age of the oldest event in the queue, in seconds", "Maximum", [
@@ -255,7 +255,7 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
                 "Sum",
                 ofFunction("Errors"),
                 ofFunction("Throttles"),
-                own("failedReads"),
+                own("FailedReads"),
             ),
             graph("Duration of the function in milliseconds", "Maximum", ofFunction("Duration")),
             {

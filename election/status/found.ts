@@ -113,10 +113,7 @@ async function whyFirst(aws: Aws, planned: Planned[], now: number): Promise<Map<
     if (chosen.length === 0) {
         return new Map();
     }
-    const [statuses, load] = await Promise.all([
-        readStatuses(aws, chosen),
-        readLoad(aws, chosen, { now, minutes: 15, signal: aws.deadline.within(millisForLoad) }),
-    ]);
+    const [statuses, load] = await Promise.all([readStatuses(aws, chosen), readLoad(aws, chosen, now, millisForLoad)]);
     return new Map(
         chosen.map((id) => {
             const status = statuses.get(id);
