@@ -5,22 +5,7 @@ import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { writesIn } from "../simulator/changes";
 import { firstOf, firstTwo } from "../simulator/lists";
-import {
-    a,
-    addMembers,
-    atFive,
-    b,
-    leadersOf,
-    leading,
-    populate,
-    programWith,
-    rule,
-    sinceKey,
-    sweep,
-    tagKey,
-} from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld } from "../simulator/world";
+import { a, addMembers, atFive, b, leadersOf, leading, populate, rule, sweep, tagKey } from "../simulator/scenario";
 
 describe("An election that can't read everything", () => {
     const unreadable: [what: string, action: string, secondPage: boolean][] = [
@@ -74,99 +59,58 @@ describe("An election that can't read everything", () => {
 });
 
 describe("What AWS answers is named when it can't be used:", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
     for (const [action, what, answer] of [
         ["autoscaling:DescribeAutoScalingGroups", "a list that is none", { AutoScalingGroups: "none" }],
         ["autoscaling:DescribeAutoScalingGroups", "a group without a name", { AutoScalingGroups: [{}] }],
         ["ec2:DescribeInstances", "a reservation that is null", { Reservations: [null] }],
     ] as const) {
-        it(what, async () => {
-            await inWorld(program, async (world) => {
-                populate(world);
-                world.region.fault = (call) => (call.action === action ? { answer: () => answer } : undefined);
-                world.stack.sweep();
-                await world.timeline.pass(2000);
-                const failures = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
-                expect(failures.join()).to.contain(`${action}: AWS answered`);
-                expect(world.region.calls.filter((call) => /Tags$/.test(call.action))).to.deep.equal([]);
-            });
+        rule(what, async (world) => {
+            populate(world);
+            world.region.fault = (call) => (call.action === action ? { answer: () => answer } : undefined);
+            world.stack.sweep();
+            await world.timeline.pass(2000);
+            const failures = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
+            expect(failures.join()).to.contain(`${action}: AWS answered`);
+            expect(world.region.calls.filter((call) => /Tags$/.test(call.action))).to.deep.equal([]);
         });
     }
 
-    it("the status checks of others count beside an instance that EC2 doesn't know", async () => {
-        await inWorld(program, async (world) => {
-            const { region, stack } = world;
-            const unknown = region.addInstance("awseb-shop");
-            region.addInstance("awseb-shop", { checks: "impaired", load: 0 });
-            const sound = region.addInstance("awseb-shop");
-            region.fault = ({ action, input }) =>
-                action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(unknown)
-                    ? { error: awsError("InvalidInstanceID.NotFound", `The instance ID '${unknown}' does not exist`) }
-                    : undefined;
-            stack.sweep();
-            await stack.settle();
-            expect(region.leaders("awseb-shop", tagKey)).to.deep.equal([sound]);
-        });
+    rule("the status checks of others count beside an instance that EC2 doesn't know", async (world) => {
+        const { region, stack } = world;
+        const unknown = region.addInstance("awseb-shop");
+        region.addInstance("awseb-shop", { checks: "impaired", load: 0 });
+        const sound = region.addInstance("awseb-shop");
+        region.fault = ({ action, input }) =>
+            action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(unknown)
+                ? { error: awsError("InvalidInstanceID.NotFound", `The instance ID '${unknown}' does not exist`) }
+                : undefined;
+        stack.sweep();
+        await stack.settle();
+        expect(region.leaders("awseb-shop", tagKey)).to.deep.equal([sound]);
     });
 
-    it("an orphan that can't be looked up keeps its tags, and no group waits for it", async () => {
-        await inWorld(program, async (world) => {
-            const { orphan } = populate(world);
-            world.region.fault = ({ action }) =>
-                action === "autoscaling:DescribeAutoScalingInstances"
-                    ? { error: awsError("Throttling", "no") }
-                    : undefined;
-            world.stack.sweep();
-            await world.stack.settle();
-            expect(world.region.leaders("awseb-vacant", tagKey)).to.have.length(1);
-            expect(world.region.tags(orphan)).to.include.keys(tagKey, sinceKey);
-            expect(JSON.stringify(world.lines)).to.contain("keep their tags");
-        });
+    rule("a policy that refuses everything is asked some 60 times, not for each of 500 groups", async (world) => {
+        for (let group = 0; group < 500; group++) {
+            world.fleet.addGroup(`awseb-${group}`, 1);
+        }
+        world.region.fault = ({ action }) =>
+            action === "ec2:CreateTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
+        world.stack.sweep();
+        await world.stack.settle();
+        expect(world.region.calls.filter(({ action }) => action === "ec2:CreateTags").length).to.be.below(130);
+        const { reports } = firstOf(world.stack.invocations);
+        expect(new Set(reports.map(({ outcome }) => outcome))).to.deep.equal(new Set(["failed"]));
+        expect(firstOf(reports).reason).to.contain("UnauthorizedOperation");
     });
 
-    it("an orphan that keeps its tags because of a refusal is reported, and no group waits for it", async () => {
-        await inWorld(program, async (world) => {
-            populate(world);
-            world.region.fault = ({ action }) =>
-                action === "ec2:DeleteTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
-            world.stack.sweep();
-            await world.stack.settle();
-            expect(world.region.leaders("awseb-vacant", tagKey)).to.have.length(1);
-            const errors = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
-            expect(errors.join()).to.contain("ec2:DeleteTags on i-");
-        });
-    });
-
-    it("a policy that refuses everything is asked some 60 times, not for each of 500 groups", async () => {
-        await inWorld(program, async (world) => {
-            for (let group = 0; group < 500; group++) {
-                world.fleet.addGroup(`awseb-${group}`, 1);
-            }
-            world.region.fault = ({ action }) =>
-                action === "ec2:CreateTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
-            world.stack.sweep();
-            await world.stack.settle();
-            expect(world.region.calls.filter(({ action }) => action === "ec2:CreateTags").length).to.be.below(130);
-            const { reports } = firstOf(world.stack.invocations);
-            expect(new Set(reports.map(({ outcome }) => outcome))).to.deep.equal(new Set(["failed"]));
-            expect(firstOf(reports).reason).to.contain("UnauthorizedOperation");
-        });
-    });
-
-    it("a departure in the batch of a sweep is named among what asked for the election", async () => {
-        await inWorld(program, async (world) => {
-            const { leader } = populate(world);
-            world.stack.sweep();
-            await world.timeline.pass(10); // what comes now waits until that sweep is over
-            world.stack.send(stateEvent(world.timeline.now, leader, "stopping"));
-            await sweep(world);
-            const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");
-            expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
-            expect(report?.demoted).to.deep.equal([leader]);
-        });
+    rule("a departure in the batch of a sweep is named among what asked for the election", async (world) => {
+        const { leader } = populate(world);
+        world.stack.sweep();
+        await world.timeline.pass(10); // what comes now waits until that sweep is over
+        world.stack.send(stateEvent(world.timeline.now, leader, "stopping"));
+        await sweep(world);
+        const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");
+        expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
+        expect(report?.demoted).to.deep.equal([leader]);
     });
 });

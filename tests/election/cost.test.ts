@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { type BusEvent, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
+import type { Member } from "../simulator/aws/region";
 import { roundTripsIn, writesIn } from "../simulator/changes";
 import { firstOf, firstTwo, found } from "../simulator/lists";
 import { atFive, programWith, receive, shop, sinceKey, tagKey } from "../simulator/scenario";
@@ -23,62 +24,42 @@ interface Case {
     arrange: (world: World, size: number) => BusEvent;
 }
 
-const kept: Case = {
-    what: "a leader that is fit",
-    roundTrips: 1,
-    arrange: (world, size) => grouped(world, addGroup(world, shop, size, 0)),
-};
-const dead: Case = {
-    what: "a leader that has ended",
-    roundTrips: 3,
-    arrange: (world, size) => {
-        const leader = addGroup(world, shop, size, 0);
-        world.region.setState(leader, "terminated");
-        return grouped(world, leader);
-    },
-};
+/** A case whose group has a leader, to which something happens that an event reports. */
+const led = (what: string, roundTrips: number, happens: (world: World, leader: string) => BusEvent): Case => ({
+    what,
+    roundTrips,
+    arrange: (world, size) => happens(world, addGroup(world, shop, size, 0)),
+});
+
+const departed = (what: string, roundTrips: number, state: "shutting-down" | "stopping"): Case =>
+    led(what, roundTrips, ({ region, timeline }, leader) => {
+        region.setState(leader, state);
+        return stateEvent(timeline.now, leader, state);
+    });
+
+const kept = led("a leader that is fit", 1, grouped);
+const dead = led("a leader that has ended", 3, (world, leader) => {
+    world.region.setState(leader, "terminated");
+    return grouped(world, leader);
+});
 const none: Case = {
     what: "no leader",
     roundTrips: 3,
     arrange: (world, size) => grouped(world, addGroup(world, shop, size)),
 };
-const handOver: Case = {
-    what: "a leader that lives but isn't fit",
-    roundTrips: 4,
-    arrange: (world, size) => {
-        const leader = addGroup(world, shop, size, 0);
-        world.region.setMember(leader, { healthStatus: "Unhealthy" });
-        return grouped(world, leader);
-    },
-};
-const deadByDeparture: Case = {
-    what: "a leader that only a state change names",
-    roundTrips: dead.roundTrips + 1,
-    arrange: (world, size) => {
-        const leader = addGroup(world, shop, size, 0);
-        world.region.setState(leader, "shutting-down");
-        return stateEvent(world.timeline.now, leader, "shutting-down");
-    },
-};
-const stoppedByDeparture: Case = {
-    what: "a leader that is stopping, and only a state change names",
-    roundTrips: handOver.roundTrips + 1,
-    arrange: (world, size) => {
-        const leader = addGroup(world, shop, size, 0);
-        world.region.setState(leader, "stopping");
-        return stateEvent(world.timeline.now, leader, "stopping");
-    },
-};
-const warnedBySpot: Case = {
-    what: "a leader that only a Spot warning names",
-    roundTrips: handOver.roundTrips + 1,
-    arrange: (world, size) => spotEvent(world.timeline.now, addGroup(world, shop, size, 0)),
-};
-const keptByDeparture: Case = {
-    what: "a leader that is fit, and only a late state change names",
-    roundTrips: kept.roundTrips + 1,
-    arrange: (world, size) => stateEvent(world.timeline.now - 60_000, addGroup(world, shop, size, 0), "stopping"),
-};
+const handOver = led("a leader that lives but isn't fit", 4, (world, leader) => {
+    world.region.setMember(leader, { healthStatus: "Unhealthy" });
+    return grouped(world, leader);
+});
+/** Only a departure names the leader: one round trip more. */
+const byDeparture = [
+    departed("a leader that only a state change names", 4, "shutting-down"),
+    departed("a leader that is stopping, and only a state change names", 5, "stopping"),
+    led("a leader that only a Spot warning names", 5, ({ timeline }, leader) => spotEvent(timeline.now, leader)),
+    led("a leader that is fit, and only a late state change names", 2, ({ timeline }, leader) =>
+        stateEvent(timeline.now - 60_000, leader, "stopping"),
+    ),
+];
 
 /** How EC2 refuses to tag an instance. */
 interface Refusal {
@@ -140,16 +121,7 @@ describe("What elections cost", () => {
     }
 
     describe("in round trips", () => {
-        for (const each of [
-            kept,
-            dead,
-            none,
-            handOver,
-            deadByDeparture,
-            stoppedByDeparture,
-            warnedBySpot,
-            keptByDeparture,
-        ]) {
+        for (const each of [kept, dead, none, handOver, ...byDeparture]) {
             it(`${each.what}: ${each.roundTrips}`, async () => {
                 const { roundTrips, leaders } = await costOf(each, 3);
                 expect(leaders).to.have.length(1);
@@ -163,16 +135,11 @@ describe("What elections cost", () => {
         });
 
         for (const each of [kept, dead, none, handOver]) {
-            for (const size of [2, 100, 1000]) {
-                it(`${each.what}: a group of ${size} costs as many calls as one of 3`, async () => {
-                    const [few, many] = [await costOf(each, 3), await costOf(each, size)];
-                    expect(many.leaders).to.have.length(1);
-                    expect({ calls: many.calls, roundTrips: many.roundTrips }).to.deep.equal({
-                        calls: few.calls,
-                        roundTrips: few.roundTrips,
-                    });
-                });
-            }
+            it(`${each.what}: a group of 1,000 costs as many calls as one of 3`, async () => {
+                const [few, many] = [await costOf(each, 3), await costOf(each, 1000)];
+                expect(many.leaders).to.have.length(1);
+                expect([many.calls, many.roundTrips]).to.deep.equal([few.calls, few.roundTrips]);
+            });
         }
     });
 
@@ -192,34 +159,25 @@ describe("What elections cost", () => {
         }));
 
     describe("for events of others", () => {
-        it("ten departures of foreign instances in one batch: one call", () =>
-            inQuietWorld(async (world) => {
-                const { region, stack, timeline } = world;
-                const leader = addGroup(world, shop, 3, 0);
-                const foreign = Array.from({ length: 11 }, () => region.addInstance(undefined, { state: "stopping" }));
-                // The first one is taken at once; while it is being looked at, the others gather.
-                await callsDuring(world, () =>
-                    receive(world, ...foreign.map((id) => stateEvent(timeline.now, id, "stopping"))),
-                );
-                const [, batch] = firstTwo(stack.invocations);
-                expect(batch.events).to.have.length(10);
-                expect(callsIn(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-            }));
-
-        it("ten departures of members that don't lead: one call", () =>
-            inQuietWorld(async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                const leader = addGroup(world, shop, 12, 0);
-                const others = fleet.members(shop).slice(1);
-                await callsDuring(world, () =>
-                    receive(world, ...others.map((id) => stateEvent(timeline.now, id, "stopping"))),
-                );
-                const [, batch] = firstTwo(stack.invocations);
-                expect(batch.events).to.have.length(10);
-                expect(callsIn(world, batch)).to.have.length(1);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-            }));
+        const others: Record<string, (world: World) => string[]> = {
+            "of foreign instances": ({ region }) =>
+                Array.from({ length: 11 }, () => region.addInstance(undefined, { state: "stopping" })),
+            "of members that don't lead": ({ fleet }) => fleet.members(shop).slice(1),
+        };
+        for (const [which, departing] of Object.entries(others)) {
+            it(`ten departures ${which} in one batch: one call`, () =>
+                inQuietWorld(async (world) => {
+                    const { region, stack, timeline } = world;
+                    const leader = addGroup(world, shop, 12, 0);
+                    // The first one is taken at once; while it is being looked at, the others gather.
+                    const events = departing(world).map((id) => stateEvent(timeline.now, id, "stopping"));
+                    await callsDuring(world, () => receive(world, ...events));
+                    const [, batch] = firstTwo(stack.invocations);
+                    expect(batch.events).to.have.length(10);
+                    expect(callsIn(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+                    expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+                }));
+        }
     });
 
     it("our own tag events settle without a write, in one round trip each", () =>
@@ -245,37 +203,34 @@ describe("What elections cost", () => {
         }));
 
     describe("in a sweep over 500 groups of two", () => {
-        it("of which all have a leader: at most 10 calls, and no write", () =>
-            inQuietWorld(async (world) => {
-                const names = addGroups(world, 500, 0);
-                const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(calls).to.have.length.within(2, 10);
-                expect(writesIn(calls)).to.deep.equal([]);
-                expect(leaderless(world, names)).to.deep.equal([]);
-            }));
-
-        it("of which none has a leader: at most 40 calls, of which one for each page of groups writes", () =>
-            inQuietWorld(async (world) => {
-                const names = addGroups(world, 500);
-                const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(calls).to.have.length.within(3, 40);
-                expect(writesIn(calls)).to.have.length(5);
-                expect(leaderless(world, names)).to.deep.equal([]);
-            }));
-
-        it("of which all leaders live but aren't fit: at most 40 calls, of which two for each page of groups write", () =>
-            inQuietWorld(async (world) => {
-                const names = addGroups(world, 500, 0);
-                for (const name of names) {
-                    world.region.setMember(firstOf(world.fleet.members(name)), { lifecycleState: "Standby" });
-                }
-                const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(calls).to.have.length.within(4, 40);
-                expect(writesIn(calls)).to.have.length(10);
-                for (const name of names) {
-                    expect(world.region.leaders(name, tagKey)).to.deep.equal([world.fleet.members(name)[1]]);
-                }
-            }));
+        const sweeps: [what: string, led: boolean, happens: Partial<Member>, most: number, writes: number][] = [
+            ["all have a leader: at most 10 calls, and no write", true, {}, 10, 0],
+            ["none has a leader: at most 40 calls, of which one for each page of groups writes", false, {}, 40, 5],
+            [
+                "all leaders live but aren't fit: at most 40 calls, of which two for each page of groups write",
+                true,
+                { lifecycleState: "Standby" },
+                40,
+                10,
+            ],
+        ];
+        for (const [what, isLed, happens, most, writes] of sweeps) {
+            it(`of which ${what}`, () =>
+                inQuietWorld(async (world) => {
+                    const { region, fleet } = world;
+                    const names = addGroups(world, 500, isLed ? 0 : undefined);
+                    for (const name of names) {
+                        region.setMember(firstOf(fleet.members(name)), happens);
+                    }
+                    const calls = await callsDuring(world, () => world.stack.sweep());
+                    expect(calls).to.have.length.within(2, most);
+                    expect(writesIn(calls)).to.have.length(writes);
+                    expect(leaderless(world, names)).to.deep.equal([]);
+                    const former = new Set(isLed ? names.map((name) => fleet.members(name)[0]) : []);
+                    const stay = names.filter((name) => former.has(region.leaders(name, tagKey)[0]));
+                    expect(stay).to.have.length(writes === 0 ? names.length : 0);
+                }));
+        }
 
         for (const refusal of refusals) {
             for (const count of [1, 30]) {
@@ -335,33 +290,20 @@ describe("What elections cost", () => {
     describe("in a group of 1,000 that lists all as in service, while EC2 has stopped them", () => {
         const mostRoundTrips = 8;
 
-        it("a leader that is stopped too stays, and the other groups of the sweep get theirs", () =>
-            inQuietWorld(async (world) => {
-                const leader = addStopped(world, 0);
-                const names = addGroups(world, 20);
-                const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(world.region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                expect(world.region.tags(leader)[sinceKey]).to.equal(atFive);
-                expect(leaderless(world, names)).to.deep.equal([]);
-                expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
-            }));
-
-        it("none leads if none did, and the other groups of the sweep get their leaders", () =>
-            inQuietWorld(async (world) => {
-                addStopped(world);
-                const names = addGroups(world, 20);
-                const calls = await callsDuring(world, () => world.stack.sweep());
-                expect(world.region.leaders(shop, tagKey)).to.deep.equal([]);
-                expect(leaderless(world, names)).to.deep.equal([]);
-                expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
-            }));
-
-        function addStopped(world: World, leader?: number): string {
-            const id = addGroup(world, shop, 1000, leader);
-            for (const member of world.fleet.members(shop)) {
-                world.region.setState(member, "stopped");
-            }
-            return id;
+        for (const isLed of [true, false]) {
+            it(`${isLed ? "its leader stays" : "none leads if none did"}, and the other groups of the sweep get theirs`, () =>
+                inQuietWorld(async (world) => {
+                    const leader = addGroup(world, shop, 1000, isLed ? 0 : undefined);
+                    for (const member of world.fleet.members(shop)) {
+                        world.region.setState(member, "stopped");
+                    }
+                    const names = addGroups(world, 20);
+                    const calls = await callsDuring(world, () => world.stack.sweep());
+                    expect(world.region.leaders(shop, tagKey)).to.deep.equal(isLed ? [leader] : []);
+                    expect(world.region.tags(leader)[sinceKey]).to.equal(isLed ? atFive : undefined);
+                    expect(leaderless(world, names)).to.deep.equal([]);
+                    expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
+                }));
         }
     });
 });

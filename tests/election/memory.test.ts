@@ -11,28 +11,23 @@ import {
     atFive,
     b,
     c,
-    callsOf,
     countLeaders,
     eventOf,
     failOnce,
-    hour,
     isoTime,
     leadersOf,
     leading,
     minute,
-    programWith,
     receive,
     rule,
     second,
     shop,
     sinceKey,
-    sinceOf,
     start,
     sweep,
     tagKey,
     timedOut,
 } from "../simulator/scenario";
-import { inWorld } from "../simulator/world";
 
 describe("An election", () => {
     describe("while EC2's reads lag", () => {
@@ -69,16 +64,6 @@ describe("An election", () => {
             await sweep(world);
             expect(world.region.tags(a)).to.deep.equal({});
             expect(leadersOf(world)).to.deep.equal([b]);
-        });
-
-        rule("elects again at once if a tag event says that its leader has lost the tag", async (world) => {
-            addMembers(world, { [a]: {}, [b]: {} });
-            const { leader } = firstOf(await sweep(world));
-            await world.timeline.pass(5000);
-            world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
-            expect(leadersOf(world)).to.deep.equal([]);
-            await world.stack.settle();
-            expect(leadersOf(world)).to.have.length(1);
         });
 
         rule("elects again after 30 seconds if no event reports that its leader has lost the tag", async (world) => {
@@ -133,19 +118,6 @@ describe("An election", () => {
             expect(Math.max(...counts), "most leaders after a write").to.equal(1);
         });
 
-        rule("follows an operator's later since, for the fence too", async (world) => {
-            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-            world.stack.fate = () => [];
-            const { leader } = firstOf(await sweep(world));
-            const ahead = isoTime(world.timeline.now + 2 * hour);
-            world.region.setTags(leader as string, { [sinceKey]: ahead });
-            world.region.setMember(leader as string, { lifecycleState: "Standby" });
-            await sweep(world);
-            const successor = firstOf(leadersOf(world));
-            expect(successor).to.not.equal(leader);
-            expect(sinceOf(world, successor) > ahead).to.equal(true);
-        });
-
         rule("demotes no leader that a read shows for one that memory alone shows", async (world) => {
             addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
             world.stack.fate = () => [];
@@ -174,20 +146,6 @@ describe("An election", () => {
             world.region.setState(leader as string, "stopped");
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([other]);
-        });
-
-        rule("counts from the sending of a write, not from the beginning of the election", async (world) => {
-            const slow = await programWith({ handoverSeconds: "30" });
-            await inWorld(slow, async (other) => {
-                addMembers(other, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
-                other.region.lag = () => 15 * second;
-                await sweep(other);
-                const [leader] = leadersOf(other);
-                await receive(other, eventOf(other, "terminate-unsuccessful", b));
-                expect(leadersOf(other)).to.deep.equal([leader]);
-                expect(callsOf(other, "ec2:CreateTags")).to.have.length(1);
-            });
-            expect(leadersOf(world)).to.deep.equal([]);
         });
 
         rule(

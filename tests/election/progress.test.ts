@@ -20,7 +20,7 @@ import {
     minute,
     orphansOf,
     programWith,
-    receive,
+    rule,
     second,
     sweep,
 } from "../simulator/scenario";
@@ -121,11 +121,6 @@ describe("A sweep that has too little time", () => {
 });
 
 describe("An invocation", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith({ protectLeader: "true" });
-    });
-
     const actions = [
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeAutoScalingInstances",
@@ -152,8 +147,9 @@ describe("An invocation", () => {
 
     for (const action of actions) {
         for (const [how, fault] of Object.entries(faults)) {
-            it(`ends in time with a report that names ${action}, if its answer ${how}`, () =>
-                inWorld(program, async (world) => {
+            rule(
+                `ends in time with a report that names ${action}, if its answer ${how}`,
+                async (world) => {
                     arrange(world);
                     world.stack.fate = () => [];
                     world.region.fault = (call) => (call.action === action ? fault : undefined);
@@ -174,12 +170,15 @@ describe("An invocation", () => {
                     expect(leadersOf(world)).to.have.length(1).and.to.not.include(a);
                     expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
                     expect(orphansOf(world)).to.deep.equal([]);
-                }));
+                },
+                { protectLeader: "true" },
+            );
         }
     }
 
-    it("goes on through empty pages, however AWS divides an answer", () =>
-        inWorld(program, async (world) => {
+    rule(
+        "goes on through empty pages, however AWS divides an answer",
+        async (world) => {
             const names = Array.from({ length: 5 }, (_, index) => `awseb-${index}`);
             for (const name of names) {
                 world.region.addInstance(name, leading(atFive));
@@ -193,21 +192,7 @@ describe("An invocation", () => {
                 [...names.map(() => "kept"), "elected"].sort(),
             );
             expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
-        }));
-
-    it("fails for the groups alone that it can't read", () =>
-        inWorld(program, async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
-            world.fleet.addGroup("awseb-vacant", 2);
-            world.region.fault = (call) =>
-                call.action === "ec2:DescribeInstanceStatus" && call.input.InstanceIds?.length === 1
-                    ? { error: denied }
-                    : undefined;
-            await receive(world, eventOf(world, "terminate-unsuccessful", b));
-            expect(leadersOf(world)).to.deep.equal([a]);
-            world.region.fault = () => undefined;
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([b]);
-            expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
-        }));
+        },
+        { protectLeader: "true" },
+    );
 });

@@ -129,20 +129,18 @@ describe("An election", () => {
             });
         }
 
-        it("by the average of the last 15 minutes", async () => {
-            await inWorld(program, async (world) => {
-                addMembers(world, { [a]: { load: 1 }, [b]: { load: 2 } });
-                await sweep(world);
-                const { input, start: askedAt } = firstOf(callsOf(world, "cloudwatch:GetMetricData"));
-                expect(input.EndTime - input.StartTime).to.equal(15 * minute);
-                expect(askedAt - input.EndTime).to.be.within(0, 1000);
-                for (const { MetricStat } of input.MetricDataQueries) {
-                    expect(MetricStat).to.deep.nested.include({
-                        "Metric.MetricName": "CPUUtilization",
-                        Stat: "Average",
-                    });
-                }
-            });
+        rule("by the average of the last 15 minutes", async (world) => {
+            addMembers(world, { [a]: { load: 1 }, [b]: { load: 2 } });
+            await sweep(world);
+            const { input, start: askedAt } = firstOf(callsOf(world, "cloudwatch:GetMetricData"));
+            expect(input.EndTime - input.StartTime).to.equal(15 * minute);
+            expect(askedAt - input.EndTime).to.be.within(0, 1000);
+            for (const { MetricStat } of input.MetricDataQueries) {
+                expect(MetricStat).to.deep.nested.include({
+                    "Metric.MetricName": "CPUUtilization",
+                    Stat: "Average",
+                });
+            }
         });
 
         it("by the same chance for every elector, in whatever order it sees the members", async () => {
@@ -217,7 +215,7 @@ describe("An election", () => {
             expect(callsOf(world, "cloudwatch:GetMetricData").flatMap(idsIn)).to.have.members(ranked(world));
         });
 
-        for (const place of [10, 20, 99, 100, 250]) {
+        for (const place of [10, 250]) {
             rule(`finds the only member that runs: number ${place + 1} of 251`, async (world) => {
                 const ids = Array.from({ length: 251 }, () => world.region.addInstance(shop, { state: "stopped" }));
                 world.region.setState(found(ids[place]), "running");

@@ -257,105 +257,96 @@ describe("The packaged function measures", () => {
                 .map(({ name, value }) => [name, value]),
         );
 
-    it("every sweep: how many groups are vacant, contested or failed", async () => {
-        await inWorld(program, async (world) => {
-            const { fleet, region } = world;
-            fleet.addGroup("awseb-fine", 2);
-            fleet.addGroup("awseb-empty", 0);
-            region.addInstance("awseb-vacant", { healthStatus: "Unhealthy" });
-            for (const since of ["2026-11-23T05:00:00.000Z", "2026-11-23T04:00:00.000Z"]) {
-                const tags = { "app:isLeader": "true", "app:isLeader:since": since };
-                region.addInstance("awseb-contested", { tags });
-            }
-            const refused = region.addInstance("awseb-failed");
-            region.fault = ({ action, input }) =>
-                action === "ec2:CreateTags" && input.Resources.includes(refused)
-                    ? { error: awsError("UnauthorizedOperation", "no", 403) }
-                    : undefined;
-            fleet.addGroup("foreign", 2);
-            const metrics = await sweep(world);
-            expect(ofStack(metrics)).to.deep.equal({
-                VacantGroups: 1,
-                ContestedGroups: 1,
-                FailedElections: 1,
-                LeaderChanges: 1,
-            });
-            for (const metric of metrics) {
-                expect(metric.namespace).to.equal("AsgLeaderElection");
-                expect(metric.dimensions.Stack).to.equal(stack);
-            }
-            expect(ofStack(await sweep(world))).to.include({ VacantGroups: 1, ContestedGroups: 0 });
+    rule("every sweep: how many groups are vacant, contested or failed", async (world) => {
+        const { fleet, region } = world;
+        fleet.addGroup("awseb-fine", 2);
+        fleet.addGroup("awseb-empty", 0);
+        region.addInstance("awseb-vacant", { healthStatus: "Unhealthy" });
+        for (const since of ["2026-11-23T05:00:00.000Z", "2026-11-23T04:00:00.000Z"]) {
+            const tags = { "app:isLeader": "true", "app:isLeader:since": since };
+            region.addInstance("awseb-contested", { tags });
+        }
+        const refused = region.addInstance("awseb-failed");
+        region.fault = ({ action, input }) =>
+            action === "ec2:CreateTags" && input.Resources.includes(refused)
+                ? { error: awsError("UnauthorizedOperation", "no", 403) }
+                : undefined;
+        fleet.addGroup("foreign", 2);
+        const metrics = await sweep(world);
+        expect(ofStack(metrics)).to.deep.equal({
+            VacantGroups: 1,
+            ContestedGroups: 1,
+            FailedElections: 1,
+            LeaderChanges: 1,
+        });
+        for (const metric of metrics) {
+            expect(metric.namespace).to.equal("AsgLeaderElection");
+            expect(metric.dimensions.Stack).to.equal(stack);
+        }
+        expect(ofStack(await sweep(world))).to.include({ VacantGroups: 1, ContestedGroups: 0 });
+    });
+
+    rule("every sweep of a region without groups", async (world) => {
+        expect(ofStack(await sweep(world))).to.deep.equal({
+            VacantGroups: 0,
+            ContestedGroups: 0,
+            FailedElections: 0,
         });
     });
 
-    it("every sweep of a region without groups", async () => {
-        await inWorld(program, async (world) => {
-            expect(ofStack(await sweep(world))).to.deep.equal({
-                VacantGroups: 0,
-                ContestedGroups: 0,
-                FailedElections: 0,
-            });
-        });
+    rule("every change, by stack and by group, and nothing when nothing changes", async (world) => {
+        const { fleet, region, stack: deployed, lines, timeline } = world;
+        fleet.addGroup("awseb-shop", 3);
+        const changes = (metrics: Metric[]) => metrics.filter(({ name }) => name === "LeaderChanges");
+        expect(changes(await sweep(world))).to.deep.equal([
+            { namespace: "AsgLeaderElection", name: "LeaderChanges", dimensions: { Stack: stack }, value: 1 },
+            {
+                namespace: "AsgLeaderElection",
+                name: "LeaderChanges",
+                dimensions: { Stack: stack, Group: "awseb-shop" },
+                value: 1,
+            },
+        ]);
+        expect(changes(await sweep(world))).to.deep.equal([]);
+        const before = lines.length;
+        fleet.crash(firstOf(region.leaders("awseb-shop", "app:isLeader")));
+        await timeline.pass(2000);
+        await deployed.settle();
+        expect(metricsOf(lines.slice(before)).map(({ name }) => name)).to.deep.equal(
+            ["LeaderChanges", "LeaderChanges", "ElectionDelay"],
+            "an event is no sweep",
+        );
     });
 
-    it("every change, by stack and by group, and nothing when nothing changes", async () => {
-        await inWorld(program, async (world) => {
-            const { fleet, region, stack: deployed, lines, timeline } = world;
-            fleet.addGroup("awseb-shop", 3);
-            const changes = (metrics: Metric[]) => metrics.filter(({ name }) => name === "LeaderChanges");
-            expect(changes(await sweep(world))).to.deep.equal([
-                { namespace: "AsgLeaderElection", name: "LeaderChanges", dimensions: { Stack: stack }, value: 1 },
-                {
-                    namespace: "AsgLeaderElection",
-                    name: "LeaderChanges",
-                    dimensions: { Stack: stack, Group: "awseb-shop" },
-                    value: 1,
-                },
-            ]);
-            expect(changes(await sweep(world))).to.deep.equal([]);
-            const before = lines.length;
-            fleet.crash(firstOf(region.leaders("awseb-shop", "app:isLeader")));
-            await timeline.pass(2000);
-            await deployed.settle();
-            expect(metricsOf(lines.slice(before)).map(({ name }) => name)).to.deep.equal(
-                ["LeaderChanges", "LeaderChanges", "ElectionDelay"],
-                "an event is no sweep",
-            );
-        });
+    rule("how many groups a sweep has looked at in the line only, which costs nothing", async (world) => {
+        world.fleet.addGroup("awseb-shop", 1);
+        world.fleet.addGroup("awseb-blog", 0);
+        await sweep(world);
+        const [line] = world.lines.flatMap(({ level, entry }) => (level === "stdout" ? [JSON.parse(entry)] : []));
+        const sweeps = world.lines.filter(({ entry }) => String(entry).includes("VacantGroups"));
+        expect(JSON.parse(firstOf(sweeps).entry).Groups).to.equal(2);
+        expect(JSON.stringify(line._aws)).to.not.contain('"Groups"');
     });
 
-    it("how many groups a sweep has looked at in the line only, which costs nothing", async () => {
-        await inWorld(program, async (world) => {
-            world.fleet.addGroup("awseb-shop", 1);
-            world.fleet.addGroup("awseb-blog", 0);
-            await sweep(world);
-            const [line] = world.lines.flatMap(({ level, entry }) => (level === "stdout" ? [JSON.parse(entry)] : []));
-            const sweeps = world.lines.filter(({ entry }) => String(entry).includes("VacantGroups"));
-            expect(JSON.parse(firstOf(sweeps).entry).Groups).to.equal(2);
-            expect(JSON.stringify(line._aws)).to.not.contain('"Groups"');
-        });
+    rule("a loss that only the sweep found, and none that an event reported", async (world) => {
+        const { fleet, region, stack: deployed, timeline } = world;
+        fleet.addGroup("awseb-shop", 3);
+        await sweep(world);
+        const { fate } = deployed;
+        deployed.fate = () => [];
+        fleet.crash(firstOf(region.leaders("awseb-shop", tagKey)));
+        await timeline.pass(2000);
+        expect(ofStack(await sweep(world))).to.include({ SweptLosses: 1, LeaderChanges: 1 });
+        deployed.fate = fate;
+        fleet.crash(firstOf(region.leaders("awseb-shop", tagKey)));
+        await timeline.pass(2000);
+        expect(ofStack(metricsOf(world.lines.slice(-4)))).to.include({ LeaderChanges: 1 });
+        expect(ofStack(await sweep(world))).to.not.have.any.keys("SweptLosses", "LeaderChanges");
     });
 
-    it("a loss that only the sweep found, and none that an event reported", async () => {
-        await inWorld(program, async (world) => {
-            const { fleet, region, stack: deployed, timeline } = world;
-            fleet.addGroup("awseb-shop", 3);
-            await sweep(world);
-            const { fate } = deployed;
-            deployed.fate = () => [];
-            fleet.crash(firstOf(region.leaders("awseb-shop", tagKey)));
-            await timeline.pass(2000);
-            expect(ofStack(await sweep(world))).to.include({ SweptLosses: 1, LeaderChanges: 1 });
-            deployed.fate = fate;
-            fleet.crash(firstOf(region.leaders("awseb-shop", tagKey)));
-            await timeline.pass(2000);
-            expect(ofStack(metricsOf(world.lines.slice(-4)))).to.include({ LeaderChanges: 1 });
-            expect(ofStack(await sweep(world))).to.not.have.any.keys("SweptLosses", "LeaderChanges");
-        });
-    });
-
-    it("a group whose leader lost its tag while it was fit, and none whose leader ended or may not lead", async () => {
-        await inWorld(program, async (world) => {
+    rule(
+        "a group whose leader lost its tag while it was fit, and none whose leader ended or may not lead",
+        async (world) => {
             const { fleet, region, timeline, lines } = world;
             fleet.addGroup("awseb-shop", 3);
             await sweep(world);
@@ -373,39 +364,35 @@ describe("The packaged function measures", () => {
                     region.setTags(leader, { [tagKey]: undefined, [`${tagKey}:eligible`]: "false" }),
                 ),
             ).to.equal(undefined);
-        });
+        },
+    );
+
+    rule("the delay from an event to the tag, beside the ids of at most ten events", async (world) => {
+        addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+        const caused = world.timeline.now;
+        const events = Array.from({ length: 8 }, () => eventOf(world, "terminate-unsuccessful", b));
+        const report = only(await receiveTogether(world, events));
+        const { start: sent } = firstOf(world.region.calls.filter(({ action }) => action === "ec2:CreateTags"));
+        expect(leadersOf(world)).to.deep.equal([b]);
+        expect(report.events).to.deep.equal(events.map(({ id }) => id));
+        expect(report.delay).to.equal(sent - caused);
+        const delays = metricsOf(world.lines).filter(({ name }) => name === "ElectionDelay");
+        expect(delays.map(({ value }) => value)).to.deep.equal([report.delay]);
     });
 
-    it("the delay from an event to the tag, beside the ids of at most ten events", async () => {
-        await inWorld(program, async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
-            const caused = world.timeline.now;
-            const events = Array.from({ length: 8 }, () => eventOf(world, "terminate-unsuccessful", b));
-            const report = only(await receiveTogether(world, events));
-            const { start: sent } = firstOf(world.region.calls.filter(({ action }) => action === "ec2:CreateTags"));
-            expect(leadersOf(world)).to.deep.equal([b]);
-            expect(report.events).to.deep.equal(events.map(({ id }) => id));
-            expect(report.delay).to.equal(sent - caused);
-            const delays = metricsOf(world.lines).filter(({ name }) => name === "ElectionDelay");
-            expect(delays.map(({ value }) => value)).to.deep.equal([report.delay]);
-        });
-    });
-
-    it("groups whose leader changes too often, for as long as they need one", async () => {
-        await inWorld(program, async (world) => {
-            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-            await sweep(world);
-            for (let change = 0; change < 4; change++) {
-                await world.timeline.pass(2000);
-                for (const id of leadersOf(world)) {
-                    untag(world, id);
-                }
-                await world.stack.settle();
+    rule("groups whose leader changes too often, for as long as they need one", async (world) => {
+        addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+        await sweep(world);
+        for (let change = 0; change < 4; change++) {
+            await world.timeline.pass(2000);
+            for (const id of leadersOf(world)) {
+                untag(world, id);
             }
-            expect(leadersOf(world)).to.deep.equal([]);
-            const flapping = metricsOf(world.lines).filter(({ name }) => name === "FlappingGroups");
-            expect(flapping.map(({ value }) => value)).to.include(1);
-        });
+            await world.stack.settle();
+        }
+        expect(leadersOf(world)).to.deep.equal([]);
+        const flapping = metricsOf(world.lines).filter(({ name }) => name === "FlappingGroups");
+        expect(flapping.map(({ value }) => value)).to.include(1);
     });
 
     it("groups whatever they are called", async () => {

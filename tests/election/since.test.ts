@@ -3,7 +3,7 @@
 import { expect } from "chai";
 import { groupKey } from "../simulator/aws/region";
 import { writesIn } from "../simulator/changes";
-import { firstOf, only } from "../simulator/lists";
+import { firstOf } from "../simulator/lists";
 import {
     a,
     addMembers,
@@ -22,7 +22,6 @@ import {
     leading,
     minute,
     type Options,
-    programWith,
     receive,
     rule,
     second,
@@ -34,8 +33,6 @@ import {
     tagKey,
     timedOut,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld } from "../simulator/world";
 
 describe("An election that promotes says since when", () => {
     rule("in the same call as the tag, in ISO 8601 with milliseconds, UTC", async (world) => {
@@ -82,34 +79,6 @@ describe("An election that promotes says since when", () => {
         });
     }
 
-    rule("later each time, however often the leader changes", async (world) => {
-        addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-        const sinces: string[] = [];
-        for (let change = 0; change < 6; change++) {
-            await sweep(world);
-            const leader = only(leadersOf(world));
-            sinces.push(sinceOf(world, leader));
-            for (const id of [a, b, c]) {
-                world.region.setMember(id, { healthStatus: id === leader ? "Unhealthy" : "Healthy" });
-            }
-        }
-        expect(sinces).to.deep.equal([...new Set(sinces)].sort());
-        expect(leadersOf(world)).to.have.length(1);
-    });
-
-    rule("so that an operator can hand over by tagging another fit instance with a later since", async (world) => {
-        addMembers(world, { [a]: {}, [b]: {} });
-        const { leader } = firstOf(await sweep(world));
-        const other = leader === a ? b : a;
-        await world.timeline.pass(minute);
-        const since = isoTime(world.timeline.now);
-        world.region.setTags(other, { [tagKey]: "true", [sinceKey]: since });
-        await world.stack.settle();
-        expect(leadersOf(world)).to.deep.equal([other]);
-        expect(world.region.tags(other)).to.include({ [sinceKey]: since });
-        expect(world.region.tags(leader as string)).to.not.have.property(tagKey);
-    });
-
     describe("later than a former leader did", () => {
         const ahead = isoTime(start + 3 * hour);
 
@@ -149,11 +118,6 @@ describe("An election that promotes says since when", () => {
 });
 
 describe("A fit leader without a proper since", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
     const improper: [what: string, since: string | undefined][] = [
         ["none", undefined],
         ["a malformed one", "yesterday"],
@@ -162,8 +126,9 @@ describe("A fit leader without a proper since", () => {
         ["one more than a day ahead", isoTime(start + 24 * hour + minute)],
     ];
     for (const [what, since] of improper) {
-        it(`that has ${what} gets one from the sweep, later than any other, and nothing else changes`, () =>
-            inWorld(program, async (world) => {
+        rule(
+            `that has ${what} gets one from the sweep, later than any other, and nothing else changes`,
+            async (world) => {
                 addMembers(world, { [a]: { ...leading(since, "TRUE") }, [b]: formerly(isoTime(start + hour)) });
                 const [report] = await sweep(world);
                 expect(report).to.include({ outcome: "kept", leader: a });
@@ -178,46 +143,33 @@ describe("A fit leader without a proper since", () => {
 
                 await sweep(world);
                 expect(writesIn(world.region.calls), "writes after another sweep").to.have.length(1);
-            }));
+            },
+        );
     }
 
-    it("gets none from an event, so that these stay cheap", () =>
-        inWorld(program, async (world) => {
-            addMembers(world, { [a]: leading(), [b]: {} });
-            await receive(world, eventOf(world, "launch-successful", b));
-            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
-        }));
+    rule("gets none from an event, so that these stay cheap", async (world) => {
+        addMembers(world, { [a]: leading(), [b]: {} });
+        await receive(world, eventOf(world, "launch-successful", b));
+        expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
+    });
 
-    it("gets none while it is not fit, or when another leads", () =>
-        inWorld(program, async (world) => {
-            addMembers(world, { [a]: { ...leading(), lifecycleState: "Standby" } });
-            addMembers(world, { [b]: leading(), [c]: leading(atFive) }, "awseb-blog");
-            await sweep(world);
-            expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
-            expect(leadersOf(world, "awseb-blog")).to.deep.equal([c]);
-            expect(world.region.tags(b)).to.deep.equal({ [groupKey]: "awseb-blog" });
-        }));
+    rule("gets none while it is not fit, or when another leads", async (world) => {
+        addMembers(world, { [a]: { ...leading(), lifecycleState: "Standby" } });
+        addMembers(world, { [b]: leading(), [c]: leading(atFive) }, "awseb-blog");
+        await sweep(world);
+        expect(world.region.tags(a)).to.deep.equal({ [groupKey]: shop, [tagKey]: "true" });
+        expect(leadersOf(world, "awseb-blog")).to.deep.equal([c]);
+        expect(world.region.tags(b)).to.deep.equal({ [groupKey]: "awseb-blog" });
+    });
 
-    it("goes on leading if AWS refuses, and gets one later", () =>
-        inWorld(program, async (world) => {
-            addMembers(world, { [a]: leading(), [b]: {} });
-            world.region.fault = failing("ec2:CreateTags", denied);
-            const [report] = await sweep(world);
-            expect(report).to.include({ outcome: "kept", leader: a });
-            expect(leadersOf(world)).to.deep.equal([a]);
-            world.region.fault = () => undefined;
-            await sweep(world);
-            expect(Object.keys(world.region.tags(a))).to.include(sinceKey);
-        }));
-
-    it("is followed by one with a since like any other, once adopted", () =>
-        inWorld(program, async (world) => {
-            addMembers(world, { [a]: leading("2099-01-01T00:00:00.000Z"), [b]: {} });
-            await sweep(world);
-            const adopted = sinceOf(world, a);
-            world.region.setMember(a, { lifecycleState: "Standby" });
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([b]);
-            expect(sinceOf(world, b) > adopted).to.equal(true);
-        }));
+    rule("goes on leading if AWS refuses, and gets one later", async (world) => {
+        addMembers(world, { [a]: leading(), [b]: {} });
+        world.region.fault = failing("ec2:CreateTags", denied);
+        const [report] = await sweep(world);
+        expect(report).to.include({ outcome: "kept", leader: a });
+        expect(leadersOf(world)).to.deep.equal([a]);
+        world.region.fault = () => undefined;
+        await sweep(world);
+        expect(Object.keys(world.region.tags(a))).to.include(sinceKey);
+    });
 });

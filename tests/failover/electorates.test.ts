@@ -1,7 +1,7 @@
 // Groups that carry the same value of a tag elect one leader together, and keep it while instances move between them.
 
 import { expect } from "chai";
-import { type BusEvent, stateEvent } from "../simulator/aws/events";
+import type { BusEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";
 import { firstOf, firstTwo, only } from "../simulator/lists";
@@ -18,7 +18,6 @@ import {
     type Options,
     programWith,
     receive,
-    receiveTogether,
     sinceKey,
     sweep,
     tagKey,
@@ -89,25 +88,6 @@ describe("Groups with the same value of the electorate's tag", () => {
             }
         }
 
-        it("three groups have one, in a sweep and when events name two of them at once", () =>
-            inEnvironment(async (world) => {
-                const { region, fleet } = world;
-                const names = [blue, green, "awseb-third"];
-                for (const name of names) {
-                    fleet.addGroup(name, 2, environment());
-                }
-                await sweep(world);
-                const leader = expectLeaderOfShop(world);
-                region.setState(leader, "terminated");
-                await receiveTogether(
-                    world,
-                    names
-                        .slice(1)
-                        .map((name) => eventOf(world, "launch-successful", firstOf(fleet.members(name)), name)),
-                );
-                expectLeaderOfShop(world);
-            }));
-
         it("two groups that each had a leader before they got the tag keep the one with the latest since", () =>
             inEnvironment(async (world) => {
                 const { region } = world;
@@ -133,27 +113,6 @@ describe("Groups with the same value of the electorate's tag", () => {
             }));
     });
 
-    for (const count of [6]) {
-        it(`have one leader each, if one batch names ${count} electorates`, () =>
-            inEnvironment(async (world) => {
-                const groups = Array.from({ length: count }, (_, index) => {
-                    const names = [`awseb-${index}-blue`, `awseb-${index}-green`] as const;
-                    for (const name of names) {
-                        world.fleet.addGroup(name, 2, environment(`shop-${index}`));
-                    }
-                    return names;
-                });
-                const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
-                const events = groups.map(([name]) =>
-                    eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(name)), name),
-                );
-                await receive(world, busy, ...events);
-                for (const names of groups) {
-                    expect(names.flatMap((name) => world.region.leaders(name, tagKey))).to.have.length(1);
-                }
-            }));
-    }
-
     describe("are distinguished from groups", () => {
         const cases: Record<string, { name: string; tags: Record<string, string> }> = {
             "without the tag": { name: lone, tags: {} },
@@ -165,43 +124,33 @@ describe("Groups with the same value of the electorate's tag", () => {
             "that are called like the value": { name: "awseb-shop", tags: {} },
         };
         for (const [what, { name, tags }] of Object.entries(cases)) {
-            for (const empty of [false, true]) {
-                it(`${what}: these have a leader of their own${empty ? ", or none" : ""}`, () =>
-                    inEnvironment(async (world) => {
-                        const { region, fleet, stack } = world;
-                        fleet.addGroup(blue, 2, environment());
-                        fleet.addGroup(green, 2, environment());
-                        const others = fleet.addGroup(name, empty ? 0 : 2, tags);
-                        await sweep(world);
-                        expectLeaderOfShop(world);
-                        expect(region.leaders(name, tagKey)).to.have.length(empty ? 0 : 1);
-
-                        region.setTags(firstOf(leadersOfAll(world)), { [tagKey]: undefined, [sinceKey]: undefined });
-                        send(world, eventOf(world, "terminate-unsuccessful", firstOf(fleet.members(blue)), blue));
-                        await stack.settle();
-                        expectLeaderOfShop(world);
-                        expect(region.leaders(name, tagKey)).to.have.length(others.length > 0 ? 1 : 0);
-                    }));
-            }
-        }
-
-        for (const way of ["a sweep", "an event"]) {
-            it(`of another prefix: the same value changes nothing in them, nor here (${way})`, () =>
+            it(`${what}: these have a leader of their own`, () =>
                 inEnvironment(async (world) => {
-                    const { region, stack } = world;
-                    addElectorate(world, { [a]: {} }, { [b]: {} });
-                    addGroup(world, "other-group", environment(), { [c]: leading(atFive), [d]: {} });
-                    if (way === "a sweep") {
-                        stack.sweep();
-                    } else {
-                        send(world, eventOf(world, "launch-successful", a, blue));
-                    }
+                    const { region, fleet, stack } = world;
+                    fleet.addGroup(blue, 2, environment());
+                    fleet.addGroup(green, 2, environment());
+                    fleet.addGroup(name, 2, tags);
+                    await sweep(world);
+                    expectLeaderOfShop(world);
+                    expect(region.leaders(name, tagKey)).to.have.length(1);
+
+                    region.setTags(firstOf(leadersOfAll(world)), { [tagKey]: undefined, [sinceKey]: undefined });
+                    send(world, eventOf(world, "terminate-unsuccessful", firstOf(fleet.members(blue)), blue));
                     await stack.settle();
-                    expect(leadersOfAll(world)).to.have.length(1);
-                    expect([a, b]).to.include(leadersOfAll(world)[0]);
-                    expect(region.leaders("other-group", tagKey)).to.deep.equal([c]);
+                    expectLeaderOfShop(world);
+                    expect(region.leaders(name, tagKey)).to.have.length(1);
                 }));
         }
+
+        it("of another prefix: the same value changes nothing in them, nor here", () =>
+            inEnvironment(async (world) => {
+                addElectorate(world, { [a]: {} }, { [b]: {} });
+                addGroup(world, "other-group", environment(), { [c]: leading(atFive), [d]: {} });
+                await sweep(world);
+                await receive(world, eventOf(world, "launch-successful", a, blue));
+                expect([a, b]).to.include(only(leadersOfAll(world)));
+                expect(world.region.leaders("other-group", tagKey)).to.deep.equal([c]);
+            }));
 
         it("that are called like what their reports are named by", async () => {
             const odd = await programWith({ electorateTag: "awseb-env" });
@@ -245,54 +194,24 @@ describe("Groups with the same value of the electorate's tag", () => {
                 expect(alone).to.not.have.property("groups");
             }));
 
-        it("with what asked for the election in any of them", () =>
-            inEnvironment(async (world) => {
-                addElectorate(world, { [a]: leading(atFive) }, { [b]: {} });
-                const reports = await receiveTogether(world, [
-                    eventOf(world, "launch-successful", a, blue),
-                    eventOf(world, "terminate-unsuccessful", b, green),
-                ]);
-                expect(reports).to.have.length(1);
-                expect(firstOf(reports).triggers).to.have.members([
-                    "EC2 Instance Launch Successful",
-                    "EC2 Instance Terminate Unsuccessful",
-                ]);
-                expect(leadersOfAll(world)).to.deep.equal([a]);
-            }));
-
-        for (const [value, dimension] of [
-            ["shop", "shop"],
-            ["umwelt-ü", "umwelt-?"],
-            ["店", "?"],
-            ["a b=c/d", "a b=c/d"],
-        ]) {
-            it(`in metrics whose dimensions are ASCII: ${value}`, () =>
-                inEnvironment(async (world) => {
-                    world.fleet.addGroup(blue, 1, environment(value));
-                    world.fleet.addGroup(green, 1, environment(value));
+        for (const [key, value, dimension] of [
+            [electorateTag, "shop", `${electorateTag}=shop`],
+            [electorateTag, "umwelt-ü 店", `${electorateTag}=umwelt-? ?`],
+            [":env", "a b=c/d", "?env=a b=c/d"],
+        ] as const) {
+            it(`in metrics whose dimensions are ASCII and begin with no colon: ${key}=${value}`, async () =>
+                inWorld(await programWith({ electorateTag: key }), async (world) => {
+                    for (const group of [blue, green]) {
+                        world.fleet.addGroup(group, 1, { [key]: value });
+                    }
                     await sweep(world);
                     const metrics = metricLinesIn(world);
-                    expect(metrics.flatMap(({ Group }) => Group ?? [])).to.deep.equal([
-                        `${electorateTag}=${dimension}`,
-                    ]);
+                    expect(metrics.flatMap(({ Group }) => Group ?? [])).to.deep.equal([dimension]);
                     expect(metrics.flatMap(({ Groups }) => Groups ?? [])[0], "groups that elect").to.equal(1);
-                    expect(firstOf(firstOf(world.stack.invocations).reports).group).to.equal(
-                        `${electorateTag}=${value}`,
-                    );
+                    expect(firstOf(firstOf(world.stack.invocations).reports).group).to.equal(`${key}=${value}`);
                     expect(leadersOfAll(world)).to.have.length(1);
                 }));
         }
-    });
-
-    it("are reported in a metric whose dimension doesn't begin with a colon, whatever the tag is called", async () => {
-        const odd = await programWith({ electorateTag: ":env" });
-        await inWorld(odd, async (world) => {
-            world.fleet.addGroup(blue, 1, { ":env": "shop" });
-            world.fleet.addGroup(green, 1, { ":env": "shop" });
-            await sweep(world);
-            expect(metricLinesIn(world).flatMap(({ Group }) => Group ?? [])).to.deep.equal(["?env=shop"]);
-            expect(leadersOfAll(world)).to.have.length(1);
-        });
     });
 
     describe("cost", () => {
@@ -326,20 +245,6 @@ describe("Groups with the same value of the electorate's tag", () => {
                     expect(roundTripsIn(region.calls)).to.be.at.most(roundTrips);
                 }));
         }
-
-        it("nothing more in a sweep: two calls while the leaders stay", () =>
-            inEnvironment(async (world) => {
-                const { region, stack } = world;
-                stack.fate = () => [];
-                addElectorate(world, { [a]: leading(atFive) }, { [b]: {} });
-                addGroup(world, lone, {}, { [c]: leading(atFive) });
-                await sweep(world);
-                expect(region.calls.map(({ action }) => action)).to.have.members([
-                    "autoscaling:DescribeAutoScalingGroups",
-                    "ec2:DescribeInstances",
-                ]);
-                expect(leadersOfAll(world)).to.deep.equal([a, c]);
-            }));
 
         it("nothing more if the setting is off: two calls, whatever tags the group has", async () => {
             const off = await programWith();

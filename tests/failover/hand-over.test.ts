@@ -20,8 +20,7 @@ import {
     tagKey,
     timedOut,
 } from "../simulator/scenario";
-import { type Program, runProgram } from "../simulator/stack/program";
-import { wiringOf } from "../simulator/stack/registered";
+import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 const pause = 10 * second;
@@ -127,39 +126,10 @@ describe("A hand-over with a pause", () => {
                 }),
             );
         }
-
-        it("when one of two leaders is demoted", () =>
-            inWorld(program, async (world) => {
-                const leader = addLedGroup(world, shop, 3);
-                const [, copy] = firstTwo(world.fleet.members(shop));
-                world.region.setTags(copy, { [tagKey]: "true", [sinceKey]: "2026-11-23T04:00:00.000Z" });
-                await world.timeline.pass(promptly);
-                expect(world.region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                expect(world.stack.invocations.every(({ start, end }) => end - start < promptly)).to.equal(true);
-            }));
     });
 
     describe("in a batch about several groups", () => {
         const names = ["awseb-1", "awseb-2", "awseb-3"] as const;
-
-        it("is one for all that wait: a call demotes, and ten seconds later a call promotes", () =>
-            inWatchedWorld(async (world) => {
-                const { region, stack, timeline } = world;
-                const leaders = names.map((name) => addLedGroup(world, name, 2));
-                await stack.settle();
-                for (const id of leaders) {
-                    region.setMember(id, { healthStatus: "Unhealthy" });
-                }
-                const before = region.calls.length;
-                stack.sweep();
-                await timeline.pass(15 * second);
-                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
-                const writes = writesIn(region.calls.slice(before));
-                expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
-                const [demotion, promotion] = firstTwo(writes);
-                expect(demotion.input.Resources).to.have.members(leaders);
-                expect(promotion.start - demotion.end).to.be.within(pause, pause + 100);
-            }));
 
         it("delays none that needn't wait", () =>
             inWatchedWorld(async (world) => {
@@ -197,17 +167,6 @@ describe("A hand-over with a pause", () => {
                 expect(names.slice(0, 2).map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1]);
             }));
     });
-
-    for (const length of [0, 10, 30]) {
-        const timeout = 10 + length;
-        it(`of ${length} s lets the function run for ${timeout} s, and hides its batch a few seconds longer`, async () => {
-            const other = await runProgram({ config: { handoverSeconds: String(length) } });
-            const { functionTimeoutSeconds, queue } = wiringOf(other);
-            expect(functionTimeoutSeconds).to.equal(timeout);
-            expect(queue.visibilityTimeoutSeconds).to.equal(timeout + 5);
-            expect(queue.messageRetentionSeconds, "the batch is still there").to.be.above(timeout + 5);
-        });
-    }
 
     describe("during which the election dies", () => {
         interface Death {
@@ -296,23 +255,6 @@ describe("A hand-over with a pause", () => {
                 );
                 expect(region.state(successor)).to.not.equal("running");
             }));
-
-        it("an operator tags the old leader again: one leads in the end", () =>
-            inWorld(program, async (world) => {
-                const { region, timeline, stack, fleet } = world;
-                const leader = addLedGroup(world, shop, 3);
-                await stack.settle();
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await timeline.pass(pause / 2);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([]);
-                region.setMember(leader, { healthStatus: "Healthy" });
-                region.setTags(leader, { [tagKey]: "true", [sinceKey]: new Date(timeline.now).toISOString() });
-                await timeline.pass(pause);
-                await stack.settle();
-                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                expect(fleet.members(shop)).to.have.length(3);
-            }));
     });
 
     describe("is kept by a later election when the demotion", () => {
@@ -367,21 +309,6 @@ describe("A hand-over with a pause", () => {
                 await timeline.pass(15 * second);
                 expectOneLeader(world, others);
             }));
-    });
-
-    it("of no seconds is none: the function's text and an election's calls are as without the setting", async () => {
-        const [off, zero] = [await programWith(), await programWith({ handoverSeconds: "0" })];
-        expect(zero.functionText).to.equal(off.functionText);
-        await inWorld(zero, async (world) => {
-            const leader = addLedGroup(world, shop, 2);
-            await world.stack.settle();
-            const before = world.region.calls.length;
-            world.fleet.stop(leader);
-            await world.timeline.pass(promptly);
-            expect(world.region.leaders(shop, tagKey)).to.deep.equal(world.fleet.members(shop).slice(1));
-            const writes = writesIn(world.region.calls.slice(before));
-            expect(writes.map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
-        });
     });
 });
 

@@ -1,9 +1,7 @@
 // Each way of losing a leader: which instance leads afterwards, how soon, and that no write ever leaves two leaders.
 
 import { expect } from "chai";
-import { scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
-import { only } from "../simulator/lists";
 import {
     expectOneLeader,
     leadersOf,
@@ -14,8 +12,6 @@ import {
     programWith,
     type Shop,
     shop,
-    sinceKey,
-    tag,
     tagKey,
 } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
@@ -59,19 +55,6 @@ describe("Losing a leader", () => {
         });
     }
 
-    describe("that an event reports", () => {
-        it("when it is the only member and terminated, its replacement leads as soon as it is in service", () =>
-            inShop(1, async (world) => {
-                const { timeline, region, fleet, leader } = world;
-                fleet.crash(leader);
-                await timeline.pass(10 * minute);
-                const replacement = only(fleet.members(shop));
-                expect(replacement).to.not.equal(leader);
-                expect(region.memberOf(replacement)?.member.lifecycleState).to.equal("InService");
-                expectOneLeader(world, [replacement]);
-            }));
-    });
-
     describe("that only the sweep finds", () => {
         const others = ["has its tag copied to another instance", "was the only member"];
         for (const [what, lose] of Object.entries(waysToLose).filter(([way]) => !others.includes(way))) {
@@ -100,35 +83,6 @@ describe("Losing a leader", () => {
                 expectOneLeader(world, [leader]);
                 await timeline.pass(promptly);
                 expectOneLeader(world, others);
-            }));
-    });
-
-    describe("that comes back", () => {
-        it("an instance that comes back from Standby doesn't take the lead again", () =>
-            inShop(3, async (world) => {
-                const { timeline, region, fleet, stack, leader, others } = world;
-                stack.sweeping = true;
-                fleet.enterStandby(leader);
-                await timeline.pass(sweptMillis);
-                const successor = expectOneLeader(world, others);
-
-                fleet.exitStandby(leader);
-                await timeline.pass(5 * minute);
-                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
-                expect(region.tags(leader)).to.not.have.property(tagKey);
-                expectOneLeader(world, [successor]);
-            }));
-    });
-
-    describe("by hand", () => {
-        it("the lead can be handed on and back", () =>
-            inShop(2, async (world) => {
-                const { timeline, leader, others } = world;
-                for (const heir of [others[0], leader, others[0]]) {
-                    tag(world, heir);
-                    await timeline.pass(promptly);
-                    expectOneLeader(world, [heir]);
-                }
             }));
     });
 
@@ -171,39 +125,6 @@ describe("Losing a leader", () => {
                 expect(reigns.filter(({ leaders }) => leaders.length > 0)).to.have.length(2);
             }));
     });
-
-    describe("with many events at once", () => {
-        it("a batch of old, doubled and contradicting events changes nothing while the leader is fit", () =>
-            inShop(3, async (world) => {
-                const { timeline, region, leader, others } = world;
-                const old = timeline.now - minute;
-                await inOneBatch(world, 7, () => {
-                    region.emit(scalingEvent("terminate-successful", old, shop, leader));
-                    region.emit(scalingEvent("launch-successful", old, shop, others[0]));
-                    region.emit(scalingEvent("launch-successful", old, shop, others[0]));
-                    region.emit(scalingEvent("detach-successful", old, shop, leader));
-                    region.emit(stateEvent(old, leader, "stopping"));
-                    region.emit(tagEvent(old, leader, [tagKey], { [groupKey]: shop }));
-                    region.emit(tagEvent(old, others[1], [tagKey], { [groupKey]: shop, [tagKey]: "true" }));
-                });
-                expectOneLeader(world, [leader]);
-                expect(changes(world)).to.deep.equal([]);
-            }));
-    });
-
-    describe("while no member is fit to take over", () => {
-        it("a stopped leader stays while all others are stopped too, whatever tag events come", () =>
-            inShop(2, async (world) => {
-                const { region, stack, leader, others } = world;
-                stopSilently(world);
-                stack.sweeping = true;
-                await bombard(world);
-                expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
-                expect([...leadersOf(world), ...orphansOf(world)]).to.deep.equal([leader]);
-                expect(region.tags(others[0])).to.not.have.any.keys(tagKey, sinceKey);
-                expect(changes(world)).to.deep.equal([]);
-            }));
-    });
 });
 
 function watch({ region, timeline }: World): Reign[] {
@@ -227,32 +148,4 @@ function changes({ reigns, leader }: WatchedShop): string[][] {
         ...reigns.flatMap(({ group, leaders }) => (group === shop && leaders.length > 0 ? [leaders] : [])),
     ];
     return all.slice(1).filter((leaders, place) => String(leaders) !== String(all[place]));
-}
-
-/** All members stop, and neither an event nor their group says so. */
-function stopSilently({ region, fleet }: World): void {
-    for (const id of fleet.members(shop)) {
-        region.setState(id, "stopped");
-    }
-}
-
-/** Tag events about all members, one by one and in bursts, whatever their tags are. */
-async function bombard({ region, fleet, timeline }: World): Promise<void> {
-    for (let round = 0; round < 30; round++) {
-        for (const id of fleet.members(shop)) {
-            region.emit(tagEvent(timeline.now, id, [tagKey], region.tags(id)));
-            await timeline.pass(round % 3 === 0 ? 400 : 0);
-        }
-        await timeline.pass(round % 5 === 0 ? 5000 : 0);
-    }
-    await timeline.pass(minute);
-}
-
-/** Has the events of an act reach the function in one batch: an event before them keeps it busy. */
-async function inOneBatch({ stack, region, timeline }: World, size: number, act: () => void): Promise<void> {
-    region.emit(stateEvent(timeline.now, "i-0ffffffffffffffff", "stopping"));
-    stack.fate = () => [310];
-    act();
-    await timeline.pass(promptly);
-    expect(stack.invocations.map(({ events }) => events.length)).to.include(size);
 }

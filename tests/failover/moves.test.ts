@@ -174,64 +174,17 @@ describe("Groups that elect together", () => {
                 expect(writesIn(region.calls)).to.deep.equal([]);
             }));
 
-        it("gives way if it is looked at while it is not in service yet, and none leads beside it", () =>
+        it("loses both tags if it joins none, and a member of either group leads", () =>
             inEnvironment(async (world) => {
-                const { fleet, timeline } = world;
-                addElectorate(world, { [a]: {} }, { [c]: leading(atFive) });
+                const { region, fleet, timeline } = world;
+                addElectorate(world, { [a]: {} }, { [c]: leading(atFive), [d]: {} });
                 const breaches = watch(world);
                 fleet.detach(c);
-                fleet.attach(c, blue);
-                await timeline.pass(10_000);
-                expect(leadersOfAll(world)).to.deep.equal([a]);
+                await timeline.pass(1000);
+                expectLeaderOfShop(world, [a, d]);
+                expect(region.tags(c)).to.not.have.any.keys(tagKey, sinceKey);
                 expect(breaches).to.deep.equal([]);
             }));
-
-        it("stays if it is not in service yet, but no other is fit", () =>
-            inEnvironment(async (world) => {
-                const { fleet, timeline, region } = world;
-                addElectorate(world, { [a]: { healthStatus: "Unhealthy" } }, { [c]: leading(atFive) });
-                fleet.detach(c);
-                fleet.attach(c, blue);
-                await timeline.pass(10_000);
-                expect(leadersOfAll(world)).to.deep.equal([c]);
-                expect(region.tags(c)[sinceKey]).to.equal(atFive);
-            }));
-
-        for (const trigger of ["its event", "the sweep"]) {
-            it(`loses both tags if it joins none, and a member of either group leads (${trigger})`, () =>
-                inEnvironment(async (world) => {
-                    const { region, fleet, stack, timeline } = world;
-                    addElectorate(world, { [a]: {} }, { [c]: leading(atFive), [d]: {} });
-                    const breaches = watch(world);
-                    stack.fate = trigger === "its event" ? () => [300] : () => [];
-                    stack.sweeping = true;
-                    fleet.detach(c);
-                    await timeline.pass(trigger === "its event" ? 1000 : minute + 1000);
-                    expectLeaderOfShop(world, [a, d]);
-                    expect(region.tags(c)).to.not.have.any.keys(tagKey, sinceKey);
-                    expect(breaches).to.deep.equal([]);
-                }));
-        }
-
-        for (const millis of [0, 100, 250, 400, 700, 1500, 20_000]) {
-            it(`when ${millis} ms pass in between: one leads in the end, and goes on`, () =>
-                inEnvironment(async (world) => {
-                    const { region, fleet, stack, timeline } = world;
-                    addElectorate(world, { [a]: {}, [b]: {} }, { [c]: leading(atFive), [d]: {} });
-                    const breaches = watch(world);
-                    stack.sweeping = true;
-                    fleet.detach(c);
-                    await timeline.pass(millis);
-                    fleet.attach(c, blue);
-                    await timeline.pass(5000);
-                    const leader = expectLeaderOfShop(world);
-                    const since = region.tags(leader)[sinceKey];
-                    await timeline.pass(5 * minute);
-                    expect(leadersOfAll(world)).to.deep.equal([leader]);
-                    expect(region.tags(leader)[sinceKey]).to.equal(since);
-                    expect(breaches).to.deep.equal([]);
-                }));
-        }
 
         it("when it joins between an election's reads: none leads beside it", () =>
             inEnvironment(async (world) => {

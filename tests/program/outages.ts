@@ -5,7 +5,7 @@ import { awsError } from "../simulator/aws/faults";
 import { type Alarm, type Change, type Conditions, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
 import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
-import { leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
+import { eligibleKey, leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
 import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -69,10 +69,14 @@ function every({ timeline }: World, millis: number, act: () => void): () => void
 
 function refuse({ region }: World, ...actions: string[]): () => void {
     const error = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
-    region.fault = ({ action }) => (actions.includes(action) ? { error } : undefined);
-    return () => {
-        region.fault = () => undefined;
-    };
+    return put(region, { fault: ({ action }) => (actions.includes(action) ? { error } : undefined) });
+}
+
+/** Sets something's properties; what it gives puts them back. */
+function put<T extends object>(target: T, values: Partial<T>): () => void {
+    const before = Object.fromEntries(Object.keys(values).map((key) => [key, target[key as keyof T]]));
+    Object.assign(target, values);
+    return () => Object.assign(target, before);
 }
 
 function crashLeader(world: World): void {
@@ -97,12 +101,24 @@ function endLeaders(world: World): undefined {
 
 /** A group's launches fail. */
 function launchNone({ fleet }: World): () => void {
-    const { launch } = fleet;
-    fleet.launch = () => "";
+    const cure = put(fleet, { launch: () => "" });
     return () => {
-        fleet.launch = launch;
+        cure();
         fleet.scale(shop, 3);
     };
+}
+
+function crashAll({ fleet }: World): undefined {
+    for (const id of fleet.members(shop)) {
+        fleet.crash(id);
+    }
+}
+
+/** The leader tag, or another of the stack's, is written to instances of a group, or taken off. */
+function tagAll({ region }: World, ids: string[], value?: string, key = tagKey): undefined {
+    for (const id of ids) {
+        region.setTags(id, { [key]: value });
+    }
 }
 
 /** All instances of a group get a Spot warning, and end two minutes later. */
@@ -118,9 +134,7 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
     "a group wants instances and gets none": {
         happens: (world) => {
             const cure = launchNone(world);
-            for (const id of world.fleet.members(shop)) {
-                world.fleet.crash(id);
-            }
+            crashAll(world);
             return cure;
         },
         alarms: ["no-leader"],
@@ -141,15 +155,10 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         alarms: ["no-leader"],
     },
     "all instances of a group are vetoed": {
-        happens: ({ region, fleet }) => {
-            const members = fleet.members(shop);
-            const veto = (value?: string) => {
-                for (const id of members) {
-                    region.setTags(id, { [`${tagKey}:eligible`]: value });
-                }
-            };
-            veto("false");
-            return () => veto(undefined);
+        happens: (world) => {
+            const members = world.fleet.members(shop);
+            tagAll(world, members, "false", eligibleKey);
+            return () => tagAll(world, members, undefined, eligibleKey);
         },
         alarms: ["no-leader"],
     },
@@ -177,21 +186,12 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         alarms: ["no-sweep"],
     },
     "every call of AWS fails": {
-        happens: ({ region }) => {
-            region.fault = () => ({ error: awsError("ServiceUnavailable", "Service Unavailable", 503) });
-            return () => {
-                region.fault = () => undefined;
-            };
-        },
+        happens: ({ region }) =>
+            put(region, { fault: () => ({ error: awsError("ServiceUnavailable", "Service Unavailable", 503) }) }),
         alarms: ["no-sweep"],
     },
     "the tag is taken off a leader every 2 minutes": {
-        happens: (world) =>
-            every(world, 2 * minute, () => {
-                for (const id of leadersOf(world, shop)) {
-                    world.region.setTags(id, { [tagKey]: undefined });
-                }
-            }),
+        happens: (world) => every(world, 2 * minute, () => tagAll(world, leadersOf(world, shop))),
         alarms: ["flapping"],
     },
     "a second leader can't be demoted": {
@@ -210,21 +210,12 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         alarms: ["two-leaders"],
     },
     "the function runs out of time": {
-        happens: ({ region }) => {
-            region.fault = ({ action }) => (action.includes("Describe") ? { dies: true } : undefined);
-            return () => {
-                region.fault = () => undefined;
-            };
-        },
+        happens: ({ region }) =>
+            put(region, { fault: ({ action }) => (action.includes("Describe") ? { dies: true } : undefined) }),
         alarms: ["function-failing", "backlog", "no-sweep"],
     },
     "the function is throttled": {
-        happens: ({ stack }) => {
-            stack.throttled = true;
-            return () => {
-                stack.throttled = false;
-            };
-        },
+        happens: ({ stack }) => put(stack, { throttled: true }),
         alarms: ["backlog", "no-sweep"],
     },
     "the event source mapping is disabled, or it, the function or its role is deleted": {
@@ -237,12 +228,7 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         alarms: ["backlog", "no-sweep"],
     },
     "the sweep's rule is disabled or deleted": {
-        happens: ({ stack }) => {
-            stack.sweeping = false;
-            return () => {
-                stack.sweeping = true;
-            };
-        },
+        happens: ({ stack }) => put(stack, { sweeping: false }),
         alarms: ["no-sweep"],
     },
     "the queue is deleted": {
@@ -255,22 +241,11 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
         alarms: ["no-sweep"],
     },
     "the queue's policy is gone": {
-        happens: ({ stack }) => {
-            stack.sending = false;
-            return () => {
-                stack.sending = true;
-            };
-        },
+        happens: ({ stack }) => put(stack, { sending: false }),
         alarms: ["no-sweep"],
     },
     "the log group is gone": {
-        happens: ({ lines }) => {
-            const { push } = lines;
-            lines.push = () => lines.length; // no line arrives any more
-            return () => {
-                lines.push = push;
-            };
-        },
+        happens: ({ lines }) => put(lines as { push(): number }, { push: () => lines.length }), // no line arrives any more
         alarms: ["no-sweep"],
     },
     "a second stack has one leader elected for both groups": {
@@ -287,14 +262,11 @@ export const outages: Record<string, { happens: Happening; alarms: string[]; ifR
     },
     "6,000 foreign instances end at once, while AWS is slow": {
         happens: ({ stack, timeline, region }) => {
-            const { latency } = region;
-            region.latency = 600;
+            const cure = put(region, { latency: 600 });
             for (let count = 0; count < 6000; count++) {
                 stack.send(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
             }
-            return () => {
-                region.latency = latency;
-            };
+            return cure;
         },
         alarms: ["backlog"],
     },
@@ -312,36 +284,22 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
                 fleet.scale(shop, 3);
                 fleet.scale(blog, 2, { hook: true });
             });
-            return undefined;
         },
     },
     "all instances of a group crash": {
         minutes: 60,
-        happens: ({ fleet }) => {
-            for (const id of fleet.members(shop)) {
-                fleet.crash(id);
-            }
-            return undefined;
-        },
+        happens: crashAll,
     },
     "all instances of a group get a Spot warning and end, and others come": { minutes: 60, happens: interrupt },
     "a leader works badly, and is vetoed": {
         minutes: 60,
-        happens: (world) => {
-            for (const id of leadersOf(world, shop)) {
-                world.region.setTags(id, { [`${tagKey}:eligible`]: "false" });
-            }
-            return undefined;
-        },
+        happens: (world) => tagAll(world, leadersOf(world, shop), "false", eligibleKey),
     },
     "a group is paused, and its leader's tag is taken off": {
         minutes: 60,
         happens: (world) => {
             Object.assign(world.region.groups.get(shop)?.tags ?? {}, { [`${tagKey}:paused`]: "true" });
-            for (const id of leadersOf(world, shop)) {
-                world.region.setTags(id, { [tagKey]: undefined });
-            }
-            return undefined;
+            tagAll(world, leadersOf(world, shop));
         },
     },
     "a deployment replaces instance after instance": {
@@ -350,7 +308,6 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
             world.fleet.members(shop).forEach((id, position) => {
                 world.timeline.at(world.timeline.now + position * 90 * second, () => world.fleet.terminate(id));
             });
-            return undefined;
         },
     },
     "the event about a leader that ended never comes": {
@@ -358,7 +315,6 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
         happens: (world) => {
             world.stack.fate = () => [];
             crashLeader(world);
-            return undefined;
         },
     },
     "the rule for departures is disabled, and leaders end": {
@@ -380,7 +336,6 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
         happens: ({ region }) => {
             region.groups.clear();
             region.instances.clear();
-            return undefined;
         },
     },
     "sweeps come up to 25 seconds early or late, and one in four comes twice": {
@@ -395,7 +350,6 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
                     timeline.at(timeline.now + at * minute + (jitter + 3) * second, sweep);
                 }
             }
-            return undefined;
         },
     },
     "two sweeps in a row stay away": {
@@ -405,7 +359,6 @@ export const quietTimes: Record<string, { minutes: number; happens: Happening }>
             timeline.at(timeline.now + 2 * minute, () => {
                 stack.sweeping = true;
             });
-            return undefined;
         },
     },
 };

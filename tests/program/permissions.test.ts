@@ -1,9 +1,9 @@
 // What IAM makes of the policies that the program registers: what they allow, and that they allow nothing else.
 import { expect } from "chai";
 import type { Location } from "../../election/stack/permissions";
-import { allows, type Policy, type Request, requestsOf, rolePolicyOf, type Statement } from "../simulator/aws/iam";
+import { allows, type Policy, type Request, requestsOf, rolePolicyOf } from "../simulator/aws/iam";
 import { firstOf, firstTwo } from "../simulator/lists";
-import { accountId, runProgram } from "../simulator/stack/program";
+import { accountId, type Program, runProgram } from "../simulator/stack/program";
 
 const tagKey = "app:isLeader";
 const sinceKey = "app:isLeader:since";
@@ -223,102 +223,21 @@ describe("As IAM reads a policy, it", () => {
             { action: "s:Do", resource: thing, context: {}, ...request },
         );
     const like = (...values: string[]) => ({ Condition: { StringLike: { "aws:ResourceTag/Team": values } } });
-    const team = (value?: string) => ({ context: { "aws:ResourceTag/Team": value } });
-    const subset = { Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": ["x", "y"] } } };
-    const keys = (...values: string[]) => ({ context: { "aws:TagKeys": values } });
-    const absent = (value: string) => ({ Condition: { Null: { "aws:TagKeys": value } } });
-    const from = (...values: string[]) => ({ Condition: { ArnEquals: { "aws:SourceArn": values } } });
-    const source = (value: string) => ({ context: { "aws:SourceArn": value } });
-    const both = { Condition: { ...subset.Condition, ...like("a*").Condition } };
-    const twoKeys = { Condition: { StringLike: { one: "1", two: "2" } } };
-    const events = { Principal: { Service: ["other.amazonaws.com", "events.amazonaws.com"] } };
-    const service = (value: string) => ({ context: { "aws:PrincipalServiceName": value } });
 
-    const allowed: Record<string, [statement: object, request?: Partial<Request>]> = {
-        "an action in any case": [{ Action: "S:DO" }],
-        "an action by wildcards": [{ Action: "s:?*" }],
-        "one of several actions": [{ Action: ["s:Other", "s:Do"] }],
-        "a resource by wildcards": [{ Resource: "arn:aws:s:*:1:thi*/?" }],
-        "a resource whose last part has colons": [{ Resource: "arn:aws:s:r:1:thing/*" }, { resource: `${thing}:a:b` }],
-        "one of several resources": [{ Resource: ["arn:aws:s:r:1:other", thing] }],
-        "a value like the condition's": [like("a-*"), team("a-b")],
-        "a value like one of the condition's": [like("b?", "a-*"), team("b1")],
-        "a condition's key in any case": [like("a"), { context: { "AWS:resourcetag/TEAM": "a" } }],
-        "some of the values": [subset, keys("y")],
-        "all of the values": [subset, keys("y", "x")],
-        "a single value": [subset, { context: { "aws:TagKeys": "x" } }],
-        "ForAllValues without the key": [subset],
-        "a key that must be there": [absent("false"), keys("x")],
-        "no key where none may be": [absent("true")],
-        "a key without values where none may be": [absent("true"), keys()],
-        "a source": [from("arn:aws:e:r:1:rule/b", "arn:aws:e:r:1:rule/a"), source("arn:aws:e:r:1:rule/a")],
-        "a source by wildcards": [from("arn:aws:e:*:1:rule/*"), source("arn:aws:e:r:1:rule/a")],
-        "what meets all conditions": [both, { context: { ...keys("x").context, ...team("a").context } }],
-        "what meets all of an operator's keys": [twoKeys, { context: { one: "1", two: "2" } }],
-        "one of several services": [events, service("events.amazonaws.com")],
-    };
-    for (const [what, [statement, request]] of Object.entries(allowed)) {
-        it(`allows ${what}`, () => {
-            expect(evaluate(statement, request)).to.equal(true);
+    // What the policies above do not show, as each of their statements names one ARN and one service.
+    const cases: [what: string, isAllowed: boolean, statement: object, request?: Partial<Request>][] = [
+        ["takes an action in any case", true, { Action: "S:DO" }],
+        ["lets no wildcard reach over a colon", false, { Resource: "arn:aws:s:r*/t" }],
+        ["takes a dot as itself", false, { Resource: "arn:aws:s:r:1:thing.t" }],
+        ["takes a resource in its own case only", false, { Resource: thing.toUpperCase() }],
+        ["takes a key in any case", true, like("a"), { context: { "AWS:resourcetag/TEAM": "a" } }],
+        ["wants a value where it compares one", false, like("*")],
+    ];
+    for (const [what, isAllowed, statement, request] of cases) {
+        it(what, () => {
+            expect(evaluate(statement, request)).to.equal(isAllowed);
         });
     }
-
-    const refused: Record<string, [statement: object, request?: Partial<Request>]> = {
-        "another action": [{ Action: "s:DoNot" }],
-        "an action of which only a part fits": [{ Action: "s:D" }],
-        "another resource": [{ Resource: "arn:aws:s:r:1:thing/u" }],
-        "a resource in another case": [{ Resource: thing.toUpperCase() }],
-        "a resource where a wildcard would reach over a colon": [{ Resource: "arn:aws:s:r*/t" }],
-        "a resource where a wildcard would match two parts": [
-            { Resource: "arn:aws:s*:1:thing/t:*" },
-            { resource: `${thing}:x:` },
-        ],
-        "a resource where a dot would be a wildcard": [{ Resource: "arn:aws:s:r:1:thing.t" }],
-        "all resources where one is named": [{ Resource: thing }, { resource: "*" }],
-        "a value unlike the condition's": [like("a-*", "b?"), team("xa-b")],
-        "a value in another case": [like("a-*"), team("A-b")],
-        "StringLike without the key": [like("*"), team()],
-        "a value beside those": [subset, keys("x", "z")],
-        "a value of those in another case": [subset, keys("X")],
-        "no key where one must be": [absent("false")],
-        "a key without values where one must be": [absent("false"), keys()],
-        "a key where none may be": [absent("true"), keys("x")],
-        "another source": [from("arn:aws:e:r:1:rule/a"), source("arn:aws:e:r:1:rule/ab")],
-        "no source": [from("arn:aws:e:r:1:rule/*")],
-        "what meets one condition only": [both, { context: { ...keys("z").context, ...team("a").context } }],
-        "what meets one of an operator's keys only": [twoKeys, { context: { one: "1" } }],
-        "another service": [events, service("lambda.amazonaws.com")],
-        "a caller that is no service": [events],
-    };
-    for (const [what, [statement, request]] of Object.entries(refused)) {
-        it(`refuses ${what}`, () => {
-            expect(evaluate(statement, request)).to.equal(false);
-        });
-    }
-
-    it("refuses what one of its statements denies, whatever another allows", () => {
-        const statement = (Effect: string, Condition = {}): Statement => ({
-            Effect,
-            Principal: "*",
-            Action: "s:Do",
-            Resource: "*",
-            Condition,
-        });
-        const unless = { ArnNotEquals: { "aws:SourceArn": ["arn:aws:e:r:1:rule/a", "arn:aws:e:r:1:rule/b"] } };
-        const policies = [{ Statement: [statement("Deny", unless)] }, { Statement: [statement("Allow")] }];
-        const request = (context: Request["context"]) => ({ action: "s:Do", resource: thing, context });
-        expect(allows(policies, request(source("arn:aws:e:r:1:rule/b").context))).to.equal(true);
-        expect(allows(policies, request(source("arn:aws:e:r:1:rule/c").context))).to.equal(false);
-        expect(allows(policies, request({}))).to.equal(false);
-        expect(allows(firstOf(policies), request(source("arn:aws:e:r:1:rule/b").context))).to.equal(false);
-    });
-
-    it("allows what one of its statements allows, and nothing without any", () => {
-        const statement = (Action: string): Statement => ({ Effect: "Allow", Action, Resource: "*" });
-        const request = { action: "s:Do", resource: thing, context: {} };
-        expect(allows({ Statement: [statement("s:Other"), statement("s:Do")] }, request)).to.equal(true);
-        expect(allows({ Statement: [] }, request)).to.equal(false);
-    });
 
     const unknown: Record<string, object> = {
         "not an Allow or a Deny": { Effect: "Audit" },
@@ -363,6 +282,37 @@ describe("As IAM reads a policy, it", () => {
                 context: { [groupTag]: undefined, "aws:TagKeys": ours },
             },
         ]);
+    });
+});
+
+describe("With protectLeader", () => {
+    const protect = "autoscaling:SetInstanceProtection";
+    let program: Program;
+    before(async () => {
+        program = await runProgram({ config: { asgPrefix: "awseb-", protectLeader: "true" } });
+    });
+
+    const ours = ["awseb-e-abc-stack-AWSEBAutoScalingGroup-1ABC", "awseb-", "awseb-a/b"];
+    const others = ["other", "my-awseb-shop", "my/awseb-shop"];
+    const here = `us-east-1:${accountId}`;
+    const cases: [group: string, place: string, isAllowed: boolean][] = [
+        ...ours.map((group): [string, string, boolean] => [group, here, true]),
+        ...others.map((group): [string, string, boolean] => [group, here, false]),
+        ["awseb-shop", `eu-west-1:${accountId}`, false],
+        ["awseb-shop", "us-east-1:999999999999", false],
+    ];
+    for (const [group, place, isAllowed] of cases) {
+        it(`the function may ${isAllowed ? "" : "not "}protect instances of the group ${group} in ${place}`, () => {
+            const resource = `arn:aws:autoscaling:${place}:autoScalingGroup:1-2:autoScalingGroupName/${group}`;
+            expect(allows(rolePolicyOf(program), { action: protect, resource, context: {} })).to.equal(isAllowed);
+        });
+    }
+
+    it("nothing else changes in the policy", async () => {
+        const narrow = rolePolicyOf(await runProgram({ config: { asgPrefix: "awseb-" } })).Statement;
+        const [added, ...rest] = rolePolicyOf(program).Statement.toSorted((one) => (one.Action === protect ? -1 : 1));
+        expect(added?.Action).to.deep.equal(protect);
+        expect(rest).to.deep.equal(narrow);
     });
 });
 

@@ -167,10 +167,6 @@ describe("The program", () => {
         expect(resource(role).inputs.path).to.equal(undefined);
     });
 
-    it("hides a batch a little longer than the function may take", () => {
-        expect(resource(queue).inputs.visibilityTimeoutSeconds).to.equal(5 + resource(lambda).inputs.timeout);
-    });
-
     it("deploys one file, of at most 40 KB in the archive", () => {
         expect(program.members).to.deep.equal(["__index.js"]);
         expect(program.functionText).to.contain("exports.handler");
@@ -284,17 +280,6 @@ describe("The program", () => {
         });
     }
 
-    for (const [minutes, schedule] of [
-        ["1", "rate(1 minute)"],
-        ["5", "rate(5 minutes)"],
-    ] as const) {
-        it(`sweeps at ${schedule} if sweepMinutes is ${minutes}`, async () => {
-            const { resources } = await run({ config: { sweepMinutes: minutes } });
-            const schedules = resources.flatMap(({ inputs }) => inputs.scheduleExpression ?? []);
-            expect(schedules).to.deep.equal([schedule]);
-        });
-    }
-
     describe("has rules, of which", () => {
         /** The rules that take an event. */
         function onEvent(event: object): string[] {
@@ -388,59 +373,7 @@ describe("The program", () => {
 });
 
 describe("An event pattern", () => {
-    const event = {
-        a: "one",
-        n: 1,
-        nothing: null,
-        list: ["x", "y"],
-        detail: { state: "up", tags: [{ k: "b", v: 1 }] },
-    };
-
-    const fitting: Record<string, object> = {
-        nothing: {},
-        "one of the values": { a: ["two", "one"] },
-        "a number": { n: [1] },
-        null: { nothing: [null] },
-        "an element of a list": { list: ["y"] },
-        "all of several fields": { a: ["one"], n: [1] },
-        "a nested field": { detail: { state: ["up"] } },
-        "fields of one object in a list": { detail: { tags: { k: ["b"], v: [1] } } },
-        "a prefix": { a: [{ prefix: "on" }] },
-        "a prefix of a list's element": { list: [{ prefix: "y" }] },
-        "a field to exist": { a: [{ exists: true }] },
-        "a field to be missing": { missing: [{ exists: false }] },
-        "a nested field to be missing where there is nothing": { missing: { deep: [{ exists: false }] } },
-        "a field to have a value or to be missing": { missing: ["x", { exists: false }] },
-        "one alternative": { $or: [{ a: ["two"] }, { n: [1] }] },
-    };
-    for (const [what, pattern] of Object.entries(fitting)) {
-        it(`matches when it asks for ${what}`, () => {
-            expect(matches(pattern, event)).to.equal(true);
-        });
-    }
-
-    const unfitting: Record<string, object> = {
-        "none of the values": { a: ["two"] },
-        "part of a value": { a: ["on"] },
-        "a number as text": { n: ["1"] },
-        "null for a field that isn't there": { missing: [null] },
-        "no element of a list": { list: ["z"] },
-        "some of several fields": { a: ["one"], n: [2] },
-        "a nested field with another value": { detail: { state: ["down"] } },
-        "a nested field where there is none": { a: { state: ["up"] } },
-        "fields of no object in a list": { detail: { tags: { k: ["b"], v: [2] } } },
-        "what is in a value, but not at its beginning": { a: [{ prefix: "ne" }] },
-        "a prefix of a number": { n: [{ prefix: "1" }] },
-        "a field to exist that doesn't": { missing: [{ exists: true }] },
-        "a field to be missing that isn't": { a: [{ exists: false }] },
-        "no alternative": { $or: [{ a: ["two"] }, { n: [2] }] },
-        "an alternative, but not the field beside it": { $or: [{ a: ["one"] }, { n: [1] }], list: ["z"] },
-    };
-    for (const [what, pattern] of Object.entries(unfitting)) {
-        it(`doesn't match when it asks for ${what}`, () => {
-            expect(matches(pattern, event)).to.equal(false);
-        });
-    }
+    const event = { a: "one", n: 1, detail: { tags: [{ k: "b", v: 1 }] } };
 
     const unknown: [object, string][] = [
         [{ a: [{ suffix: "e" }] }, "suffix"],

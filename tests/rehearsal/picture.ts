@@ -1,6 +1,6 @@
 // Draws a rehearsed day, or a part of it, as SVG: a lane for each instance, and what happened above the lanes of its group.
 // `npm start -- --picture FILE.svg`. Drawn by Vega (https://vega.github.io/vega/); here are its data, places and colours.
-import type { Spec } from "vega";
+import type { Mark, Spec } from "vega";
 import { found } from "../simulator/lists";
 import { duration, timeOfDay } from "./narration";
 import type { Life, Recorder, Stretch } from "./recorder";
@@ -25,12 +25,12 @@ const palette = {
     text: ["#1f2328", "#e6edf3"],
     faint: ["#59636e", "#9198a1"],
     grid: ["#d8dee5", "#2f353d"],
-    arriving: ["#d3d9e0", "#333d4a"],
-    fit: ["#9ec5f0", "#22507f"],
     leads: ["#1a7f43", "#3fb960"],
-    works: ["#e08a00", "#f0a92b"],
+    fit: ["#9ec5f0", "#22507f"],
+    arriving: ["#d3d9e0", "#333d4a"],
     unfit: ["#c3c9d0", "#444c56"],
     ending: ["#cdbccd", "#5b4a60"],
+    works: ["#e08a00", "#f0a92b"],
     "no leader": ["#d1242f", "#f85149"],
     "two leaders": ["#8250df", "#ab7df8"],
     "two at work": ["#bc4c00", "#f0883e"],
@@ -85,6 +85,17 @@ export async function draw(scenery: Scenery): Promise<string> {
     return `${svg.replace(/(<svg[^>]*>)/, `$1${style}`)}\n`;
 }
 
+/** A mark for each item of the data, or one; what is no object is a value. */
+function mark(type: "group" | "rect" | "rule" | "text", data: string | undefined, properties: object): Mark {
+    const enter = Object.entries(properties).map(([name, value]) => [
+        name,
+        typeof value === "object" && !Array.isArray(value) ? value : { value },
+    ]);
+    return { type, ...(data ? { from: { data } } : {}), encode: { enter: Object.fromEntries(enter) } } as Mark;
+}
+
+const of = (field: string) => ({ field });
+
 function specOf(scenery: Scenery): Spec {
     const { from, to } = scenery;
     const panels: Panel[] = [];
@@ -94,24 +105,17 @@ function specOf(scenery: Scenery): Spec {
     const bottom = panels.at(-1)?.bottom ?? size.top;
     const names = panels.map((panel) => panel.title).join(" and ");
     const title = `The leaders of ${names} from ${timeOfDay(from)} to ${timeOfDay(to)}`;
-    const kinds: Colour[] = [
-        "leads",
-        "fit",
-        "arriving",
-        "unfit",
-        "ending",
-        "works",
-        "no leader",
-        "two leaders",
-        "two at work",
-    ];
     const bars = panels.flatMap((panel) => panel.bars);
     const troubles = panels.flatMap((panel) => panel.troubles);
-    const shown = kinds.filter((kind) => [...bars, ...troubles].some(({ what }) => what === kind));
+    const shown = (Object.keys(palette) as Colour[]).filter((kind) =>
+        [...bars, ...troubles].some(({ what }) => what === kind),
+    );
     const x = (field: string) => ({ scale: "x", field });
     // Even the shortest time is to be seen.
     const x2 = { signal: "max(scale('x', datum.end), scale('x', datum.start) + 1.5)" };
-    const text = { font: { value: "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" } };
+    const text = { font: "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif" };
+    const heading = { fontWeight: 600, fill: light("text") };
+    const bar = { x: x("start"), x2, y: of("y"), height: of("height"), fill: { scale: "colour", field: "what" } };
     return {
         $schema: "https://vega.github.io/schema/vega/v6.json",
         description: title,
@@ -138,43 +142,17 @@ function specOf(scenery: Scenery): Spec {
             { name: "colour", type: "ordinal", domain: shown, range: shown.map(light) },
         ],
         marks: [
+            mark("text", undefined, { ...text, ...heading, x: 16, y: 27, text: title, fontSize: 15 }),
+            mark("rect", "panels", {
+                x: 8,
+                x2: size.width - 8,
+                y: of("top"),
+                y2: of("bottom"),
+                cornerRadius: 6,
+                fill: light("panel"),
+            }),
             {
-                type: "text",
-                encode: {
-                    enter: {
-                        ...text,
-                        x: { value: 16 },
-                        y: { value: 27 },
-                        text: { value: title },
-                        fontSize: { value: 15 },
-                        fontWeight: { value: 600 },
-                        fill: { value: light("text") },
-                    },
-                },
-            },
-            {
-                type: "rect",
-                from: { data: "panels" },
-                encode: {
-                    enter: {
-                        x: { value: 8 },
-                        x2: { value: size.width - 8 },
-                        y: { field: "top" },
-                        y2: { field: "bottom" },
-                        cornerRadius: { value: 6 },
-                        fill: { value: light("panel") },
-                    },
-                },
-            },
-            {
-                type: "group",
-                encode: {
-                    enter: {
-                        y: { value: size.top },
-                        height: { value: bottom - size.top },
-                        width: { value: size.width },
-                    },
-                },
+                ...mark("group", undefined, { y: size.top, height: bottom - size.top, width: size.width }),
                 signals: [{ name: "height", update: String(bottom - size.top) }],
                 axes: [
                     {
@@ -188,116 +166,59 @@ function specOf(scenery: Scenery): Spec {
                         formatType: "utc",
                         format: to - from > 3 * 60 * 60 * 1000 ? "%H:%M" : "%H:%M:%S",
                         tickCount: 8,
-                        labelFont: text.font.value,
+                        labelFont: text.font,
                         labelFontSize: fontSize,
                         labelColor: light("faint"),
                         labelPadding: 6,
                     },
                 ],
-            },
-            {
-                type: "text",
-                from: { data: "panels" },
-                encode: {
-                    enter: {
-                        ...text,
-                        x: { value: 16 },
-                        y: { signal: "datum.top + 16" },
-                        text: { field: "title" },
-                        fontSize: { value: 13 },
-                        fontWeight: { value: 600 },
-                        fill: { value: light("text") },
-                    },
-                },
-            },
-            {
-                type: "rect",
-                from: { data: "troubles" },
-                encode: {
-                    enter: {
-                        x: x("start"),
-                        x2,
-                        y: { field: "y" },
-                        height: { field: "height" },
-                        fill: { scale: "colour", field: "what" },
-                        fillOpacity: { value: troubleOpacity },
-                    },
-                },
-            },
-            {
-                type: "rule",
-                from: { data: "labels" },
-                encode: {
-                    enter: {
-                        x: x("at"),
-                        y: { signal: "datum.y - 8" },
-                        y2: { field: "bottom" },
-                        stroke: { value: light("faint") },
-                        strokeWidth: { value: 1 },
-                        strokeDash: { value: [2, 2] },
-                    },
-                },
-            },
-            {
-                type: "text",
-                from: { data: "lanes" },
-                encode: {
-                    enter: {
-                        ...text,
-                        x: { value: size.left - 10 },
-                        y: { signal: `datum.y + ${size.bar / 2}` },
-                        align: { value: "right" },
-                        baseline: { value: "middle" },
-                        text: { field: "name" },
-                        fontSize: { value: fontSize },
-                        fill: { value: light("faint") },
-                    },
-                },
-            },
-            {
-                type: "rect",
-                from: { data: "bars" },
-                encode: {
-                    enter: {
-                        x: x("start"),
-                        x2,
-                        y: { field: "y" },
-                        height: { field: "height" },
-                        cornerRadius: { value: 1.5 },
-                        fill: { scale: "colour", field: "what" },
-                    },
-                },
-            },
-            {
-                type: "text",
-                from: { data: "stars" },
-                encode: {
-                    enter: {
-                        x: { scale: "x", field: "at", offset: 7 },
-                        y: { signal: `datum.y + ${size.bar / 2 + 0.5}` },
-                        text: { value: "★" },
-                        align: { value: "center" },
-                        baseline: { value: "middle" },
-                        fontSize: { value: 9 },
-                        fill: { value: light("star") },
-                    },
-                },
-            },
-            {
-                type: "text",
-                from: { data: "labels" },
-                encode: {
-                    enter: {
-                        ...text,
-                        x: { scale: "x", field: "at", offset: { signal: "datum.align === 'left' ? 4 : -4" } },
-                        y: { field: "y" },
-                        align: { field: "align" },
-                        text: { field: "text" },
-                        fontSize: { value: fontSize },
-                        fill: { field: "colour" },
-                    },
-                },
-            },
+            } as Mark,
+            mark("text", "panels", {
+                ...text,
+                ...heading,
+                x: 16,
+                y: { signal: "datum.top + 16" },
+                text: of("title"),
+                fontSize: 13,
+            }),
+            mark("rect", "troubles", { ...bar, fillOpacity: troubleOpacity }),
+            mark("rule", "labels", {
+                x: x("at"),
+                y: { signal: "datum.y - 8" },
+                y2: of("bottom"),
+                stroke: light("faint"),
+                strokeWidth: 1,
+                strokeDash: [2, 2],
+            }),
+            mark("text", "lanes", {
+                ...text,
+                x: size.left - 10,
+                y: { signal: `datum.y + ${size.bar / 2}` },
+                align: "right",
+                baseline: "middle",
+                text: of("name"),
+                fontSize,
+                fill: light("faint"),
+            }),
+            mark("rect", "bars", { ...bar, cornerRadius: 1.5 }),
+            mark("text", "stars", {
+                x: { ...x("at"), offset: 7 },
+                y: { signal: `datum.y + ${size.bar / 2 + 0.5}` },
+                text: "★",
+                align: "center",
+                baseline: "middle",
+                fontSize: 9,
+                fill: light("star"),
+            }),
+            mark("text", "labels", {
+                ...text,
+                x: { ...x("at"), offset: { signal: "datum.align === 'left' ? 4 : -4" } },
+                y: of("y"),
+                align: of("align"),
+                text: of("text"),
+                fontSize,
+                fill: of("colour"),
+            }),
         ],
         legends: [
             {
@@ -309,7 +230,7 @@ function specOf(scenery: Scenery): Spec {
                 symbolType: "square",
                 symbolSize: 90,
                 columnPadding: 18,
-                labelFont: text.font.value,
+                labelFont: text.font,
                 labelFontSize: fontSize,
                 labelColor: light("text"),
                 encode: {

@@ -45,9 +45,9 @@ export function programWith(config: Record<string, string> = {}): Promise<Progra
 /** Made once for the same settings, by their JSON. */
 const programs = new Map<string, Promise<Program>>();
 
-/** A test in a region of its own, which has a stack with the default settings and nothing else in it. */
-export function rule(name: string, act: (world: World) => Promise<void>): void {
-    it(name, async () => inWorld(await programWith(), act));
+/** A test in a region of its own, which has a stack with these settings and nothing else in it. */
+export function rule(name: string, act: (world: World) => Promise<void>, config: Record<string, string> = {}): void {
+    it(name, async () => inWorld(await programWith(config), act));
 }
 
 /** A world in which the program's policy allows every call; the test fails if one is refused. */
