@@ -180,12 +180,15 @@ describe("An election", () => {
             },
         );
 
-        rule("takes a read that a leader is shutting down for newer than an event that it is stopping", async (world) => {
-            addMembers(world, { [a]: leading(atFive), [b]: { lifecycleState: "Standby" } });
-            world.region.setState(a, "shutting-down");
-            await receive(world, stateEvent(world.timeline.now, a, "stopping"));
-            expect(world.region.tags(a)[tagKey], "a leader that may stay, if it were stopping").to.equal(undefined);
-        });
+        rule(
+            "takes a read that a leader is shutting down for newer than an event that it is stopping",
+            async (world) => {
+                addMembers(world, { [a]: leading(atFive), [b]: { lifecycleState: "Standby" } });
+                world.region.setState(a, "shutting-down");
+                await receive(world, stateEvent(world.timeline.now, a, "stopping"));
+                expect(world.region.tags(a)[tagKey], "a leader that may stay, if it were stopping").to.equal(undefined);
+            },
+        );
 
         rule("does not take a stopping event of eleven seconds ago for a fact", async (world) => {
             addMembers(world, { [a]: leading(atFive), [b]: {} });
