@@ -80,8 +80,8 @@ export const mutations: Record<string, Mutation> = {
         'if (!error || error.name === "AbortError") {\n            result.demoted.push(id);',
     ],
     "leave a group's newer tags unseen": [
-        "groups: new Map([...reading.groups, ...groups])",
-        "groups: new Map([...groups, ...reading.groups])",
+        "groups: new Map(readings.flatMap(",
+        "groups: new Map(readings.toReversed().flatMap(",
     ],
     "take a remembered leader for running": [
         'state: state ?? (arriving ? "pending" : "running"),',
