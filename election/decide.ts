@@ -1,5 +1,6 @@
 // Which instance leads a group, by the table below. Plain data in, plain data out.
 import { groupedBy } from "./aws/answers";
+import type { Member } from "./aws/describe";
 import {
     arrivingStates,
     type Group,
@@ -110,11 +111,8 @@ const keep = (leader: Instance, leaders: Instance[], reason: string): Settled =>
 };
 
 const leaderless = ({ exists, desired, instances }: Group, leaders: Instance[], reason: string): Settled => {
-    const members = groupedBy(
-        instances.filter(({ listed }) => listed !== undefined),
-        whyNoCandidate,
-    );
-    const kinds = [...members].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
+    const reasons = instances.flatMap((one) => (one.listed ? whyNoCandidate(one, one.listed) : []));
+    const kinds = [...groupedBy(reasons, (why) => why)].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
     return {
         outcome: desired > 0 ? "vacant" : "empty",
         demote: leaders,
@@ -123,8 +121,10 @@ const leaderless = ({ exists, desired, instances }: Group, leaders: Instance[], 
 };
 
 /** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
-const whyNoCandidate = ({ listed, state = "running", vetoed, warned }: Instance): string => {
-    const { lifecycleState = "not listed", healthStatus = "Unhealthy" } = listed ?? {};
+const whyNoCandidate = (
+    { state = "running", vetoed, warned }: Instance,
+    { lifecycleState, healthStatus }: Member,
+): string => {
     if (vetoed) {
         return "vetoed";
     }

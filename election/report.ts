@@ -154,9 +154,10 @@ const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).m
 
 /** Logs an election: failures, vacant groups and changes always, what a sweep finds in order at debug level only. */
 const log = (report: Report): void => {
+    const { outcome } = report;
     const isNews = isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType);
-    const levels: Partial<Record<Report["outcome"], "error" | "warn">> = { failed: "error", vacant: "warn" };
-    console[levels[report.outcome] ?? (isNews ? "info" : "debug")](report);
+    const level = isNews ? "info" : "debug";
+    console[outcome === "failed" ? "error" : outcome === "vacant" ? "warn" : level](report);
 };
 
 /** Logs what is about no group: what AWS did not do in elections that went on, lost orphans, and what has failed. */
