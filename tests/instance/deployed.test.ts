@@ -11,7 +11,6 @@ import {
     renameSync,
     rmSync,
     statSync,
-    symlinkSync,
     writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,8 +20,9 @@ import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { root } from "../simulator/stack/program";
 import { withTool } from "../tools";
-import { find, script } from "./machine";
+import { script } from "./machine";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
+import { callsIn, folderWith, standIn } from "./stand-in";
 
 const folder = join(root, "election", "instance");
 const recipe = new Document("README.md").shellBlock("election/instance/beanstalk/.").text;
@@ -49,12 +49,12 @@ describe("what is deployed with leader-only", function () {
         }
         metadata = await Metadata.start(leaderTags);
         for (const tool of ["systemctl", "aws", "php", "sleep"]) {
-            standIn(tool);
+            replace(tool);
         }
-        standIn("dnf", `ln -s /bin/true "${disk}/tools/crond"`);
-        standIn("logger", `cat >"${disk}/logged"`);
+        replace("dnf", `ln -s /bin/true "${disk}/tools/crond"`);
+        replace("logger", `cat >"${disk}/logged"`);
         // Without webapp on this machine nothing can become that user; the rest of the command line is run.
-        standIn("setpriv", 'while [ "$1" != env ]; do shift; done; exec "$@"');
+        replace("setpriv", 'while [ "$1" != env ]; do shift; done; exec "$@"');
         getConfig(`cat <<'END'\n${JSON.stringify(properties)}\nEND`);
     });
     afterEach(() => {
@@ -63,16 +63,11 @@ describe("what is deployed with leader-only", function () {
     });
 
     const properties = { APP_KEY: "base64:a=b", GREETING: 'it\'s "so"\n  $HOME `id`', EMPTY: "" };
-    const getConfig = (body: string) =>
-        writeFileSync(join(disk, "opt/elasticbeanstalk/bin/get-config"), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+    const getConfig = (body: string) => standIn(join(disk, "opt/elasticbeanstalk/bin"), "get-config", body);
 
-    function standIn(tool: string, body = ""): void {
-        const note = `echo ${tool} "$*" >>"${disk}/calls"`;
-        writeFileSync(join(disk, "tools", tool), `#!/bin/sh\n${note}\n${body}\n`, { mode: 0o755 });
-    }
-
+    const replace = (tool: string, body?: string) => standIn(join(disk, "tools"), tool, body, join(disk, "calls"));
     const calls = (tool: string): string[] =>
-        (existsSync(join(disk, "calls")) ? installed("calls") : "").split("\n").filter((line) => line.startsWith(tool));
+        callsIn(join(disk, "calls")).flatMap(([name, ...args]) => (name === tool ? [[name, ...args].join(" ")] : []));
 
     /** The instance's paths stand for those below the folder. */
     const placed = (content: string) =>
@@ -86,15 +81,6 @@ describe("what is deployed with leader-only", function () {
     function edit(name: string, change: (content: string) => string): void {
         const path = join(bundle, "leader", name);
         writeFileSync(path, change(readFileSync(path, "utf8")));
-    }
-
-    /** A PATH with these tools of the machine alone. */
-    function only(...tools: string[]): string {
-        const few = mkdtempSync(join(disk, "few-"));
-        for (const tool of tools) {
-            symlinkSync(String(find(tool)), join(few, tool));
-        }
-        return few;
     }
 
     const installed = (path: string) => readFileSync(join(disk, path), "utf8");
@@ -146,13 +132,13 @@ describe("what is deployed with leader-only", function () {
         it("tries dnf again while another process holds RPM's lock, but not for ever", async () => {
             const held = 'echo "RPM: error: can\'t create transaction lock on /var/lib/rpm/.rpm.lock" >&2; exit 1';
             const tries = `[ "$(grep -c ^dnf "${disk}/calls")" -gt 2 ] || { ${held}; }`;
-            standIn("dnf", `${tries}\nln -s /bin/true "${disk}/tools/crond"`);
+            replace("dnf", `${tries}\nln -s /bin/true "${disk}/tools/crond"`);
             expect(await deploy()).to.not.include("leader:");
             expect(calls("dnf")).to.have.length(3);
             rmSync(join(disk, "tools/crond"));
-            standIn("dnf", held);
+            replace("dnf", held);
             edit("install", (content) => content.replace("-lt 120", "-lt 1"));
-            standIn("sleep", 'exec /bin/sleep "0.$1"');
+            replace("sleep", 'exec /bin/sleep "0.$1"');
             expect(await deploy()).to.match(/^leader: cron can't be started/m);
         });
 
@@ -173,10 +159,8 @@ describe("what is deployed with leader-only", function () {
         it("installs a worker only when its example is renamed, and takes away what the next version doesn't have", async () => {
             await deploy();
             expect(readdirSync(join(disk, "etc/systemd/system"))).to.deep.equal([]);
-            const [example, unit] = ["worker.service.example", "worker.service"].map((name) =>
-                join(bundle, "leader", name),
-            );
-            renameSync(example, unit);
+            const unit = join(bundle, "leader/worker.service");
+            renameSync(`${unit}.example`, unit);
             expect(await deploy()).to.equal("");
             expect(existsSync(join(disk, "usr/local/bin/leader-while"))).to.equal(true);
             expect(installed("etc/systemd/system/leader-worker.service")).to.equal(readFileSync(unit, "utf8"));
@@ -207,7 +191,7 @@ describe("what is deployed with leader-only", function () {
         const noCron = "cron can't be started, so leader/cron doesn't run";
         const noWorker = "the worker can't be started";
         const noTags = "this instance's metadata doesn't show tags; leader-only says if it can't find out without them";
-        const spoil = (body: string) => ["dnf", "systemctl", "aws"].map((tool) => standIn(tool, body));
+        const spoil = (body: string) => ["dnf", "systemctl", "aws"].map((tool) => replace(tool, body));
         const faults: Record<string, [() => unknown, string[]]> = {
             "metadata hangs": [() => (metadata.instead = { "*": "hangs" }), [noTags]],
             "metadata fails": [() => (metadata.instead = { "*": { status: 500 } }), [noTags]],
@@ -241,7 +225,7 @@ describe("what is deployed with leader-only", function () {
         it("says so and goes on without the AWS CLI", async () => {
             metadata.tags = undefined;
             rmSync(join(bundle, "leader/cron"));
-            const PATH = only("sh", "dirname", "awk", "install", "rm", "curl");
+            const PATH = folderWith(disk, "sh", "dirname", "awk", "install", "rm", "curl");
             expect(await deploy({ PATH })).to.match(/^leader: the AWS CLI is not installed$/m);
         });
 
@@ -278,7 +262,7 @@ describe("what is deployed with leader-only", function () {
             await run(command);
             expect(calls("php")).to.deep.equal([]);
             metadata.tags = leaderTags;
-            standIn("php", 'echo "scheduled with $APP_KEY"; echo failed >&2');
+            replace("php", 'echo "scheduled with $APP_KEY"; echo failed >&2');
             await run(command);
             expect(calls("php")).to.deep.equal(["php artisan schedule:run"]);
             expect(calls("logger").at(-1)).to.equal("logger -t leader-cron");
@@ -303,15 +287,10 @@ describe("what is deployed with leader-only", function () {
 
         it("says in one line what is missing, and does nothing then", async () => {
             expect((await run(`'${veto}'`)).status).to.equal(2);
-            for (const [missing, PATH] of [
-                ["curl", only("sed")],
-                ["aws", only("sed", "curl")],
-            ]) {
-                const { status, stderr } = await run(`exec /bin/sh '${veto}' false`, { PATH });
-                expect({ status, stderr }).to.deep.equal({
-                    status: 1,
-                    stderr: `leader-veto: ${missing} is not installed\n`,
-                });
+            for (const [missing, tools] of Object.entries({ curl: ["sed"], aws: ["sed", "curl"] })) {
+                const outcome = await run(`exec /bin/sh '${veto}' false`, { PATH: folderWith(disk, ...tools) });
+                const stderr = `leader-veto: ${missing} is not installed\n`;
+                expect(outcome).to.deep.equal({ status: 1, stdout: "", stderr });
             }
             metadata.instead = { "*": { status: 500 } };
             const { status, stderr } = await run(`'${veto}' false`);
@@ -322,15 +301,13 @@ describe("what is deployed with leader-only", function () {
     });
 
     withTool("shellcheck", () =>
-        it("shellcheck finds no fault with the scripts", () => {
-            const paths = [
-                "beanstalk/leader/install",
-                "beanstalk/leader/run",
-                `beanstalk/${hook.slice(3)}`,
-                "leader-veto",
-            ];
-            const files = paths.map((path) => join(folder, path));
-            const { status, stdout } = spawnSync("shellcheck", files, { encoding: "utf8" });
+        it("shellcheck finds no fault with the scripts as POSIX shell scripts", () => {
+            const deployed = ["leader/install", "leader/run", hook.slice(3)].map((path) => join("beanstalk", path));
+            const files = ["leader-only", "leader-while", "leader-veto", ...deployed];
+            const { status, stdout } = spawnSync("shellcheck", ["--shell=sh", ...files], {
+                cwd: folder,
+                encoding: "utf8",
+            });
             expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
         }),
     );
