@@ -239,7 +239,7 @@ underEachShell("leader-while", followerTags, (machine, row) => {
     const signals: Record<string, { work: string; status: number }> = {
         SIGTERM: { work: "sleep 1000", status: 143 },
         SIGINT: { work: "exec sleep 1000", status: 130 },
-        SIGQUIT: { work: "trap 'exit 7' QUIT TERM; sleep 1000 & wait", status: 7 },
+        SIGQUIT: { work: "trap 'exit 7' QUIT TERM; while :; do sleep 0.1; done", status: 7 },
         SIGHUP: { work: "trap 'exit 8' HUP; sleep 1000 & wait", status: 8 },
         SIGUSR1: { work: "trap 'exit 9' USR1; sleep 1000 & wait", status: 9 },
         SIGUSR2: { work: "exec sleep 1000", status: 140 },
