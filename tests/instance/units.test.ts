@@ -222,4 +222,4 @@ echo "start $2" >>"$NOTES"
         });
     });
 
-withTool("systemd", declareTests);
+withTool(["systemd", "curl", "timeout", "setsid"], declareTests);

@@ -197,20 +197,16 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         expect(lines("started")).to.have.length(1);
     });
 
-    for (const status of [0, 1, 3, 255]) {
-        row(`ends with the work's own exit status ${status}`, async () => {
+    for (const status of [0, 1, 3, 255, 127]) {
+        const work = status === 127 ? ["no-such-command"] : ["sh", "-c", `exit ${status}`];
+        row(`ends with the exit status ${status} of ${work.join(" ")}`, async () => {
             lead();
-            const run = new Run(["sh", "-c", `exit ${status}`]);
+            const run = new Run(work);
             expect(await run.end).to.equal(status);
-            expect(run.stderr).to.include(`sh has ended (exit status ${status})`);
+            expect(run.stderr).to.include(`${work[0]} has ended (exit status ${status})`);
             await run.leavesNothing();
         });
     }
-
-    row("ends with 127 if there is no such command", async () => {
-        lead();
-        expect(await new Run(["no-such-command"]).end).to.equal(127);
-    });
 
     row("ends what the work left in its group when it ends by itself", async () => {
         lead();
