@@ -33,7 +33,7 @@ const allParts: Record<string, Part> = {
     coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
     "two electors": { command: mocha("tests/histories/interleavings.test.ts"), env: { STARTS: "all" } },
     "histories, always the same": { command: histories, env: { HISTORIES: inCi ? "900" : "3600", SEED: "1" } },
-    "leader-only under every shell": {
+    "leader-only and leader-while under every shell": {
         command: ["npx", "mocha", "tests/instance/*.test.ts"],
         env: { EVERY_SHELL: "true", ...(inCi ? { LEADER_ONLY_RUNS: "200", SEED: "1" } : { LEADER_ONLY_RUNS: "1000" }) },
     },

@@ -1,6 +1,8 @@
 // What some tests need beside Node.js and the packages from npm.
-import { accessSync, constants } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { canRunSystemd } from "./instance/systemd";
 
 const installation = {
     moto_server: "pip install 'moto[server]'",
@@ -11,36 +13,57 @@ const installation = {
     bash: "apt-get install bash",
     busybox: "apt-get install busybox",
     crontab: "apt-get install cron",
+    curl: "apt-get install curl",
+    timeout: "apt-get install coreutils",
+    setsid: "apt-get install util-linux",
+    unshare: "apt-get install util-linux, and be allowed a PID namespace",
+    systemd: "apt-get install systemd, and be root",
 };
 
 export type Tool = keyof typeof installation;
 
 export const tools = Object.keys(installation) as Tool[];
 
-const missing = tools.filter((tool) => !process.env.PATH?.split(delimiter).some((folder) => isProgram(folder, tool)));
+/** Whether what a tool does can be had: some need rights. */
+const works: { [tool in Tool]?: () => boolean } = {
+    unshare: () => spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0,
+    systemd: canRunSystemd,
+};
+const missing = new Map<Tool, boolean>();
 const named = new Set<Tool>();
 
-function isProgram(folder: string, tool: Tool): boolean {
-    try {
-        accessSync(join(folder, tool), constants.X_OK);
-        return true;
-    } catch {
-        return false;
-    }
+/** Where a program is, if it is installed. */
+export function find(program: string): string | undefined {
+    const paths = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, program));
+    return paths.find((path) => {
+        try {
+            accessSync(path, constants.X_OK);
+            return statSync(path).isFile();
+        } catch {
+            return false;
+        }
+    });
 }
 
-/** Declares tests that need a tool. Where it is missing, one pending test says so, for all of them in a run. */
-export function withTool(tool: Tool, declare: () => void): void {
-    if (!missing.includes(tool)) {
+function isMissing(tool: Tool): boolean {
+    const known = missing.get(tool) ?? !(works[tool]?.() ?? find(tool));
+    missing.set(tool, known);
+    return known;
+}
+
+/** Declares tests that need tools. For each that is missing one pending test says so, for all of them in a run. */
+export function withTool(needed: Tool | Tool[], declare: () => void): void {
+    const lacking = [needed].flat().filter(isMissing);
+    if (lacking.length === 0) {
         declare();
     } else if (!process.env.MOCHA_WORKER_ID) {
-        nameMissing(tool); // in parallel mode tools.test.ts does so
+        lacking.forEach(nameMissing); // in parallel mode tools.test.ts does so
     }
 }
 
 /** Declares the pending test of a tool that is missing. */
 export function nameMissing(tool: Tool): void {
-    if (missing.includes(tool) && !named.has(tool)) {
+    if (isMissing(tool) && !named.has(tool)) {
         named.add(tool);
         it(`${tool} is missing: ${installation[tool]}`);
     }

@@ -51,7 +51,8 @@ function ticksOf(pid: number): number {
     const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
     const all = processes.flatMap((name) => {
         try {
-            const fields = readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1].split(" ");
+            const [, after = ""] = readFileSync(`/proc/${name}/stat`, "utf8").split(") ");
+            const fields = after.split(" ");
             const ticks = fields.slice(11, 15).reduce((sum, time) => sum + Number(time), 0); // utime, stime, cutime, cstime
             return [{ pid: Number(name), parent: Number(fields[1]), ticks }];
         } catch {

@@ -1,41 +1,32 @@
-// A machine with leader-only and leader-while: the shells, the few tools that they may use, metadata, a stub of the AWS CLI.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+// A machine with leader-only and leader-while: a shell, the few tools that they may use, metadata, a stub of the AWS CLI.
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-    accessSync,
-    chmodSync,
-    constants,
-    existsSync,
-    mkdirSync,
-    mkdtempSync,
-    readFileSync,
-    rmSync,
-    statSync,
-    symlinkSync,
-    writeFileSync,
-} from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
+import { found } from "../simulator/lists";
 import { root } from "../simulator/stack/program";
+import { find, withTool } from "../tools";
 import { Metadata } from "./metadata";
+import { callsIn, folderWith, standIn } from "./stand-in";
 
 export const script = join(root, "election", "instance", "leader-only");
 export const whileScript = join(root, "election", "instance", "leader-while");
 
-/** Shells that the commands have to work under, with what starts each. */
-const allShells: Record<string, string[]> = { dash: ["dash"], bash: ["bash"], busybox: ["busybox", "sh"] };
-const packages: Record<string, string> = {
-    timeout: "coreutils",
-    setsid: "util-linux",
-    unshare: "util-linux",
-    php: "php-cli",
-};
+/** Shells that the commands have to work under, with the arguments that make each of its program. */
+const allShells = { dash: [], bash: [], busybox: ["sh"] };
+type Shell = keyof typeof allShells;
+
+/** The shells that are installed. */
+export const shells = (Object.keys(allShells) as Shell[]).filter(find);
+
 /** All that the commands may use, and what those of these tests are made of. */
 const used = ["curl", "timeout", "sed", "date", "dirname", "env", "setsid", "sleep", "sh", "echo", "cat", "true"];
-/** What the tests of the commands need; `tools.test.ts` has one pending test for each that is missing. */
-export const needed = [...Object.keys(allShells), "curl", "timeout", "setsid", "shellcheck", "unshare"];
+
+/** Whether everything is tried under every shell, as in `npm run proof`. */
+const everyShell = process.env.EVERY_SHELL === "true";
 
 export interface Outcome {
     status: number | null;
@@ -52,53 +43,15 @@ export interface Options {
     command?: string;
 }
 
-/** Where a tool is, if it is installed. */
-export function find(tool: string): string | undefined {
-    return (process.env.PATH ?? "")
-        .split(delimiter)
-        .map((folder) => join(folder, tool))
-        .find((path) => {
-            try {
-                accessSync(path, constants.X_OK);
-                return statSync(path).isFile();
-            } catch {
-                return false;
-            }
-        });
-}
-
-/** The shells that are installed. */
-export const shells = Object.fromEntries(Object.entries(allShells).filter(([name]) => find(name)));
-
-/** Whether a process may have a PID namespace of its own. */
-export const hasNamespaces = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
-
-/** Whether everything is tried under every shell, as in `npm run proof`. */
-const everyShell = process.env.EVERY_SHELL === "true";
-
 /** Like `it`, for rows of a table: of three in a row each shell tries another one. */
-export function rowsFor(shell: string): (title: string, body: () => Promise<void>) => void {
-    const names = Object.keys(shells);
-    let count = 0;
-    return (title, body) => {
-        if (count++ % names.length === names.indexOf(shell) || everyShell) {
-            it(title, body);
-        }
-    };
-}
+export type Row = (title: string, body: () => Promise<void>) => void;
 
-/** Without the tool the test is pending, but fails where all of them have to run. */
-export function insist(context: Mocha.Context, tool: string, isThere = find(tool) !== undefined): void {
-    if (isThere) {
-        return;
-    }
-    const hint = `${tool} is not installed, or not allowed: apt-get install ${packages[tool] ?? tool}`;
-    if (process.env.CI === "true") {
-        throw new Error(hint);
-    }
-    console.log(`    ${hint}`);
-    context.skip();
-}
+/** What starts a command under a shell: the path of the shell's program, then arguments. */
+export const under = (shell: Shell, command: string): [string, ...string[]] => [
+    found(find(shell)),
+    ...allShells[shell],
+    command,
+];
 
 export class Machine {
     directory = "";
@@ -109,15 +62,16 @@ export class Machine {
     /** What the script asks unless a test says otherwise. */
     metadata!: Metadata;
 
+    constructor(readonly shell: Shell) {}
+
     /** Gives it a folder of its own, with the tools in it. */
     open(): void {
         this.directory = mkdtempSync(join(tmpdir(), "leader-"));
-        this.tools = join(this.directory, "tools");
-        mkdirSync(this.tools);
-        for (const tool of used) {
-            symlinkSync(find(tool) ?? tool, join(this.tools, tool));
-        }
+        this.tools = this.folderWith(...used);
     }
+
+    /** A folder with these tools alone. */
+    folderWith = (...tools: string[]): string => folderWith(this.directory, ...tools);
 
     /** From now on the script is on an instance with these tags, or with none that metadata shows. */
     launch = async (tags: Record<string, string> | undefined, instead: Metadata["instead"] = {}): Promise<Metadata> => {
@@ -147,25 +101,16 @@ export class Machine {
     }
 
     remove(): void {
-        if (this.directory) {
-            rmSync(this.directory, { recursive: true, force: true });
-        }
+        rmSync(this.directory, { recursive: true });
     }
 
     /** Installs an AWS CLI that notes its arguments and then runs this; gives what reads them, call by call. More folders of PATH may follow. */
     installCli = (body: string, ...others: string[]): (() => string[][]) => {
         const folder = mkdtempSync(join(this.directory, "cli-"));
-        const calls = join(folder, "calls");
-        writeFileSync(
-            join(folder, "aws"),
-            `#!/bin/sh\n{ for argument; do printf '%s\\0' "$argument"; done; echo; } >>"${calls}"\n${body}\n`,
-        );
-        chmodSync(join(folder, "aws"), 0o755);
+        const log = join(folder, "calls");
+        standIn(folder, "aws", body, log);
         this.stubs = [folder, ...others];
-        return () => {
-            const lines = existsSync(calls) ? readFileSync(calls, "utf8").split("\n").slice(0, -1) : [];
-            return lines.map((line) => line.split("\0").slice(0, -1));
-        };
+        return () => callsIn(log).map(([, ...args]) => args);
     };
 
     environment = (from = this.metadata) => ({
@@ -174,23 +119,17 @@ export class Machine {
         HOME: this.directory,
     });
 
-    /** Starts a command under a shell: leader-only unless another is named. */
-    start = (
-        shell: string,
-        args: string[],
-        { env, from = this.metadata, command = script }: Options = {},
-    ): ChildProcess => {
-        const [program, ...first] = shells[shell];
-        const child = spawn(find(program) as string, [...first, command, ...args], {
-            env: { ...this.environment(from), ...env },
-        });
+    /** Starts a command under the shell: leader-only unless another is named. */
+    start = (args: string[], { env, from = this.metadata, command = script }: Options = {}): ChildProcess => {
+        const [program, ...first] = under(this.shell, command);
+        const child = spawn(program, [...first, ...args], { env: { ...this.environment(from), ...env } });
         this.children.push(child);
         return child;
     };
 
     /** Runs it to its end. */
-    run = async (shell: string, args: string[], options: Options = {}): Promise<Outcome> => {
-        const child = this.start(shell, args, options);
+    run = async (args: string[], options: Options = {}): Promise<Outcome> => {
+        const child = this.start(args, options);
         child.stdin?.on("error", () => {}); // a job need not read what it is given
         child.stdin?.end(options.input ?? "");
         const [stdout, stderr, [status, signal]] = await Promise.all([
@@ -202,19 +141,30 @@ export class Machine {
     };
 }
 
-/** The machine of a suite; each test begins on an instance with these tags. Without its tools there are no tests. */
-export function useMachine(tags: Record<string, string>): Machine {
-    const machine = new Machine();
-    before(function () {
-        if (!["curl", "timeout", "setsid"].every(find)) {
-            this.skip();
-        }
-        machine.open();
-    });
-    beforeEach(() => machine.launch(tags));
-    afterEach(() => machine.tidy());
-    after(() => machine.remove());
-    return machine;
+/** Declares tests on a machine with each of the shells; each test begins on an instance with these tags. */
+export function underEachShell(
+    title: string,
+    tags: Record<string, string>,
+    declare: (machine: Machine, row: Row) => void,
+): void {
+    for (const shell of Object.keys(allShells) as Shell[]) {
+        withTool([shell, "curl", "timeout", "setsid"], () =>
+            describe(`${title}, under ${shell}`, function () {
+                this.timeout(60_000);
+                const machine = new Machine(shell);
+                before(() => machine.open());
+                beforeEach(() => machine.launch(tags));
+                afterEach(() => machine.tidy());
+                after(() => machine.remove());
+                let count = 0;
+                declare(machine, (title, body) => {
+                    if (count++ % shells.length === shells.indexOf(shell) || everyShell) {
+                        it(title, body);
+                    }
+                });
+            }),
+        );
+    }
 }
 
 export const job = ["echo", "the job ran"];

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { setTimeout } from "node:timers/promises";
+import { until } from "./processes";
 
 // systemd divides the control group that it starts in, and needs a /run/systemd/system.
 const begin = `
@@ -32,16 +32,6 @@ export function canRunSystemd(): boolean {
     const { status } = spawnSync("unshare", unshare(name, "--version"));
     tidy(name);
     return status === 0;
-}
-
-/** Waits for a condition; fails after a minute, with what `says` gives then. */
-export async function until(ask: () => boolean | Promise<boolean>, says: () => unknown = () => ""): Promise<void> {
-    for (const start = performance.now(); performance.now() < start + 60_000; await setTimeout(50)) {
-        if (await ask()) {
-            return;
-        }
-    }
-    throw new Error(`waited in vain for ${ask}: ${JSON.stringify(says())}`);
 }
 
 export class SystemdManager {

@@ -1,22 +1,23 @@
 // leader-while: the work begins with the lead and ends with it, whatever the work, signals and metadata do.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { childrenOf, namespace, processesWith } from "./duel";
-import { find, hasNamespaces, rowsFor, shells, useMachine, whileScript } from "./machine";
+import { found, only } from "../simulator/lists";
+import { find, withTool } from "../tools";
+import { job, ran, under, underEachShell, whileScript } from "./machine";
 import { followerTags, leaderTagPath, leaderTags } from "./metadata";
+import { childrenOf, namespace, processesWith, until } from "./processes";
+import { linesOf, standIn } from "./stand-in";
 
 const quick = ["--every", "0.2", "--grace", "20"];
 const short = ["--every", "0.2", "--grace", "0.3"];
 const leadLost = 75;
+const markName = "LEADER_WHILE_TEST";
 
-describe("leader-while", function () {
-    this.timeout(60_000);
-
-    const machine = useMachine(followerTags);
+underEachShell("leader-while", followerTags, (machine, row) => {
     /** The folder that a test's work writes to. */
     let folder: string;
     let count = 0;
@@ -25,40 +26,35 @@ describe("leader-while", function () {
         folder = mkdtempSync(join(machine.directory, "work-"));
     });
 
-    async function until(what: string, holds: () => boolean): Promise<void> {
-        const limit = performance.now() + 50_000;
-        while (!holds()) {
-            if (performance.now() > limit) {
-                throw new Error(`it never came to pass: ${what}`);
-            }
-            await sleep(10);
-        }
-    }
+    const newMark = () => `${process.pid}-${machine.shell}-${count++}`;
+    const leavesNothing = (mark: string) => until(() => processesWith(`${markName}=${mark}`).length === 0);
 
     /** leader-while at work; its stderr grows with what it says. */
     class Run {
-        readonly mark = `LEADER_WHILE_TEST=${process.pid}-${count++}`;
+        readonly mark = newMark();
         readonly child: ChildProcess;
         readonly end: Promise<number | null>;
         stderr = "";
         stdout = "";
 
-        constructor(shell: string, work: string[], options = quick, env: Record<string, string> = {}) {
-            const [name, value] = this.mark.split("=");
-            this.child = machine.start(shell, [...options, ...work], {
-                env: { [name]: value, ...env },
+        constructor(work: string[], options = quick, env: Record<string, string> = {}) {
+            this.child = machine.start([...options, ...work], {
+                env: { [markName]: this.mark, ...env },
                 command: whileScript,
             });
-            this.child.stderr?.on("data", (data) => {
-                this.stderr += data;
-            });
-            this.child.stdout?.on("data", (data) => {
-                this.stdout += data;
-            });
+            for (const stream of ["stdout", "stderr"] as const) {
+                this.child[stream]?.on("data", (data) => {
+                    this[stream] += data;
+                });
+            }
             this.end = once(this.child, "close").then(([status]) => status);
         }
 
-        says = (what: RegExp) => until(`it says ${what}, not ${this.stderr}`, () => what.test(this.stderr));
+        says = (what: RegExp) =>
+            until(
+                () => what.test(this.stderr),
+                () => `${what} in ${this.stderr}`,
+            );
 
         count = (what: RegExp) => this.stderr.split("\n").filter((line) => what.test(line)).length;
 
@@ -70,7 +66,7 @@ describe("leader-while", function () {
             return end;
         }
 
-        leavesNothing = () => until("nothing is left", () => processesWith(this.mark).length === 0);
+        leavesNothing = () => leavesNothing(this.mark);
     }
 
     const lead = () => {
@@ -79,15 +75,12 @@ describe("leader-while", function () {
     const loseLead = () => {
         machine.metadata.tags = { ...followerTags };
     };
-    const lines = (file: string) => {
-        const path = join(folder, file);
-        return existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
-    };
-    const hasBegun = () => until("the work has begun", () => lines("started").length === 1);
+    const lines = (file: string) => linesOf(join(folder, file));
+    const hasBegun = (times = 1) => until(() => lines("started").length === times);
     const looks = () => machine.metadata.paths.filter((path) => path === leaderTagPath).length;
     async function moreLooks(least: number): Promise<void> {
         const before = looks();
-        await until("it looks again", () => looks() > before + least);
+        await until(() => looks() > before + least);
     }
     /** Work that notes its process id, and its end by TERM. */
     const worker = (then = "sleep 1000 & wait") => [
@@ -96,321 +89,293 @@ describe("leader-while", function () {
         `trap 'echo TERM >>"${folder}/got"; exit 0' TERM; echo $$ >>"${folder}/started"; ${then}`,
     ];
 
-    for (const shell of Object.keys(shells)) {
-        describe(`under ${shell}`, () => {
-            const row = rowsFor(shell);
+    it("starts the work with the lead, ends it with TERM when that is lost, and then itself with 75", async () => {
+        const run = new Run(worker());
+        await run.says(/waits: app:isLeader is missing on this instance/);
+        await moreLooks(2);
+        expect(lines("started")).to.deep.equal([]);
+        lead();
+        await hasBegun();
+        await moreLooks(2);
+        loseLead();
+        expect(await run.end).to.equal(leadLost);
+        expect(lines("got")).to.deep.equal(["TERM"]);
+        await run.leavesNothing();
+        expect(run.stderr, run.stderr).to.match(/^(leader-while: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*\n){3}$/);
+        expect(run.stderr).to.match(/starts sh: this instance leads\n.* stops sh: app:isLeader is missing/);
+        expect(run.stdout).to.equal("");
+    });
 
-            it("starts the work with the lead, ends it with TERM when that is lost, and then itself with 75", async () => {
-                const run = new Run(shell, worker());
-                await run.says(/waits: app:isLeader is missing on this instance/);
-                await moreLooks(2);
-                expect(lines("started")).to.deep.equal([]);
-                lead();
-                await hasBegun();
-                await moreLooks(2);
-                loseLead();
-                expect(await run.end).to.equal(leadLost);
-                expect(lines("got")).to.deep.equal(["TERM"]);
-                await run.leavesNothing();
-                expect(run.stderr, run.stderr).to.match(/^(leader-while: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*\n){3}$/);
-                expect(run.stderr).to.match(/starts sh: this instance leads\n.* stops sh: app:isLeader is missing/);
-                expect(run.stdout).to.equal("");
-            });
-
-            const losses: Record<string, () => void> = {
-                "the tag is false": () => {
-                    machine.metadata.tags = { ...leaderTags, "app:isLeader": "false" };
-                },
-                "the instance is about to leave": () => {
-                    machine.metadata.lifecycle = "Terminated";
-                },
-                "metadata hangs for --blind": () => {
-                    machine.metadata.instead = { "*": "hangs" };
-                },
-                "tags are shown no more, and there is no AWS CLI": () => {
-                    machine.metadata.tags = undefined;
-                },
-                "metadata shows garbage for --blind": () => {
-                    machine.metadata.instead = { [leaderTagPath]: { status: 200, body: "<html>" } };
-                },
-                "metadata is gone": () => machine.metadata.stop(),
-            };
-            for (const [what, lose] of Object.entries(losses)) {
-                row(`ends the work if ${what}`, async () => {
-                    lead();
-                    const run = new Run(shell, worker(), [...quick, "--blind", "2", "--wait", "2"]);
-                    await hasBegun();
-                    await moreLooks(2);
-                    lose();
-                    expect(await run.end).to.equal(leadLost);
-                    expect(run.stderr).to.match(/stops sh: ./);
-                    await run.leavesNothing();
-                });
-            }
-
-            row("goes on while it can't find out, for --blind, and says so once", async () => {
-                lead();
-                const run = new Run(shell, worker(), quick);
-                await hasBegun();
-                await moreLooks(1);
-                const before = machine.metadata.paths.length;
-                machine.metadata.instead = { "*": { status: 403 } };
-                await until("some looks", () => machine.metadata.paths.length > before + 5);
-                machine.metadata.instead = {};
-                await run.says(/finds out again that this instance leads/);
-                expect(run.count(/can't find out whether this instance leads: .*403/)).to.equal(1);
-                expect(run.count(/stops/)).to.equal(0);
-                await run.stop();
-                expect(lines("got")).to.deep.equal(["TERM"]);
-            });
-
-            row("waits, and starts nothing, while it can't find out", async () => {
-                machine.metadata.instead = { "*": { status: 404 } };
-                const run = new Run(shell, worker());
-                await run.says(/can't find out whether this instance leads: instance metadata gave no proper token/);
-                machine.metadata.instead = {};
-                lead();
-                await hasBegun();
-                await run.stop();
-            });
-
-            row("doesn't start the work on a leader that is about to leave", async () => {
-                machine.metadata.lifecycle = "Terminated";
-                lead();
-                const run = new Run(shell, worker());
-                await run.says(/waits: this instance is about to leave its group \(.* is Terminated\)\n/);
-                expect(await run.stop("SIGINT")).to.equal(130);
-                expect(lines("started")).to.deep.equal([]);
-            });
-
-            row("gives the work its arguments, input and environment", async () => {
-                lead();
-                const odd = ["", "a  b", "$HOME", "*", "--every", "it's"];
-                const print = 'cat; for one; do printf "<%s>" "$one"; done; echo "$status $seconds $work $reason"';
-                const env = { status: "mine", seconds: "my own", work: "too", reason: "all" };
-                const run = new Run(shell, ["sh", "-c", print, "sh", ...odd], quick, env);
-                run.child.stdin?.end("input\n");
-                expect(await run.end).to.equal(0);
-                expect(run.stdout).to.equal("input\n<><a  b><$HOME><*><--every><it's>mine my own too all\n");
-            });
-
-            row("runs the work though input, output and errors are closed", async () => {
-                lead();
-                const [name, ...first] = shells[shell];
-                const command = [...first, whileScript, ...quick, "sh", "-c", `echo >>"${folder}/started"; exit 6`];
-                const child = spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', find(name) as string, ...command], {
-                    env: machine.environment(),
-                });
-                expect(await once(child, "close")).to.deep.equal([6, null]);
-                expect(lines("started")).to.have.length(1);
-            });
-
-            for (const status of [0, 1, 3, 255]) {
-                row(`ends with the work's own exit status ${status}`, async () => {
-                    lead();
-                    const run = new Run(shell, ["sh", "-c", `exit ${status}`]);
-                    expect(await run.end).to.equal(status);
-                    expect(run.stderr).to.include(`sh has ended (exit status ${status})`);
-                    await run.leavesNothing();
-                });
-            }
-
-            row("ends with 127 if there is no such command", async () => {
-                lead();
-                expect(await new Run(shell, ["no-such-command"]).end).to.equal(127);
-            });
-
-            row("ends what the work left in its group when it ends by itself", async () => {
-                lead();
-                const run = new Run(
-                    shell,
-                    ["sh", "-c", "sleep 1000 & (trap '' TERM; sleep 1000) & sleep 0.2; exit 9"],
-                    short,
-                );
-                expect(await run.end).to.equal(9);
-                await run.leavesNothing();
-            });
-
-            const misbehaviour: Record<string, string> = {
-                "ignores TERM": "trap '' TERM; sleep 1000",
-                "is stopped": "sleep 1000 & kill -STOP $$",
-                "has a child that ignores TERM": "(trap '' TERM; exec sleep 1000) & wait",
-            };
-            for (const [what, then] of Object.entries(misbehaviour)) {
-                row(`ends all of the work's group with --grace if it ${what}`, async () => {
-                    lead();
-                    const run = new Run(shell, worker(then), short);
-                    await hasBegun();
-                    await moreLooks(1);
-                    loseLead();
-                    expect(await run.end).to.equal(leadLost);
-                    await run.leavesNothing();
-                });
-            }
-
-            const signals: Record<string, { work: string; status: number }> = {
-                SIGTERM: { work: "sleep 1000", status: 143 },
-                SIGINT: { work: "exec sleep 1000", status: 130 },
-                SIGQUIT: { work: "trap 'exit 7' QUIT TERM; sleep 1000 & wait", status: 7 },
-                SIGHUP: { work: "trap 'exit 8' HUP; sleep 1000 & wait", status: 8 },
-                SIGUSR1: { work: "trap 'exit 9' USR1; sleep 1000 & wait", status: 9 },
-                SIGUSR2: { work: "exec sleep 1000", status: 140 },
-            };
-            for (const [signal, { work, status }] of Object.entries(signals)) {
-                row(`passes ${signal} on to the work's group, and ends with the work's status`, async () => {
-                    lead();
-                    const run = new Run(shell, ["sh", "-c", work]);
-                    await run.says(/starts/);
-                    await moreLooks(1);
-                    expect(await run.stop(signal as NodeJS.Signals)).to.equal(status);
-                });
-            }
-
-            row("goes on after HUP, USR1 and USR2 that the work heeds", async () => {
-                lead();
-                const heed = ["HUP", "USR1", "USR2"].map((name) => `trap 'echo ${name} >>"${folder}/got"' ${name}; `);
-                const wait = "while :; do sleep 1000 & wait; done";
-                const run = new Run(shell, ["sh", "-c", `${heed.join("")} echo >>"${folder}/started"; ${wait}`]);
-                await hasBegun();
-                for (const name of ["HUP", "USR1", "USR2"]) {
-                    run.child.kill(`SIG${name}` as NodeJS.Signals);
-                    await until(`it got ${name}`, () => lines("got").includes(name));
-                }
-                await moreLooks(1);
-                loseLead();
-                expect(await run.end).to.equal(leadLost);
-            });
-
-            row("ignores HUP, USR1 and USR2 while it waits, and ends with 143 by TERM", async () => {
-                const run = new Run(shell, worker());
-                await run.says(/waits/);
-                for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
-                    run.child.kill(signal);
-                    await moreLooks(1);
-                }
-                expect(await run.stop()).to.equal(143);
-                expect(lines("started")).to.deep.equal([]);
-            });
-
-            row("kills work that doesn't end by TERM, and ends with its status", async () => {
-                lead();
-                const run = new Run(shell, worker("trap '' TERM; while :; do sleep 1000; done"), short);
-                await hasBegun();
-                await moreLooks(1);
-                expect(await run.stop()).to.equal(137);
-                expect(run.stderr).to.match(/killed sh: it didn't end within 0.30 s/);
-            });
-
-            row("ends the work though it is stopped itself", async () => {
-                lead();
-                const run = new Run(shell, worker());
-                await hasBegun();
-                await run.says(/starts/);
-                run.child.kill("SIGSTOP");
-                loseLead();
-                await until("the work has ended", () => lines("got").length === 1);
-                run.child.kill("SIGCONT");
-                expect(await run.end).to.equal(leadLost);
-            });
-
-            row("ends the work's group soon after it was killed, though no supervisor does", async () => {
-                lead();
-                const run = new Run(shell, worker());
-                await hasBegun();
-                await run.says(/starts/);
-                await run.stop("SIGKILL");
-                expect(lines("got")).to.deep.equal(["TERM"]);
-            });
-
-            row("looks again before it starts the work if it was stopped after the answer", async () => {
-                const run = new Run(shell, worker(), [...quick, "--wait", "0.3"]);
-                await run.says(/waits/);
-                // It is stopped while it asks, and the answer comes meanwhile.
-                machine.metadata.millisecondsForAnAnswer = 40;
-                lead();
-                await moreLooks(0);
-                run.child.kill("SIGSTOP");
-                loseLead();
-                machine.metadata.millisecondsForAnAnswer = 0;
-                await sleep(1000); // the answer is older than --wait and --every
-                const before = looks();
-                run.child.kill("SIGCONT");
-                await until("it looks again", () => looks() > before + 1);
-                expect(lines("started")).to.deep.equal([]);
-                await run.stop();
-            });
-
-            it("as the first process of a container ends it, and all that is in it, with the lead", async function () {
-                if (!hasNamespaces) {
-                    this.skip(); // `tools.test.ts` says so
-                }
-                lead();
-                const then = "setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000 & wait";
-                const [name, ...first] = shells[shell];
-                const inside = [find(name) as string, ...first, whileScript, ...quick, ...worker(then)];
-                const mark = `LEADER_WHILE_TEST=${process.pid}-${count++}`;
-                const start = () => {
-                    const env = { ...machine.environment(), LEADER_WHILE_TEST: mark.split("=")[1] };
-                    return spawn(find("unshare") as string, [...namespace.slice(1), ...inside], { env });
-                };
-                const isOver = async (child: ChildProcess) => {
-                    const [status] = await once(child, "close");
-                    await until("nothing is left", () => processesWith(mark).length === 0);
-                    return status;
-                };
-                const lost = start();
-                await hasBegun();
-                loseLead();
-                expect(await isOver(lost)).to.equal(leadLost);
-                lead();
-                const ended = start();
-                await until("the work has begun again", () => lines("started").length === 2);
-                process.kill(childrenOf(ended.pid as number)[0], "SIGTERM");
-                expect(await isOver(ended)).to.equal(0);
-                expect(lines("got")).to.have.length(2);
-                const killed = start();
-                await until("the work has begun again", () => lines("started").length === 3);
-                process.kill(childrenOf(killed.pid as number)[0], "SIGKILL");
-                await isOver(killed);
-            });
+    const losses: Record<string, () => void> = {
+        "the tag is false": () => {
+            machine.metadata.tags = { ...leaderTags, "app:isLeader": "false" };
+        },
+        "the instance is about to leave": () => {
+            machine.metadata.lifecycle = "Terminated";
+        },
+        "metadata hangs for --blind": () => {
+            machine.metadata.instead = { "*": "hangs" };
+        },
+        "tags are shown no more, and there is no AWS CLI": () => {
+            machine.metadata.tags = undefined;
+        },
+        "metadata shows garbage for --blind": () => {
+            machine.metadata.instead = { [leaderTagPath]: { status: 200, body: "<html>" } };
+        },
+        "metadata is gone": () => machine.metadata.stop(),
+    };
+    for (const [what, lose] of Object.entries(losses)) {
+        row(`ends the work if ${what}`, async () => {
+            lead();
+            const run = new Run(worker(), [...quick, "--blind", "2", "--wait", "2"]);
+            await hasBegun();
+            await moreLooks(2);
+            lose();
+            expect(await run.end).to.equal(leadLost);
+            expect(run.stderr).to.match(/stops sh: ./);
+            await run.leavesNothing();
         });
     }
 
-    it("asks the leader-only beside it rather than one in PATH, but that if there is no other", async () => {
-        const bin = mkdtempSync(join(machine.directory, "bin-"));
-        copyFileSync(whileScript, join(bin, "leader-while"));
-        const inPath = mkdtempSync(join(machine.directory, "path-"));
-        const standIn = (where: string, status: number) =>
-            writeFileSync(join(where, "leader-only"), `#!/bin/sh\necho "so: would run"; exit ${status}\n`, {
-                mode: 0o755,
-            });
-        const env = { PATH: `${inPath}:${machine.tools}` };
+    row("goes on while it can't find out, for --blind, and says so once", async () => {
+        lead();
+        const run = new Run(worker(), quick);
+        await hasBegun();
+        await moreLooks(1);
+        const before = machine.metadata.paths.length;
+        machine.metadata.instead = { "*": { status: 403 } };
+        await until(() => machine.metadata.paths.length > before + 5);
+        machine.metadata.instead = {};
+        await run.says(/finds out again that this instance leads/);
+        expect(run.count(/can't find out whether this instance leads: .*403/)).to.equal(1);
+        expect(run.count(/stops/)).to.equal(0);
+        await run.stop();
+        expect(lines("got")).to.deep.equal(["TERM"]);
+    });
+
+    row("waits, and starts nothing, while it can't find out", async () => {
+        machine.metadata.instead = { "*": { status: 404 } };
+        const run = new Run(worker());
+        await run.says(/can't find out whether this instance leads: instance metadata gave no proper token/);
+        machine.metadata.instead = {};
+        lead();
+        await hasBegun();
+        await run.stop();
+    });
+
+    row("doesn't start the work on a leader that is about to leave", async () => {
+        machine.metadata.lifecycle = "Terminated";
+        lead();
+        const run = new Run(worker());
+        await run.says(/waits: this instance is about to leave its group \(.* is Terminated\)\n/);
+        expect(await run.stop("SIGINT")).to.equal(130);
+        expect(lines("started")).to.deep.equal([]);
+    });
+
+    row("gives the work its arguments, input and environment", async () => {
+        lead();
+        const odd = ["", "a  b", "$HOME", "*", "--every", "it's"];
+        const print = 'cat; for one; do printf "<%s>" "$one"; done; echo "$status $seconds $work $reason"';
+        const env = { status: "mine", seconds: "my own", work: "too", reason: "all" };
+        const run = new Run(["sh", "-c", print, "sh", ...odd], quick, env);
+        run.child.stdin?.end("input\n");
+        expect(await run.end).to.equal(0);
+        expect(run.stdout).to.equal("input\n<><a  b><$HOME><*><--every><it's>mine my own too all\n");
+    });
+
+    row("runs the work though input, output and errors are closed", async () => {
+        lead();
+        const command = [
+            ...under(machine.shell, whileScript),
+            ...quick,
+            "sh",
+            "-c",
+            `echo >>"${folder}/started"; exit 6`,
+        ];
+        const child = spawn("sh", ["-c", 'exec "$0" "$@" <&- >&- 2>&-', ...command], { env: machine.environment() });
+        expect(await once(child, "close")).to.deep.equal([6, null]);
+        expect(lines("started")).to.have.length(1);
+    });
+
+    for (const status of [0, 1, 3, 255, 127]) {
+        const work = status === 127 ? ["no-such-command"] : ["sh", "-c", `exit ${status}`];
+        row(`ends with the exit status ${status} of ${work.join(" ")}`, async () => {
+            lead();
+            const run = new Run(work);
+            expect(await run.end).to.equal(status);
+            expect(run.stderr).to.include(`${work[0]} has ended (exit status ${status})`);
+            await run.leavesNothing();
+        });
+    }
+
+    row("ends what the work left in its group when it ends by itself", async () => {
+        lead();
+        const run = new Run(["sh", "-c", "sleep 1000 & (trap '' TERM; sleep 1000) & sleep 0.2; exit 9"], short);
+        expect(await run.end).to.equal(9);
+        await run.leavesNothing();
+    });
+
+    const misbehaviour: Record<string, string> = {
+        "ignores TERM": "trap '' TERM; sleep 1000",
+        "is stopped": "sleep 1000 & kill -STOP $$",
+        "has a child that ignores TERM": "(trap '' TERM; exec sleep 1000) & wait",
+    };
+    for (const [what, then] of Object.entries(misbehaviour)) {
+        row(`ends all of the work's group with --grace if it ${what}`, async () => {
+            lead();
+            const run = new Run(worker(then), short);
+            await hasBegun();
+            await moreLooks(1);
+            loseLead();
+            expect(await run.end).to.equal(leadLost);
+            await run.leavesNothing();
+        });
+    }
+
+    const signals: Record<string, { work: string; status: number }> = {
+        SIGTERM: { work: "sleep 1000", status: 143 },
+        SIGINT: { work: "exec sleep 1000", status: 130 },
+        SIGQUIT: { work: "trap 'exit 7' QUIT TERM; while :; do sleep 0.1; done", status: 7 },
+        SIGHUP: { work: "trap 'exit 8' HUP; sleep 1000 & wait", status: 8 },
+        SIGUSR1: { work: "trap 'exit 9' USR1; sleep 1000 & wait", status: 9 },
+        SIGUSR2: { work: "exec sleep 1000", status: 140 },
+    };
+    for (const [signal, { work, status }] of Object.entries(signals)) {
+        row(`passes ${signal} on to the work's group, and ends with the work's status`, async () => {
+            lead();
+            const run = new Run(["sh", "-c", work]);
+            await run.says(/starts/);
+            await moreLooks(1);
+            expect(await run.stop(signal as NodeJS.Signals)).to.equal(status);
+        });
+    }
+
+    row("goes on after HUP, USR1 and USR2 that the work heeds", async () => {
+        lead();
+        const heed = ["HUP", "USR1", "USR2"].map((name) => `trap 'echo ${name} >>"${folder}/got"' ${name}; `);
+        const wait = "while :; do sleep 1000 & wait; done";
+        const run = new Run(["sh", "-c", `${heed.join("")} echo >>"${folder}/started"; ${wait}`]);
+        await hasBegun();
+        for (const name of ["HUP", "USR1", "USR2"]) {
+            run.child.kill(`SIG${name}` as NodeJS.Signals);
+            await until(() => lines("got").includes(name));
+        }
+        await moreLooks(1);
+        loseLead();
+        expect(await run.end).to.equal(leadLost);
+    });
+
+    row("ignores HUP, USR1 and USR2 while it waits, and ends with 143 by TERM", async () => {
+        const run = new Run(worker());
+        await run.says(/waits/);
+        for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
+            run.child.kill(signal);
+            await moreLooks(1);
+        }
+        expect(await run.stop()).to.equal(143);
+        expect(lines("started")).to.deep.equal([]);
+    });
+
+    row("kills work that doesn't end by TERM, and ends with its status", async () => {
+        lead();
+        const run = new Run(worker("trap '' TERM; while :; do sleep 1000; done"), short);
+        await hasBegun();
+        await moreLooks(1);
+        expect(await run.stop()).to.equal(137);
+        expect(run.stderr).to.match(/killed sh: it didn't end within 0.30 s/);
+    });
+
+    row("ends the work though it is stopped itself", async () => {
+        lead();
+        const run = new Run(worker());
+        await hasBegun();
+        await run.says(/starts/);
+        run.child.kill("SIGSTOP");
+        loseLead();
+        await until(() => lines("got").length === 1);
+        run.child.kill("SIGCONT");
+        expect(await run.end).to.equal(leadLost);
+    });
+
+    row("ends the work's group soon after it was killed, though no supervisor does", async () => {
+        lead();
+        const run = new Run(worker());
+        await hasBegun();
+        await run.says(/starts/);
+        await run.stop("SIGKILL");
+        expect(lines("got")).to.deep.equal(["TERM"]);
+    });
+
+    row("looks again before it starts the work if it was stopped after the answer", async () => {
+        const run = new Run(worker(), [...quick, "--wait", "0.3"]);
+        await run.says(/waits/);
+        // It is stopped while it asks, and the answer comes meanwhile.
+        machine.metadata.millisecondsForAnAnswer = 40;
+        lead();
+        await moreLooks(0);
+        run.child.kill("SIGSTOP");
+        loseLead();
+        machine.metadata.millisecondsForAnAnswer = 0;
+        await sleep(1000); // the answer is older than --wait and --every
+        const before = looks();
+        run.child.kill("SIGCONT");
+        await until(() => looks() > before + 1);
+        expect(lines("started")).to.deep.equal([]);
+        await run.stop();
+    });
+
+    withTool("unshare", () =>
+        it("as the first process of a container ends it, and all that is in it, with the lead", async () => {
+            const then = "setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000 & wait";
+            const [unshare = "", ...inside] = [
+                ...namespace,
+                ...under(machine.shell, whileScript),
+                ...quick,
+                ...worker(then),
+            ];
+            const mark = newMark();
+            const env = { ...machine.environment(), [markName]: mark };
+            /** Starts it, has it end so, and gives its exit status. */
+            const endedBy = async (end: (script: number) => void, times: number) => {
+                lead();
+                const container = spawn(found(find(unshare)), inside, { env });
+                const ended = once(container, "close");
+                await hasBegun(times);
+                end(only(childrenOf(found(container.pid))));
+                const [status] = await ended;
+                await leavesNothing(mark);
+                return status;
+            };
+            expect(await endedBy(loseLead, 1)).to.equal(leadLost);
+            expect(await endedBy((script) => process.kill(script, "SIGTERM"), 2)).to.equal(0);
+            expect(lines("got")).to.have.length(2);
+            await endedBy((script) => process.kill(script, "SIGKILL"), 3);
+        }),
+    );
+
+    row("asks the leader-only beside it rather than one in PATH, but that if there is no other", async () => {
+        const [bin, inPath] = [machine.folderWith(), machine.folderWith()];
         const command = join(bin, "leader-while");
-        const missing = await machine.run("dash", ["true"], { env, command });
-        expect(missing).to.deep.include({ status: 2, stderr: "leader-while: no leader-only beside it or in PATH\n" });
-        standIn(inPath, 0);
-        expect(await machine.run("dash", ["echo", "ran"], { env, command })).to.deep.include({
-            status: 0,
-            stdout: "ran\n",
-        });
-        standIn(inPath, 1);
-        standIn(bin, 0);
-        expect(await machine.run("dash", ["echo", "ran"], { env, command })).to.deep.include({
-            status: 0,
-            stdout: "ran\n",
-        });
-        writeFileSync(join(bin, "leader-only"), "#!/bin/sh\nexit 3\n");
-        const dumb = await machine.run("dash", ["true"], { env, command });
+        copyFileSync(whileScript, command);
+        const run = (...work: string[]) => machine.run(work, { env: { PATH: `${inPath}:${machine.tools}` }, command });
+        const answers = (folder: string, status: number) =>
+            standIn(folder, "leader-only", `echo "so: would run"; exit ${status}`);
+        const missing = { status: 2, stderr: "leader-while: no leader-only beside it or in PATH\n" };
+        expect(await run("true")).to.deep.include(missing);
+        answers(inPath, 0);
+        expect(await run(...job)).to.deep.include({ status: 0, stdout: ran.stdout });
+        answers(inPath, 1);
+        answers(bin, 0);
+        expect(await run(...job)).to.deep.include({ status: 0, stdout: ran.stdout });
+        standIn(bin, "leader-only", "exit 3");
+        const dumb = await run("true");
         expect(dumb).to.deep.include({ status: 2, stdout: "" });
         expect(dumb.stderr).to.match(/^leader-while: .*leader-only gives no answer \(exit status 3\)\n$/);
     });
 
-    it("says in one line that setsid is missing", async () => {
-        const tools = mkdtempSync(join(machine.directory, "tools-"));
-        for (const tool of ["dirname", "env", "true"]) {
-            symlinkSync(find(tool) as string, join(tools, tool));
-        }
-        const outcome = await machine.run("dash", ["true"], { env: { PATH: tools }, command: whileScript });
+    row("says in one line that setsid is missing", async () => {
+        const PATH = machine.folderWith("dirname", "env", "true");
+        const outcome = await machine.run(["true"], { env: { PATH }, command: whileScript });
         expect(outcome).to.deep.include({ status: 2, stderr: "leader-while: setsid is not installed\n" });
     });
 });

@@ -1,8 +1,9 @@
-// The packaged function against an endpoint that fails as AWS does: what is tried again, and what it says when it gives up.
+// The packaged function against an endpoint that fails as AWS does, or is slow: what is tried again, what it says when it gives
+// up, and that it ends in time.
 import { expect } from "chai";
 import { invoke, pointSdkAt, type Reports } from "../simulator/aws/endpoint";
 import { sweepEvent } from "../simulator/aws/events";
-import { AwsServer, refusal } from "../simulator/aws/http";
+import { AwsServer, type HttpFault, refusal } from "../simulator/aws/http";
 import { Region } from "../simulator/aws/region";
 import { Timeline } from "../simulator/clock";
 import { firstOf, firstTwo, only } from "../simulator/lists";
@@ -32,25 +33,25 @@ describe("The packaged function, when AWS fails", () => {
 
     beforeEach(() => {
         handler = startContainer(program);
-        showGroups({ [shop]: ["i-1", "i-2"] });
-        aws.fault = () => undefined;
-    });
-
-    /** Members of the groups: all of them running, none a leader. */
-    function showGroups(groups: Record<string, string[]>): void {
         region = new Region(new Timeline());
-        for (const [group, ids] of Object.entries(groups)) {
-            for (const id of ids) {
-                region.addInstance(group, { id });
-            }
+        for (const id of ["i-1", "i-2"]) {
+            region.addInstance(shop, { id });
         }
         aws.show(region);
-    }
+        aws.fault = () => undefined;
+    });
 
     const leadersOf = (group: string): string[] => region.leaders(group, tagKey);
     const idsTried = (): string[] => aws.callsOf("CreateTags").flatMap(({ input }) => input.Resources);
     const sweep = (seconds?: number, onError?: (about: { reason: string }) => void): Promise<Reports> =>
         invoke(handler, [JSON.stringify(sweepEvent(Date.now()))], seconds, onError);
+
+    /** Sweeps, with some seconds for it: the reasons of all that failed, as the function logs them. */
+    async function failuresOf(seconds: number): Promise<string> {
+        const reasons: string[] = [];
+        await sweep(seconds, ({ reason }) => reasons.push(reason));
+        return reasons.join("\n");
+    }
 
     describe("tries again", () => {
         for (const [action, what, failure] of [
@@ -139,11 +140,39 @@ describe("The packaged function, when AWS fails", () => {
         ] as const) {
             it(`in an error that is logged, when it can't read: ${permission}`, async () => {
                 aws.fault = (call) => (call.action === action ? failure : undefined);
-                const reasons: string[] = [];
-                await sweep(10, ({ reason }) => reasons.push(reason));
-                expect(reasons.join("\n")).to.match(new RegExp(`${permission} on .*: (AccessDenied|Unauthorized)`));
+                expect(await failuresOf(10)).to.match(new RegExp(`${permission} on .*: (AccessDenied|Unauthorized)`));
                 expect(idsTried()).to.deep.equal([]);
             });
         }
+    });
+
+    describe("when AWS is slow", () => {
+        const slow: [string, HttpFault][] = [
+            ["never comes", "hangs"],
+            ["stalls half-way", { stallsAfter: 100 }],
+            ["trickles", { bytesPerSecond: 50 }],
+        ];
+        for (const [how, fault] of slow) {
+            for (const [action, permission] of [
+                ["DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"],
+                ["DescribeInstances", "ec2:DescribeInstances"],
+                ["DescribeInstanceStatus", "ec2:DescribeInstanceStatus"],
+            ]) {
+                it(`ends in time and names ${permission}, when its answer ${how}`, async () => {
+                    aws.fault = (call) => (call.action === action ? fault : undefined);
+                    const deadline = performance.now() + 1500;
+                    expect(await failuresOf(1.5)).to.contain(permission);
+                    expect(performance.now(), "the end").to.be.below(deadline);
+                    expect(leadersOf(shop)).to.deep.equal([]);
+                });
+            }
+        }
+
+        it("elects, though every read takes three seconds", async () => {
+            aws.fault = ({ action }) => (/^(Describe|Get)/.test(action) ? { after: 3000 } : undefined);
+            await failuresOf(10);
+            expect(leadersOf(shop)).to.have.length(1);
+            expect(aws.callsOf("DescribeAutoScalingGroups"), "one attempt that is too short").to.have.length(2);
+        });
     });
 });

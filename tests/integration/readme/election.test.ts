@@ -11,7 +11,7 @@ import { only } from "../../simulator/lists";
 import { type Program, root, runProgram } from "../../simulator/stack/program";
 import { inWorld } from "../../simulator/world";
 import { Document, optionsOf } from "./document";
-import { followerTags, group, instance, leaderTags, sinceKey, tagKey } from "./fleet";
+import { followerTags, group, leaderTags, sinceKey, tagKey } from "./fleet";
 import { useSandbox } from "./sandbox";
 
 const readme = new Document("election/README.md");
@@ -27,11 +27,11 @@ describe("election/README.md", function () {
     });
 
     it("the fencing token is the leader's since, and a follower goes no further", async () => {
-        await sandbox.showMetadata(leaderTags, instance);
+        await sandbox.showMetadata(leaderTags);
         await sandbox.run("install -m 755 election/instance/leader-only /usr/local/bin/leader-only");
         const script = `${readme.shellBlock("leader-only --strict --since").text}\necho "fenced by $since"`;
         expect(await sandbox.run(script)).to.deep.include({ stdout: `fenced by ${leaderTags[sinceKey]}\n` });
-        await sandbox.showMetadata(followerTags, instance);
+        await sandbox.showMetadata(followerTags);
         expect(await sandbox.run(script)).to.deep.equal({ status: 1, stdout: "", stderr: "" });
     });
 

@@ -4,6 +4,5 @@ export const tagKey = "app:isLeader";
 export const sinceKey = "app:isLeader:since";
 export const groupKey = "aws:autoscaling:groupName";
 export const group = "awseb-shop";
-export const instance = { id: "i-0123456789abcdef0", region: "eu-central-1" };
 export const leaderTags = { [groupKey]: group, [tagKey]: "true", [sinceKey]: "2026-11-23T05:00:00.000Z" };
 export const followerTags = { [groupKey]: group };

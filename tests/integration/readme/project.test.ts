@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { declarations, type Program, root, runProgram } from "../../simulator/stack/program";
 import { Document } from "./document";
-import { instance, leaderTags } from "./fleet";
+import { leaderTags } from "./fleet";
 import { useSandbox } from "./sandbox";
 
 const readme = new Document("README.md");
@@ -85,7 +85,7 @@ describe("README.md", function () {
     it("my worker, or Celery beat: its line runs the command on the leader", async () => {
         sandbox.standIn("celery");
         await sandbox.run("install -m 755 election/instance/leader-only election/instance/leader-while /usr/local/bin");
-        await sandbox.showMetadata(leaderTags, instance);
+        await sandbox.showMetadata(leaderTags);
         const command = readme.blocks.find(({ language }) => language === "ini")?.text.match(/^ExecStart=(.*)$/m)?.[1];
         expect((await sandbox.run(String(command).replace("/usr/bin/", ""))).status).to.equal(0);
         expect(sandbox.takeCalls()).to.deep.equal([["celery", "--app", "shop", "beat"]]);

@@ -1,14 +1,14 @@
 // Runs what a README shows, with stand-ins for the commands and the metadata that it would reach.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
+import { Metadata } from "../../instance/metadata";
+import { callsIn, standIn } from "../../instance/stand-in";
 import { root } from "../../simulator/stack/program";
-import { followerTags, instance, leaderTags } from "./fleet";
+import { followerTags, leaderTags } from "./fleet";
 
 export interface Outcome {
     status: number | null;
@@ -23,7 +23,7 @@ export class Sandbox {
     private cronTables = "";
     private units = "";
     private log = "";
-    private metadata?: Server;
+    private metadata?: Metadata;
     private endpoint = "";
 
     /** Makes its folder anew, without any stand-in. */
@@ -50,44 +50,26 @@ export class Sandbox {
 
     /** Replaces a command by a stand-in: its calls are noted, then it runs this. */
     standIn(command: string, body = ""): void {
-        const note = `{ printf '%s\\0' ${command} "$@"; echo; } >>"${this.log}"`;
-        const script = `#!/bin/sh\n${note}\nPATH='${process.env.PATH}'\n${body}\n`;
-        writeFileSync(join(this.tools, command), script, { mode: 0o755 });
+        standIn(this.tools, command, `PATH='${process.env.PATH}'\n${body}`, this.log);
     }
 
     /** Commands and arguments of all calls of stand-ins since the last time. */
     takeCalls(): string[][] {
-        const lines = existsSync(this.log) ? readFileSync(this.log, "utf8").split("\n").slice(0, -1) : [];
+        const calls = callsIn(this.log);
         rmSync(this.log, { force: true });
-        return lines.map((line) => line.split("\0").slice(0, -1));
+        return calls;
     }
 
     /** From now on there is a metadata service, for IMDSv2 only, of an instance with these tags, or that shows none. */
-    async showMetadata(tags: Record<string, string> | undefined, at: { id: string; region: string }): Promise<void> {
+    async showMetadata(tags: Record<string, string> | undefined): Promise<void> {
         this.hideMetadata();
-        const data: Record<string, string> = {
-            "instance-id": at.id,
-            "placement/region": at.region,
-            ...(tags && { "tags/instance": Object.keys(tags).join("\n") }),
-            ...Object.fromEntries(Object.entries(tags ?? {}).map(([key, value]) => [`tags/instance/${key}`, value])),
-        };
-        this.metadata = createServer(({ method, url = "", headers }, response) => {
-            const known = headers["x-aws-ec2-metadata-token"] === "a-token==";
-            const found = known ? data[url.replace("/latest/meta-data/", "")] : undefined;
-            if (method === "PUT" && url === "/latest/api/token" && headers["x-aws-ec2-metadata-token-ttl-seconds"]) {
-                response.end("a-token==");
-            } else {
-                response.writeHead(found !== undefined ? 200 : known ? 404 : 401).end(found);
-            }
-        });
-        await once(this.metadata.listen(0, "127.0.0.1"), "listening");
-        this.endpoint = `http://127.0.0.1:${(this.metadata.address() as AddressInfo).port}`;
+        this.metadata = await Metadata.start(tags);
+        this.endpoint = this.metadata.endpoint;
     }
 
     /** From now on nothing answers there. */
     hideMetadata(): void {
-        this.metadata?.close();
-        this.metadata?.closeAllConnections();
+        this.metadata?.stop();
     }
 
     /** What a block has written into a file of the instance. */
@@ -99,7 +81,7 @@ export class Sandbox {
     async whatRuns(block: string): Promise<string[][][]> {
         const runs: string[][][] = [];
         for (const tags of [leaderTags, followerTags]) {
-            await this.showMetadata(tags, instance);
+            await this.showMetadata(tags);
             const { status, stdout, stderr } = await this.run(block);
             if (status !== 0 || stdout + stderr !== "") {
                 throw new Error(`${block} ended with ${status}: ${stdout}${stderr}`);

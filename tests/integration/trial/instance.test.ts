@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { secondsUntilShown } from "../../../election/trial/console";
 import { userData } from "../../../election/trial/fleet";
-import { insist } from "../../instance/machine";
+import { withTool } from "../../tools";
 
 const tagKey = "app:isLeader";
 
@@ -77,9 +77,10 @@ describe("The first script of the trial's instances", function () {
         expect(secondsUntilShown(lines().join("\r\n"), since)).to.be.a("number");
     });
 
-    it("is a POSIX shell script with which shellcheck finds no fault", function () {
-        insist(this, "shellcheck");
-        const { stdout, status } = spawnSync("shellcheck", ["-"], { input: userData(tagKey), encoding: "utf8" });
-        expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
-    });
+    withTool("shellcheck", () =>
+        it("is a POSIX shell script with which shellcheck finds no fault", () => {
+            const { stdout, status } = spawnSync("shellcheck", ["-"], { input: userData(tagKey), encoding: "utf8" });
+            expect({ status, stdout }).to.deep.equal({ status: 0, stdout: "" });
+        }),
+    );
 });
