@@ -1,4 +1,4 @@
-// Writing: demotions before promotions, what a refused write costs, and the since that a promotion writes.
+// Changing the leader: demotions before promotions, what a refused write costs, and the since that a promotion writes.
 
 import { expect } from "chai";
 import { awsError } from "../simulator/aws/faults";
