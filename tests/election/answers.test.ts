@@ -3,7 +3,7 @@
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
-import { writesIn } from "../simulator/changes";
+import { loggedAt, writesIn } from "../simulator/changes";
 import { firstOf, firstTwo } from "../simulator/lists";
 import { a, addMembers, atFive, b, leadersOf, leading, populate, rule, sweep, tagKey } from "../simulator/scenario";
 
@@ -27,7 +27,7 @@ describe("An election that can't read everything", () => {
                 call.action === action && Boolean(call.input.NextToken) === secondPage ? { error } : undefined;
             await sweep(world);
             expect(world.stack.invocations.every((invocation) => invocation.error === undefined)).to.equal(true);
-            const failures = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
+            const failures = loggedAt("error", world).map((entry) => entry.reason);
             expect(failures).to.not.be.empty;
             for (const failure of failures) {
                 expect(failure).to.contain(action).and.to.contain("InternalError");
@@ -69,7 +69,7 @@ describe("What AWS answers is named when it can't be used:", () => {
             world.region.fault = (call) => (call.action === action ? { answer: () => answer } : undefined);
             world.stack.sweep();
             await world.timeline.pass(2000);
-            const failures = world.lines.filter(({ level }) => level === "error").map(({ entry }) => entry.reason);
+            const failures = loggedAt("error", world).map((entry) => entry.reason);
             expect(failures.join()).to.contain(`${action}: AWS answered`);
             expect(world.region.calls.filter((call) => /Tags$/.test(call.action))).to.deep.equal([]);
         });

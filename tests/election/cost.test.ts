@@ -110,6 +110,8 @@ describe("What elections cost", () => {
         });
     }
 
+    const quietRule = (name: string, act: (world: World) => Promise<void>) => it(name, () => inQuietWorld(act));
+
     /** The cost of one election, and the calls that it made. */
     function costOf({ arrange }: Case, size: number): Promise<Cost & { actions: string[]; leaders: string[] }> {
         return inQuietWorld(async (world) => {
@@ -143,20 +145,19 @@ describe("What elections cost", () => {
         }
     });
 
-    it("a hand-over and vacancies in one sweep: all are promoted in one call", () =>
-        inQuietWorld(async (world) => {
-            const { region, stack } = world;
-            const names = ["awseb-1", "awseb-2", "awseb-3"] as const;
-            region.setMember(addGroup(world, names[0], 2, 0), { healthStatus: "Unhealthy" });
-            region.setState(addGroup(world, names[1], 2, 0), "terminated");
-            addGroup(world, names[2], 2);
-            const calls = await callsDuring(world, () => {
-                stack.sweep();
-                return stack.settle();
-            });
-            expect(writesIn(calls).map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
-            expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
-        }));
+    quietRule("a hand-over and vacancies in one sweep: all are promoted in one call", async (world) => {
+        const { region, stack } = world;
+        const names = ["awseb-1", "awseb-2", "awseb-3"] as const;
+        region.setMember(addGroup(world, names[0], 2, 0), { healthStatus: "Unhealthy" });
+        region.setState(addGroup(world, names[1], 2, 0), "terminated");
+        addGroup(world, names[2], 2);
+        const calls = await callsDuring(world, () => {
+            stack.sweep();
+            return stack.settle();
+        });
+        expect(writesIn(calls).map(({ action }) => action)).to.deep.equal(["ec2:DeleteTags", "ec2:CreateTags"]);
+        expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+    });
 
     describe("for events of others", () => {
         const others: Record<string, (world: World) => string[]> = {
@@ -165,18 +166,17 @@ describe("What elections cost", () => {
             "of members that don't lead": ({ fleet }) => fleet.members(shop).slice(1),
         };
         for (const [which, departing] of Object.entries(others)) {
-            it(`ten departures ${which} in one batch: one call`, () =>
-                inQuietWorld(async (world) => {
-                    const { region, stack, timeline } = world;
-                    const leader = addGroup(world, shop, 12, 0);
-                    // The first one is taken at once; while it is being looked at, the others gather.
-                    const events = departing(world).map((id) => stateEvent(timeline.now, id, "stopping"));
-                    await callsDuring(world, () => receive(world, ...events));
-                    const [, batch] = firstTwo(stack.invocations);
-                    expect(batch.events).to.have.length(10);
-                    expect(callsIn(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
-                    expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                }));
+            quietRule(`ten departures ${which} in one batch: one call`, async (world) => {
+                const { region, stack, timeline } = world;
+                const leader = addGroup(world, shop, 12, 0);
+                // The first one is taken at once; while it is being looked at, the others gather.
+                const events = departing(world).map((id) => stateEvent(timeline.now, id, "stopping"));
+                await callsDuring(world, () => receive(world, ...events));
+                const [, batch] = firstTwo(stack.invocations);
+                expect(batch.events).to.have.length(10);
+                expect(callsIn(world, batch).map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+            });
         }
     });
 
@@ -215,75 +215,72 @@ describe("What elections cost", () => {
             ],
         ];
         for (const [what, isLed, happens, most, writes] of sweeps) {
-            it(`of which ${what}`, () =>
-                inQuietWorld(async (world) => {
-                    const { region, fleet } = world;
-                    const names = addGroups(world, 500, isLed ? 0 : undefined);
-                    for (const name of names) {
-                        region.setMember(firstOf(fleet.members(name)), happens);
-                    }
-                    const calls = await callsDuring(world, () => world.stack.sweep());
-                    expect(calls).to.have.length.within(2, most);
-                    expect(writesIn(calls)).to.have.length(writes);
-                    expect(leaderless(world, names)).to.deep.equal([]);
-                    const former = new Set(isLed ? names.map((name) => fleet.members(name)[0]) : []);
-                    const stay = names.filter((name) => former.has(region.leaders(name, tagKey)[0]));
-                    expect(stay).to.have.length(writes === 0 ? names.length : 0);
-                }));
+            quietRule(`of which ${what}`, async (world) => {
+                const { region, fleet } = world;
+                const names = addGroups(world, 500, isLed ? 0 : undefined);
+                for (const name of names) {
+                    region.setMember(firstOf(fleet.members(name)), happens);
+                }
+                const calls = await callsDuring(world, () => world.stack.sweep());
+                expect(calls).to.have.length.within(2, most);
+                expect(writesIn(calls)).to.have.length(writes);
+                expect(leaderless(world, names)).to.deep.equal([]);
+                const former = new Set(isLed ? names.map((name) => fleet.members(name)[0]) : []);
+                const stay = names.filter((name) => former.has(region.leaders(name, tagKey)[0]));
+                expect(stay).to.have.length(writes === 0 ? names.length : 0);
+            });
         }
 
         for (const refusal of refusals) {
             for (const count of [1, 30]) {
-                it(`${refusal.code} of ${count}: all other groups get their leader`, () =>
-                    inQuietWorld(async (world) => {
-                        const { region, stack } = world;
-                        const names = addGroups(world, 500);
-                        const bad = refuse(world, "ec2:CreateTags", refusal, count);
-                        const calls = await callsDuring(world, () => stack.sweep());
+                quietRule(`${refusal.code} of ${count}: all other groups get their leader`, async (world) => {
+                    const { region, stack } = world;
+                    const names = addGroups(world, 500);
+                    const bad = refuse(world, "ec2:CreateTags", refusal, count);
+                    const calls = await callsDuring(world, () => stack.sweep());
 
-                        expect(bad.size).to.equal(count);
-                        const failed = refusal.passesOn === "always" ? [] : groupsOf(world, bad);
-                        const vacant = leaderless(world, names);
-                        if (refusal.passesOn === "maybe") {
-                            expect(failed).to.include.members(vacant);
-                        } else {
-                            expect(vacant).to.have.members(failed);
-                        }
-                        for (const id of bad) {
-                            expect(region.tags(id)).to.not.have.any.keys(tagKey, sinceKey);
-                        }
-                        expect(stack.invocations.map(({ error }) => error)).to.deep.equal([undefined]);
-                        expect(sum(calls).roundTrips, "round trips").to.be.at.most(40);
+                    expect(bad.size).to.equal(count);
+                    const failed = refusal.passesOn === "always" ? [] : groupsOf(world, bad);
+                    const vacant = leaderless(world, names);
+                    if (refusal.passesOn === "maybe") {
+                        expect(failed).to.include.members(vacant);
+                    } else {
+                        expect(vacant).to.have.members(failed);
+                    }
+                    for (const id of bad) {
+                        expect(region.tags(id)).to.not.have.any.keys(tagKey, sinceKey);
+                    }
+                    expect(stack.invocations.map(({ error }) => error)).to.deep.equal([undefined]);
+                    expect(sum(calls).roundTrips, "round trips").to.be.at.most(40);
 
-                        region.fault = () => undefined;
-                        stack.sweep();
-                        await stack.settle();
-                        expect(leaderless(world, names), "without a leader after the next sweep").to.deep.equal([]);
-                    }));
+                    region.fault = () => undefined;
+                    stack.sweep();
+                    await stack.settle();
+                    expect(leaderless(world, names), "without a leader after the next sweep").to.deep.equal([]);
+                });
             }
         }
 
         for (const refusal of refusals) {
-            it(`${refusal.code} of one that is to be demoted: all other groups hand over`, () =>
-                inQuietWorld(async (world) => {
-                    const { region, fleet, stack } = world;
-                    const names = addGroups(world, 500, 0);
-                    for (const name of names) {
-                        region.setMember(firstOf(fleet.members(name)), { healthStatus: "Unhealthy" });
-                    }
-                    const bad = refuse(world, "ec2:DeleteTags", refusal, 1);
-                    await callsDuring(world, () => stack.sweep());
+            quietRule(`${refusal.code} of one that is to be demoted: all other groups hand over`, async (world) => {
+                const { region, fleet, stack } = world;
+                const names = addGroups(world, 500, 0);
+                for (const name of names) {
+                    region.setMember(firstOf(fleet.members(name)), { healthStatus: "Unhealthy" });
+                }
+                const bad = refuse(world, "ec2:DeleteTags", refusal, 1);
+                await callsDuring(world, () => stack.sweep());
 
-                    expect(bad.size).to.equal(1);
-                    const spoilt = firstOf(groupsOf(world, bad));
-                    for (const name of names.filter((one) => one !== spoilt)) {
-                        expect(region.leaders(name, tagKey), name).to.deep.equal([fleet.members(name)[1]]);
-                    }
-                    // An instance that can't be demoted leads on, unless EC2 doesn't know it any more.
-                    if (refusal.code !== "InvalidInstanceID.NotFound") {
-                        expect(region.leaders(spoilt, tagKey)).to.deep.equal([...bad]);
-                    }
-                }));
+                expect(bad.size).to.equal(1);
+                const spoilt = firstOf(groupsOf(world, bad));
+                for (const name of names.filter((one) => one !== spoilt)) {
+                    expect(region.leaders(name, tagKey), name).to.deep.equal([fleet.members(name)[1]]);
+                }
+                // An instance that can't be demoted leads on, unless EC2 doesn't know it any more.
+                if (refusal.code !== "InvalidInstanceID.NotFound") {
+                    expect(region.leaders(spoilt, tagKey)).to.deep.equal([...bad]);
+                }
+            });
         }
     });
 
@@ -291,8 +288,9 @@ describe("What elections cost", () => {
         const mostRoundTrips = 8;
 
         for (const isLed of [true, false]) {
-            it(`${isLed ? "its leader stays" : "none leads if none did"}, and the other groups of the sweep get theirs`, () =>
-                inQuietWorld(async (world) => {
+            quietRule(
+                `${isLed ? "its leader stays" : "none leads if none did"}, and the other groups of the sweep get theirs`,
+                async (world) => {
                     const leader = addGroup(world, shop, 1000, isLed ? 0 : undefined);
                     for (const member of world.fleet.members(shop)) {
                         world.region.setState(member, "stopped");
@@ -303,7 +301,8 @@ describe("What elections cost", () => {
                     expect(world.region.tags(leader)[sinceKey]).to.equal(isLed ? atFive : undefined);
                     expect(leaderless(world, names)).to.deep.equal([]);
                     expect(sum(calls).roundTrips).to.be.at.most(mostRoundTrips);
-                }));
+                },
+            );
         }
     });
 });

@@ -1,11 +1,8 @@
-// Settings, events and answers from AWS that may be anything: each is refused by name or does no harm.
-import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { readSettings } from "../../election/stack/settings";
 import type { Region } from "../simulator/aws/region";
 import { populate, programWith, sinceKey, tagKey } from "../simulator/scenario";
-import { configuration, declarations, type Program, project } from "../simulator/stack/program";
+import type { Program } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
 
 const json = fc.jsonValue({ maxDepth: 2 });
@@ -49,34 +46,6 @@ describe("Whatever it is,", () => {
     let program: Program;
     before(async () => {
         program = await programWith();
-    });
-
-    it("a setting is taken as it is, or refused in one sentence with its key", () => {
-        const keys = Object.keys(declarations);
-        const text = fc.oneof(
-            fc.string(),
-            // The library's own generator of any characters keeps a table of 60 MB.
-            fc.array(fc.nat(0x10ffff)).map((codes) => String.fromCodePoint(...codes)),
-            huge,
-            fc.integer().map(String),
-            json.map((value) => JSON.stringify(value)),
-        );
-        fc.assert(
-            fc.property(fc.constantFrom(...keys), fc.option(text, { nil: undefined }), (key, value) => {
-                const config = { ...configuration(), [`${project}:${key}`]: value };
-                try {
-                    const { asgPrefixes, ...others } = readSettings(config, project);
-                    const settings: Record<string, unknown> = { ...others, asgPrefix: asgPrefixes.join(" ") };
-                    expect(String(settings[key])).to.equal(value);
-                } catch (error) {
-                    if (!pulumi.RunError.isInstance(error)) {
-                        throw error;
-                    }
-                    const found = value === undefined ? "missing" : JSON.stringify(value);
-                    expect(error.message.startsWith(`Setting ${key} is ${found}, but it must be `)).to.equal(true);
-                }
-            }),
-        );
     });
 
     it("an answer from AWS leads to a report or an error, and to no write that the rules don't allow", async () => {

@@ -5,6 +5,7 @@ import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, samples as oldSamples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import type { Call } from "../simulator/aws/faults";
 import { groupKey, Region } from "../simulator/aws/region";
+import { loggedAt } from "../simulator/changes";
 import { type Container, type Line, onTimeline, running, Timeline } from "../simulator/clock";
 import { found } from "../simulator/lists";
 import { hour, isoTime, leading, programWith, start, tagKey } from "../simulator/scenario";
@@ -418,7 +419,7 @@ describe("An invocation", () => {
             expect(after.region.leaders(shop, tagKey)).to.deep.equal([named]);
             expect(after.region.leaders("awseb-blog", tagKey)).to.deep.equal([]);
             expectNoHarm(after, false, what);
-            const warnings = after.lines.filter(({ level }) => level === "warn");
+            const warnings = loggedAt("warn", after);
             expect(warnings).to.not.be.empty;
             expect(JSON.stringify(warnings)).to.have.length.below(10_000);
         });

@@ -7,7 +7,7 @@ import { sweepEvent } from "../simulator/aws/events";
 import { awsError, type Fault } from "../simulator/aws/faults";
 import { AwsServer, type HttpFault, refusal } from "../simulator/aws/http";
 import { Region } from "../simulator/aws/region";
-import { metricLinesIn, writesIn } from "../simulator/changes";
+import { loggedAt, metricIn, writesIn } from "../simulator/changes";
 import { Timeline } from "../simulator/clock";
 import { firstOf, found, only } from "../simulator/lists";
 import {
@@ -64,10 +64,7 @@ const subjectsIn = (world: World) => messagesIn(world).map(({ subject }) => subj
 
 const publishes = ({ region }: World) => region.calls.filter(({ action }) => action === publish);
 
-const failedMessages = (world: World) =>
-    metricLinesIn(world).flatMap(({ FailedMessages: count }) => (count === undefined ? [] : [count]));
-
-const warningsIn = ({ lines }: World) => lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
+const failedMessages = (world: World) => metricIn(world, "FailedMessages");
 
 describe("A message", () => {
     it("says who leads on a phone, and holds the report as it is logged", () =>
@@ -312,7 +309,7 @@ describe("A message", () => {
                     const reports = await sweep(world);
                     const leader = only(leadersOf(world));
                     expect(only(reports)).to.include({ outcome: "elected", leader });
-                    const warning = only(warningsIn(world));
+                    const warning = only(loggedAt("warn", world));
                     expect(warning.message).to.include(shop);
                     expect(warning.about).to.include(publish).and.to.include(topic);
                     expect(failedMessages(world)).to.deep.equal([1]);

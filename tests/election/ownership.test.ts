@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { allows, requestsOf, rolePolicyOf } from "../simulator/aws/iam";
 import { groupKey } from "../simulator/aws/region";
+import { loggedAt } from "../simulator/changes";
 import { firstOf, found } from "../simulator/lists";
 import {
     a,
@@ -125,30 +126,33 @@ describe("An election", () => {
             { group: foreign, id: c },
         ];
 
-        /** A world whose stack has two prefixes; the test fails if its policy refuses a call. */
-        async function inWide(
+        /** A test whose stack has two prefixes; its policy must allow every call. */
+        function wideRule(
+            name: string,
             act: (world: World) => Promise<void>,
             config: Record<string, string> = {},
-        ): Promise<void> {
-            await inPermittedWorld(await programWith({ asgPrefix: "shop- CodeDeploy_", ...config }), act);
+        ): void {
+            it(name, async () =>
+                inPermittedWorld(await programWith({ asgPrefix: "shop- CodeDeploy_", ...config }), act),
+            );
         }
 
-        it("elects in the groups of each, and protects, and in no group of a third", () =>
-            inWide(
-                async (world) => {
-                    for (const { group, id } of three) {
-                        addMembers(world, { [id]: {} }, group);
-                    }
-                    await sweep(world);
-                    const found = three.map(({ group, id }) => ({
-                        led: leadersOf(world, group).includes(id),
-                        isProtected: world.region.memberOf(id)?.member.protected,
-                    }));
-                    const ours = { led: true, isProtected: true };
-                    expect(found).to.deep.equal([ours, ours, { led: false, isProtected: false }]);
-                },
-                { protectLeader: "true" },
-            ));
+        wideRule(
+            "elects in the groups of each, and protects, and in no group of a third",
+            async (world) => {
+                for (const { group, id } of three) {
+                    addMembers(world, { [id]: {} }, group);
+                }
+                await sweep(world);
+                const found = three.map(({ group, id }) => ({
+                    led: leadersOf(world, group).includes(id),
+                    isProtected: world.region.memberOf(id)?.member.protected,
+                }));
+                const ours = { led: true, isProtected: true };
+                expect(found).to.deep.equal([ours, ours, { led: false, isProtected: false }]);
+            },
+            { protectLeader: "true" },
+        );
 
         it("may tag instances of each, and none of a third", async () => {
             const permits = rolePolicyOf(await programWith({ asgPrefix: "shop- CodeDeploy_" }));
@@ -168,76 +172,73 @@ describe("An election", () => {
             "a veto reports": ({ region }, id) => region.setTags(id, { [eligibleKey]: "false" }),
         };
         for (const [what, lose] of Object.entries(losses)) {
-            it(`replaces the leader of a group of each as soon as ${what} that it is lost`, () =>
-                inWide(async (world) => {
-                    for (const [place, group] of [shops, copy].entries()) {
-                        const leader = addLedGroup(world, group, 3);
-                        await world.stack.settle();
-                        lose(world, leader);
-                        await world.timeline.pass(second);
-                        expect(callsOf(world, "ec2:CreateTags")).to.have.length(place + 1);
-                        expect(leadersOf(world, group)).to.have.length(1);
-                    }
-                }));
+            wideRule(`replaces the leader of a group of each as soon as ${what} that it is lost`, async (world) => {
+                for (const [place, group] of [shops, copy].entries()) {
+                    const leader = addLedGroup(world, group, 3);
+                    await world.stack.settle();
+                    lose(world, leader);
+                    await world.timeline.pass(second);
+                    expect(callsOf(world, "ec2:CreateTags")).to.have.length(place + 1);
+                    expect(leadersOf(world, group)).to.have.length(1);
+                }
+            });
         }
 
-        it("reads no group and writes nothing when a leader of a third departs", () =>
-            inWide(async (world) => {
-                const leader = addLedGroup(world, foreign, 2);
-                const before = world.region.tags(leader);
-                world.fleet.stop(leader);
-                await world.stack.settle();
-                expect(world.region.calls.map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
-                expect(world.region.tags(leader)).to.deep.equal(before);
-            }));
+        wideRule("reads no group and writes nothing when a leader of a third departs", async (world) => {
+            const leader = addLedGroup(world, foreign, 2);
+            const before = world.region.tags(leader);
+            world.fleet.stop(leader);
+            await world.stack.settle();
+            expect(world.region.calls.map(({ action }) => action)).to.deep.equal(["ec2:DescribeInstances"]);
+            expect(world.region.tags(leader)).to.deep.equal(before);
+        });
 
-        it("strips an orphan of each, and none that a third's group has lost", () =>
-            inWide(async (world) => {
-                for (const { group, id } of three) {
-                    addMembers(world, { [id]: leading() }, group);
-                    world.fleet.detach(id);
+        wideRule("strips an orphan of each, and none that a third's group has lost", async (world) => {
+            for (const { group, id } of three) {
+                addMembers(world, { [id]: leading() }, group);
+                world.fleet.detach(id);
+            }
+            await world.stack.settle();
+            const tagged = three.filter(({ id }) => world.region.tags(id)[tagKey] !== undefined);
+            expect(tagged.map(({ group }) => group)).to.deep.equal([foreign]);
+        });
+
+        wideRule(
+            "has one leader for an electorate of groups of both",
+            async (world) => {
+                for (const { group, id } of three.slice(0, 2)) {
+                    world.region.addGroup(group, { service: "shop" });
+                    addMembers(world, { [id]: {} }, group);
                 }
-                await world.stack.settle();
-                const tagged = three.filter(({ id }) => world.region.tags(id)[tagKey] !== undefined);
-                expect(tagged.map(({ group }) => group)).to.deep.equal([foreign]);
-            }));
-
-        it("has one leader for an electorate of groups of both", () =>
-            inWide(
-                async (world) => {
-                    for (const { group, id } of three.slice(0, 2)) {
-                        world.region.addGroup(group, { service: "shop" });
-                        addMembers(world, { [id]: {} }, group);
-                    }
-                    await sweep(world);
-                    expect([...leadersOf(world, shops), ...leadersOf(world, copy)]).to.have.length(1);
-                },
-                { electorateTag: "service" },
-            ));
-
-        it("warns in each sweep of those that no group has, and of no other", () =>
-            inWide(async (world) => {
-                const warned = () =>
-                    world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry.about.asgPrefix);
-                addMembers(world, { [a]: {} }, shops);
-                addMembers(world, { [c]: {} }, foreign);
                 await sweep(world);
-                expect(warned()).to.deep.equal(["CodeDeploy_"]);
-                addMembers(world, { [b]: {} }, copy);
-                await sweep(world);
-                expect(warned()).to.deep.equal(["CodeDeploy_"]);
-                world.region.groups.clear();
-                await sweep(world);
-                expect(warned()).to.deep.equal(["CodeDeploy_", "shop-", "CodeDeploy_"]);
-            }));
+                expect([...leadersOf(world, shops), ...leadersOf(world, copy)]).to.have.length(1);
+            },
+            { electorateTag: "service" },
+        );
 
-        it("warns of none when the groups could not be listed, or not all of them were looked at", () =>
-            inWide(async (world) => {
+        wideRule("warns in each sweep of those that no group has, and of no other", async (world) => {
+            const warned = () => loggedAt("warn", world).map((entry) => entry.about.asgPrefix);
+            addMembers(world, { [a]: {} }, shops);
+            addMembers(world, { [c]: {} }, foreign);
+            await sweep(world);
+            expect(warned()).to.deep.equal(["CodeDeploy_"]);
+            addMembers(world, { [b]: {} }, copy);
+            await sweep(world);
+            expect(warned()).to.deep.equal(["CodeDeploy_"]);
+            world.region.groups.clear();
+            await sweep(world);
+            expect(warned()).to.deep.equal(["CodeDeploy_", "shop-", "CodeDeploy_"]);
+        });
+
+        wideRule(
+            "warns of none when the groups could not be listed, or not all of them were looked at",
+            async (world) => {
                 addMembers(world, { [a]: {} }, shops);
                 world.region.fault = failing("autoscaling:DescribeAutoScalingGroups", denied);
                 await sweep(world);
                 expect(JSON.stringify(world.lines)).to.not.contain("begins with the prefix");
-            }));
+            },
+        );
     });
 
     describe("of an orphan", () => {

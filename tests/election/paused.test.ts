@@ -2,7 +2,7 @@
 
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
-import { metricLinesIn, writesIn } from "../simulator/changes";
+import { metricIn, writesIn } from "../simulator/changes";
 import { firstOf, found, only } from "../simulator/lists";
 import {
     a,
@@ -39,10 +39,6 @@ function pause({ region }: World, value: string | undefined, group = shop): void
 }
 
 const linesOf = ({ lines }: World, outcome: string) => lines.filter(({ entry }) => entry?.outcome === outcome);
-
-/** The values of a metric, in the order in which they were sent. */
-const metric = (world: World, name: string): unknown[] =>
-    metricLinesIn(world).flatMap(({ [name]: value }) => (value === undefined ? [] : [value]));
 
 describe("A paused group", () => {
     rule(
@@ -85,7 +81,7 @@ describe("A paused group", () => {
         await world.stack.settle();
         await sweep(world);
         expect(leadersOf(world)).to.deep.equal([]);
-        expect(metric(world, "FlappingGroups")).to.deep.equal([]);
+        expect(metricIn(world, "FlappingGroups")).to.deep.equal([]);
     });
 
     rule("leaves the other groups of a batch their elections", async (world) => {
@@ -200,10 +196,10 @@ describe("A paused group", () => {
             await sweep(world);
             expect(firstOf(linesOf(world, "paused")).entry.leaders).to.be.an("array");
             for (const name of ["VacantGroups", "ContestedGroups", "FailedElections"]) {
-                expect(metric(world, name), name).to.deep.equal([0]);
+                expect(metricIn(world, name), name).to.deep.equal([0]);
             }
             for (const name of ["LeaderChanges", "ElectionDelay", "FlappingGroups", "SweptLosses"]) {
-                expect(metric(world, name), name).to.deep.equal([]);
+                expect(metricIn(world, name), name).to.deep.equal([]);
             }
             expect(world.lines.filter(({ level }) => ["warn", "error"].includes(level))).to.deep.equal([]);
         });

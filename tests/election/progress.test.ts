@@ -3,6 +3,7 @@
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError, type Fault } from "../simulator/aws/faults";
+import { loggedAt } from "../simulator/changes";
 import { firstOf, found } from "../simulator/lists";
 import {
     a,
@@ -19,25 +20,18 @@ import {
     leading,
     minute,
     orphansOf,
-    programWith,
     rule,
     second,
     sweep,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import type { World } from "../simulator/world";
 
 describe("A sweep that has too little time", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
     const groups = Array.from({ length: 450 }, (_, index) => `awseb-${String(index).padStart(3, "0")}`);
     const leaderless = (world: World) => groups.filter((group) => leadersOf(world, group).length !== 1);
 
-    async function inSlowWorld(act: (world: World) => Promise<void>): Promise<void> {
-        await inWorld(program, async (world) => {
+    function slowRule(name: string, act: (world: World) => Promise<void>): void {
+        rule(name, async (world) => {
             for (const group of groups) {
                 world.fleet.addGroup(group, 1);
             }
@@ -47,77 +41,70 @@ describe("A sweep that has too little time", () => {
         });
     }
 
-    it("finishes the rounds that it began, and names those that it leaves", () =>
-        inSlowWorld(async (world) => {
-            await sweep(world);
-            const { error, start: began, end, reports } = firstOf(world.stack.invocations);
-            expect(error).to.equal(undefined);
-            expect(end - began).to.be.below(10 * second);
-            const left = leaderless(world);
-            expect(left).to.have.length.within(50, 350);
-            expect(reports).to.have.length(groups.length - left.length);
-            const warnings = world.lines
-                .filter(({ level }) => level === "warn")
-                .map(({ entry }) => JSON.stringify(entry));
-            expect(warnings.join()).to.contain("left to the next sweep");
-        }));
+    slowRule("finishes the rounds that it began, and names those that it leaves", async (world) => {
+        await sweep(world);
+        const { error, start: began, end, reports } = firstOf(world.stack.invocations);
+        expect(error).to.equal(undefined);
+        expect(end - began).to.be.below(10 * second);
+        const left = leaderless(world);
+        expect(left).to.have.length.within(50, 350);
+        expect(reports).to.have.length(groups.length - left.length);
+        const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => JSON.stringify(entry));
+        expect(warnings.join()).to.contain("left to the next sweep");
+    });
 
-    it("is continued by the next one, until each group has a leader", () =>
-        inSlowWorld(async (world) => {
-            const counts: number[] = [];
-            for (let sweeps = 0; sweeps < 4 && counts.at(-1) !== 0; sweeps++) {
-                await sweep(world);
-                counts.push(leaderless(world).length);
-            }
-            expect(counts.at(-1), `groups without a leader after each sweep: ${counts}`).to.equal(0);
-            expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
-        }));
+    slowRule("is continued by the next one, until each group has a leader", async (world) => {
+        const counts: number[] = [];
+        for (let sweeps = 0; sweeps < 4 && counts.at(-1) !== 0; sweeps++) {
+            await sweep(world);
+            counts.push(leaderless(world).length);
+        }
+        expect(counts.at(-1), `groups without a leader after each sweep: ${counts}`).to.equal(0);
+        expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
+    });
 
-    it("is begun anew by the next one if AWS refuses the token to go on from", () =>
-        inSlowWorld(async (world) => {
-            await sweep(world);
-            const before = leaderless(world).length;
-            world.region.latency = 20;
-            world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
-                error: awsError("ValidationError", "The token has expired."),
-            });
-            await sweep(world);
-            expect(before).to.be.above(0);
-            expect(leaderless(world)).to.deep.equal([]);
-            const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
-            expect(JSON.stringify(warnings)).to.contain("the sweep starts over").and.to.contain("token has expired");
-        }));
+    slowRule("is begun anew by the next one if AWS refuses the token to go on from", async (world) => {
+        await sweep(world);
+        const before = leaderless(world).length;
+        world.region.latency = 20;
+        world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
+            error: awsError("ValidationError", "The token has expired."),
+        });
+        await sweep(world);
+        expect(before).to.be.above(0);
+        expect(leaderless(world)).to.deep.equal([]);
+        const warnings = loggedAt("warn", world);
+        expect(JSON.stringify(warnings)).to.contain("the sweep starts over").and.to.contain("token has expired");
+    });
 
-    it("goes on from the same token after an outage", () =>
-        inSlowWorld(async (world) => {
-            await sweep(world);
-            const left = leaderless(world);
-            world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
-                error: awsError("InternalFailure", "An internal error has occurred.", 500),
-            });
-            await sweep(world);
-            expect(leaderless(world)).to.deep.equal(left);
-            const asked = world.region.calls.length;
-            await sweep(world);
-            const calls = world.region.calls.slice(asked);
-            const first = calls.find(({ action }) => action === "autoscaling:DescribeAutoScalingGroups");
-            expect(first?.input.NextToken).to.be.a("string");
-            expect(leaderless(world).length).to.be.below(left.length);
-        }));
+    slowRule("goes on from the same token after an outage", async (world) => {
+        await sweep(world);
+        const left = leaderless(world);
+        world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
+            error: awsError("InternalFailure", "An internal error has occurred.", 500),
+        });
+        await sweep(world);
+        expect(leaderless(world)).to.deep.equal(left);
+        const asked = world.region.calls.length;
+        await sweep(world);
+        const calls = world.region.calls.slice(asked);
+        const first = calls.find(({ action }) => action === "autoscaling:DescribeAutoScalingGroups");
+        expect(first?.input.NextToken).to.be.a("string");
+        expect(leaderless(world).length).to.be.below(left.length);
+    });
 
-    it("looks first at the groups that events name in the same batch", () =>
-        inSlowWorld(async (world) => {
-            const last = found(groups.at(-1));
-            const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
-            world.stack.fate = () => [300];
-            world.stack.send(busy);
-            world.stack.send(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
-            world.stack.fate = () => [];
-            await sweep(world);
-            expect(leadersOf(world, last)).to.have.length(1);
-            const first = firstOf(callsOf(world, "ec2:CreateTags"));
-            expect(first.input.Resources).to.deep.equal(leadersOf(world, last));
-        }));
+    slowRule("looks first at the groups that events name in the same batch", async (world) => {
+        const last = found(groups.at(-1));
+        const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
+        world.stack.fate = () => [300];
+        world.stack.send(busy);
+        world.stack.send(eventOf(world, "terminate-unsuccessful", firstOf(world.fleet.members(last)), last));
+        world.stack.fate = () => [];
+        await sweep(world);
+        expect(leadersOf(world, last)).to.have.length(1);
+        const first = firstOf(callsOf(world, "ec2:CreateTags"));
+        expect(first.input.Resources).to.deep.equal(leadersOf(world, last));
+    });
 });
 
 describe("An invocation", () => {

@@ -2,7 +2,7 @@
 
 import { expect } from "chai";
 import type { Call } from "../simulator/aws/faults";
-import { writesIn } from "../simulator/changes";
+import { loggedAt, writesIn } from "../simulator/changes";
 import { firstOf, found, only } from "../simulator/lists";
 import {
     a,
@@ -185,7 +185,7 @@ describe("An election", () => {
             world.region.fault = failing("cloudwatch:GetMetricData", denied);
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([a]);
-            const warnings = world.lines.filter(({ level }) => level === "warn");
+            const warnings = loggedAt("warn", world);
             expect(JSON.stringify(warnings))
                 .to.contain("cloudwatch:GetMetricData")
                 .and.to.contain("UnauthorizedOperation");

@@ -1,9 +1,8 @@
 // What the function reports: a line of JSON for an election, and metrics in lines that CloudWatch recognizes.
-import Ajv from "ajv";
 import { expect } from "chai";
 import { scalingEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
-import { writesIn } from "../simulator/changes";
+import { loggedAt, writesIn } from "../simulator/changes";
 import type { Line } from "../simulator/clock";
 import { firstOf, firstTwo, only } from "../simulator/lists";
 import {
@@ -31,47 +30,6 @@ import {
 import { type Program, project } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
-// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-const name = (maxLength: number) => ({ type: "string", minLength: 1, maxLength });
-const metricDirective = {
-    type: "object",
-    required: ["Namespace", "Dimensions", "Metrics"],
-    properties: {
-        Namespace: { ...name(1024), pattern: "^[^:].*$" },
-        Dimensions: { type: "array", minItems: 1, items: { type: "array", maxItems: 30, items: name(250) } },
-        Metrics: {
-            type: "array",
-            minItems: 1,
-            maxItems: 100,
-            items: {
-                type: "object",
-                required: ["Name"],
-                properties: {
-                    Name: name(1024),
-                    Unit: { enum: ["Count", "Milliseconds"] },
-                    StorageResolution: { enum: [1, 60] },
-                },
-                additionalProperties: false,
-            },
-        },
-    },
-    additionalProperties: false,
-};
-const isEmbeddedMetrics = new Ajv().compile({
-    type: "object",
-    required: ["_aws"],
-    properties: {
-        _aws: {
-            type: "object",
-            required: ["Timestamp", "CloudWatchMetrics"],
-            properties: {
-                Timestamp: { type: "integer" },
-                CloudWatchMetrics: { type: "array", items: metricDirective },
-            },
-        },
-    },
-});
-
 interface Metric {
     namespace: string;
     name: string;
@@ -79,34 +37,45 @@ interface Metric {
     value: number;
 }
 
-/** What CloudWatch makes of the lines: throws if one is not as it must be. */
+/**
+ * What CloudWatch makes of the lines: throws if one is not as it must be.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+ */
 function metricsOf(lines: Line[]): Metric[] {
     return lines
         .filter(({ level }) => level === "stdout")
         .flatMap(({ entry }) => {
             expect(entry, "one line").to.match(/^[^\n]+\n$/);
             const line = JSON.parse(entry);
-            expect(isEmbeddedMetrics(line), JSON.stringify(isEmbeddedMetrics.errors)).to.equal(true);
-            return line._aws.CloudWatchMetrics.flatMap(({ Namespace, Dimensions, Metrics }: Directive) =>
-                Dimensions.flatMap((keys) =>
-                    Metrics.map((metric) => ({
-                        namespace: Namespace,
-                        name: metric.Name,
-                        dimensions: Object.fromEntries(keys.map((key) => [key, textOf(line, key)])),
-                        value: numberOf(line, metric.Name),
-                    })),
-                ),
-            );
+            expect(Number.isInteger(line._aws.Timestamp)).to.equal(true);
+            return line._aws.CloudWatchMetrics.flatMap((directive: Directive) => {
+                const { Namespace, Dimensions, Metrics } = directive;
+                expect(directive).to.have.all.keys("Namespace", "Dimensions", "Metrics");
+                expect(Namespace).to.match(/^[^:].{0,1023}$/);
+                expect(Dimensions).to.not.be.empty;
+                expect(Metrics).to.have.length.within(1, 100);
+                return Dimensions.flatMap((keys) => {
+                    expect(keys).to.have.length.at.most(30);
+                    const dimensions = Object.fromEntries(keys.map((key) => [key, textOf(line, key)]));
+                    return Metrics.map(({ Name: name, Unit = "Count", ...rest }) => {
+                        expect(name).to.have.length.within(1, 1024);
+                        expect(["Count", "Milliseconds"]).to.include(Unit);
+                        expect([{}, { StorageResolution: 1 }, { StorageResolution: 60 }]).to.deep.include(rest);
+                        return { namespace: Namespace, name, dimensions, value: numberOf(line, name) };
+                    });
+                });
+            });
         });
 }
 
 interface Directive {
     Namespace: string;
     Dimensions: string[][];
-    Metrics: { Name: string }[];
+    Metrics: { Name: string; Unit?: string }[];
 }
 
 function textOf(line: Record<string, unknown>, key: string): string {
+    expect(key).to.have.length.within(1, 250);
     expect(line[key], key).to.be.a("string").with.length.within(1, 1024);
     expect(line[key], key).to.match(/^[^:\s][ -~]*$/);
     return line[key] as string;
@@ -207,7 +176,7 @@ describe("An election reports", () => {
         process.env.AWS_REGION = "eu-west-1";
         await sweep(world);
         await sweep(world);
-        const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
+        const warnings = loggedAt("warn", world);
         const warning = {
             message: "no group's name begins with the prefix",
             about: { asgPrefix: "awseb-", region: "eu-west-1" },

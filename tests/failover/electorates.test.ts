@@ -13,7 +13,6 @@ import {
     c,
     d,
     eventOf,
-    inPermittedWorld,
     leading,
     type Options,
     programWith,
@@ -22,7 +21,6 @@ import {
     sweep,
     tagKey,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 import {
     addElectorate,
@@ -30,6 +28,7 @@ import {
     blue,
     electorateTag,
     environment,
+    environmentRule,
     expectLeaderOfShop,
     green,
     leadersOfAll,
@@ -39,13 +38,6 @@ import {
 const lone = "awseb-lone";
 
 describe("Groups with the same value of the electorate's tag", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith({ electorateTag });
-    });
-
-    const inEnvironment = (act: (world: World) => Promise<void>): Promise<void> => inPermittedWorld(program, act);
-
     describe("have one leader, by the decision table over all members", () => {
         interface Case {
             what: string;
@@ -75,21 +67,21 @@ describe("Groups with the same value of the electorate's tag", () => {
         };
         for (const { what, members, others, leads } of cases) {
             for (const [way, look] of Object.entries(ways)) {
-                it(`${what} (${way})`, () =>
-                    inEnvironment(async (world) => {
-                        const { stack } = world;
-                        addElectorate(world, members, others);
-                        const breaches = watch(world);
-                        look(world);
-                        await stack.settle();
-                        expect(leadersOfAll(world)).to.deep.equal(leads);
-                        expect(breaches).to.deep.equal([]);
-                    }));
+                environmentRule(`${what} (${way})`, async (world) => {
+                    const { stack } = world;
+                    addElectorate(world, members, others);
+                    const breaches = watch(world);
+                    look(world);
+                    await stack.settle();
+                    expect(leadersOfAll(world)).to.deep.equal(leads);
+                    expect(breaches).to.deep.equal([]);
+                });
             }
         }
 
-        it("two groups that each had a leader before they got the tag keep the one with the latest since", () =>
-            inEnvironment(async (world) => {
+        environmentRule(
+            "two groups that each had a leader before they got the tag keep the one with the latest since",
+            async (world) => {
                 const { region } = world;
                 addGroup(world, blue, {}, { [a]: leading(atFive) });
                 addGroup(world, green, {}, { [b]: leading(atFour) });
@@ -100,17 +92,17 @@ describe("Groups with the same value of the electorate's tag", () => {
                 }
                 await sweep(world);
                 expect(leadersOfAll(world)).to.deep.equal([a]);
-            }));
+            },
+        );
 
-        it("a group that loses the tag gets a leader of its own", () =>
-            inEnvironment(async (world) => {
-                const { region } = world;
-                addElectorate(world, { [a]: leading(atFive) }, { [b]: {} });
-                delete region.groups.get(green)?.tags[electorateTag];
-                await sweep(world);
-                expect(region.leaders(blue, tagKey)).to.deep.equal([a]);
-                expect(region.leaders(green, tagKey)).to.deep.equal([b]);
-            }));
+        environmentRule("a group that loses the tag gets a leader of its own", async (world) => {
+            const { region } = world;
+            addElectorate(world, { [a]: leading(atFive) }, { [b]: {} });
+            delete region.groups.get(green)?.tags[electorateTag];
+            await sweep(world);
+            expect(region.leaders(blue, tagKey)).to.deep.equal([a]);
+            expect(region.leaders(green, tagKey)).to.deep.equal([b]);
+        });
     });
 
     describe("are distinguished from groups", () => {
@@ -124,33 +116,31 @@ describe("Groups with the same value of the electorate's tag", () => {
             "that are called like the value": { name: "awseb-shop", tags: {} },
         };
         for (const [what, { name, tags }] of Object.entries(cases)) {
-            it(`${what}: these have a leader of their own`, () =>
-                inEnvironment(async (world) => {
-                    const { region, fleet, stack } = world;
-                    fleet.addGroup(blue, 2, environment());
-                    fleet.addGroup(green, 2, environment());
-                    fleet.addGroup(name, 2, tags);
-                    await sweep(world);
-                    expectLeaderOfShop(world);
-                    expect(region.leaders(name, tagKey)).to.have.length(1);
+            environmentRule(`${what}: these have a leader of their own`, async (world) => {
+                const { region, fleet, stack } = world;
+                fleet.addGroup(blue, 2, environment());
+                fleet.addGroup(green, 2, environment());
+                fleet.addGroup(name, 2, tags);
+                await sweep(world);
+                expectLeaderOfShop(world);
+                expect(region.leaders(name, tagKey)).to.have.length(1);
 
-                    region.setTags(firstOf(leadersOfAll(world)), { [tagKey]: undefined, [sinceKey]: undefined });
-                    send(world, eventOf(world, "terminate-unsuccessful", firstOf(fleet.members(blue)), blue));
-                    await stack.settle();
-                    expectLeaderOfShop(world);
-                    expect(region.leaders(name, tagKey)).to.have.length(1);
-                }));
+                region.setTags(firstOf(leadersOfAll(world)), { [tagKey]: undefined, [sinceKey]: undefined });
+                send(world, eventOf(world, "terminate-unsuccessful", firstOf(fleet.members(blue)), blue));
+                await stack.settle();
+                expectLeaderOfShop(world);
+                expect(region.leaders(name, tagKey)).to.have.length(1);
+            });
         }
 
-        it("of another prefix: the same value changes nothing in them, nor here", () =>
-            inEnvironment(async (world) => {
-                addElectorate(world, { [a]: {} }, { [b]: {} });
-                addGroup(world, "other-group", environment(), { [c]: leading(atFive), [d]: {} });
-                await sweep(world);
-                await receive(world, eventOf(world, "launch-successful", a, blue));
-                expect([a, b]).to.include(only(leadersOfAll(world)));
-                expect(world.region.leaders("other-group", tagKey)).to.deep.equal([c]);
-            }));
+        environmentRule("of another prefix: the same value changes nothing in them, nor here", async (world) => {
+            addElectorate(world, { [a]: {} }, { [b]: {} });
+            addGroup(world, "other-group", environment(), { [c]: leading(atFive), [d]: {} });
+            await sweep(world);
+            await receive(world, eventOf(world, "launch-successful", a, blue));
+            expect([a, b]).to.include(only(leadersOfAll(world)));
+            expect(world.region.leaders("other-group", tagKey)).to.deep.equal([c]);
+        });
 
         it("that are called like what their reports are named by", async () => {
             const odd = await programWith({ electorateTag: "awseb-env" });
@@ -174,25 +164,24 @@ describe("Groups with the same value of the electorate's tag", () => {
     });
 
     describe("are reported", () => {
-        it("as one, by key and value of the tag, with their names in order", () =>
-            inEnvironment(async (world) => {
-                addElectorate(world, { [b]: {} }, { [a]: leading(atFive) }, [green, blue]);
-                addGroup(world, lone, {}, { [c]: leading(atFive) });
-                await sweep(world);
-                const reports = firstOf(world.stack.invocations).reports;
-                expect(reports).to.have.length(2);
-                const [alone, together] = firstTwo(reports.toSorted((one) => (one.group === lone ? -1 : 1)));
-                expect(together).to.deep.include({
-                    group: `${electorateTag}=shop`,
-                    groups: [blue, green],
-                    outcome: "kept",
-                    leader: a,
-                    since: atFive,
-                });
-                expect(together.candidates).to.have.members([a, b]);
-                expect(alone).to.include({ group: lone, outcome: "kept", leader: c });
-                expect(alone).to.not.have.property("groups");
-            }));
+        environmentRule("as one, by key and value of the tag, with their names in order", async (world) => {
+            addElectorate(world, { [b]: {} }, { [a]: leading(atFive) }, [green, blue]);
+            addGroup(world, lone, {}, { [c]: leading(atFive) });
+            await sweep(world);
+            const reports = firstOf(world.stack.invocations).reports;
+            expect(reports).to.have.length(2);
+            const [alone, together] = firstTwo(reports.toSorted((one) => (one.group === lone ? -1 : 1)));
+            expect(together).to.deep.include({
+                group: `${electorateTag}=shop`,
+                groups: [blue, green],
+                outcome: "kept",
+                leader: a,
+                since: atFive,
+            });
+            expect(together.candidates).to.have.members([a, b]);
+            expect(alone).to.include({ group: lone, outcome: "kept", leader: c });
+            expect(alone).to.not.have.property("groups");
+        });
 
         for (const [key, value, dimension] of [
             [electorateTag, "shop", `${electorateTag}=shop`],
@@ -230,8 +219,9 @@ describe("Groups with the same value of the electorate's tag", () => {
             { what: "ten groups with it", tags: environment(), groups: 10, calls: 4, roundTrips: 3 },
         ];
         for (const { what, tags, groups, calls, roundTrips } of costs) {
-            it(`${what}: at most ${calls} calls in ${roundTrips} round trips while the leader stays`, () =>
-                inEnvironment(async (world) => {
+            environmentRule(
+                `${what}: at most ${calls} calls in ${roundTrips} round trips while the leader stays`,
+                async (world) => {
                     const { region, stack } = world;
                     stack.fate = () => [];
                     addGroup(world, blue, tags, { [a]: leading(atFive) });
@@ -243,7 +233,8 @@ describe("Groups with the same value of the electorate's tag", () => {
                     expect(writesIn(region.calls)).to.deep.equal([]);
                     expect(region.calls).to.have.length.within(2, calls);
                     expect(roundTripsIn(region.calls)).to.be.at.most(roundTrips);
-                }));
+                },
+            );
         }
 
         it("nothing more if the setting is off: two calls, whatever tags the group has", async () => {
@@ -261,23 +252,22 @@ describe("Groups with the same value of the electorate's tag", () => {
         });
     });
 
-    it("elect none if their other groups can't be read", () =>
-        inEnvironment(async (world) => {
-            const { region } = world;
-            addElectorate(world, { [a]: {} }, { [b]: leading(atFive) });
-            const denied = awsError("InternalFailure", "try again", 500);
-            region.fault = ({ action, input }) =>
-                action === "autoscaling:DescribeAutoScalingGroups" && input.Filters ? { error: denied } : undefined;
-            const report = only(await receive(world, eventOf(world, "launch-successful", a, blue)));
-            expect(report).to.include({ group: blue, outcome: "failed" });
-            expect(report.reason).to.contain("autoscaling:DescribeAutoScalingGroups");
-            expect(leadersOfAll(world)).to.deep.equal([b]);
+    environmentRule("elect none if their other groups can't be read", async (world) => {
+        const { region } = world;
+        addElectorate(world, { [a]: {} }, { [b]: leading(atFive) });
+        const denied = awsError("InternalFailure", "try again", 500);
+        region.fault = ({ action, input }) =>
+            action === "autoscaling:DescribeAutoScalingGroups" && input.Filters ? { error: denied } : undefined;
+        const report = only(await receive(world, eventOf(world, "launch-successful", a, blue)));
+        expect(report).to.include({ group: blue, outcome: "failed" });
+        expect(report.reason).to.contain("autoscaling:DescribeAutoScalingGroups");
+        expect(leadersOfAll(world)).to.deep.equal([b]);
 
-            region.fault = () => undefined;
-            await receive(world, eventOf(world, "launch-successful", a, blue));
-            expect(leadersOfAll(world)).to.deep.equal([b]);
-            expect(writesIn(region.calls)).to.deep.equal([]);
-        }));
+        region.fault = () => undefined;
+        await receive(world, eventOf(world, "launch-successful", a, blue));
+        expect(leadersOfAll(world)).to.deep.equal([b]);
+        expect(writesIn(region.calls)).to.deep.equal([]);
+    });
 });
 
 /** Sends an event to the function, whatever becomes of others. */

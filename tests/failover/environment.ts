@@ -2,7 +2,7 @@
 
 import { expect } from "chai";
 import { only } from "../simulator/lists";
-import { type Options, tagKey } from "../simulator/scenario";
+import { inPermittedWorld, type Options, programWith, tagKey } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
 export const electorateTag = "elasticbeanstalk:environment-name";
@@ -11,6 +11,11 @@ export const blue = "awseb-e-abc-stack-AWSEBAutoScalingGroup-1";
 export const green = "awseb-e-abc-stack-AWSEBAutoScalingGroup-2";
 
 export const environment = (value = "shop"): Record<string, string> => ({ [electorateTag]: value });
+
+/** A test in a region of its own, whose stack elects by the tag; its policy must allow every call. */
+export function environmentRule(name: string, act: (world: World) => Promise<void>): void {
+    it(name, async () => inPermittedWorld(await programWith({ electorateTag }), act));
+}
 
 /** A group with members of given ids. */
 export function addGroup(

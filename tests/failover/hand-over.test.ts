@@ -62,6 +62,18 @@ describe("A hand-over with a pause", () => {
         });
     }
 
+    function watchedRule(name: string, act: (world: World & { changes: Change[] }) => Promise<void>): void {
+        it(name, () => inWatchedWorld(act));
+    }
+
+    function shopRule<N extends number>(
+        name: string,
+        size: N,
+        act: (world: WatchedShop<OthersOf<N>>) => Promise<void>,
+    ): void {
+        it(name, () => inShop(size, act));
+    }
+
     describe("lies between demoting and promoting, when the old leader", () => {
         const cases: Record<string, (world: WatchedShop) => void> = {
             "is stopped": ({ fleet, leader }) => fleet.stop(leader),
@@ -69,24 +81,22 @@ describe("A hand-over with a pause", () => {
             "is detached": ({ fleet, leader }) => fleet.detach(leader),
         };
         for (const [what, lose] of Object.entries(cases)) {
-            it(what, () =>
-                inShop(3, async (world) => {
-                    const { region, timeline, leader, others, changes } = world;
-                    const start = timeline.now;
-                    lose(world);
-                    await timeline.pass(20 * second);
-                    const [successor] = region.leaders(shop, tagKey);
-                    expect(others).to.include(successor);
-                    expect(region.leaders(shop, tagKey)).to.have.length(1);
-                    expect(gist(changes)).to.deep.equal([
-                        [leader, false],
-                        [successor, true],
-                    ]);
-                    const [demotion, promotion] = firstTwo(changes);
-                    expect(demotion.at - start, "from the loss to the demotion").to.be.at.most(promptly);
-                    expect(promotion.at - demotion.at, "from demotion to promotion").to.be.within(pause, pause + 100);
-                }),
-            );
+            shopRule(what, 3, async (world) => {
+                const { region, timeline, leader, others, changes } = world;
+                const start = timeline.now;
+                lose(world);
+                await timeline.pass(20 * second);
+                const [successor] = region.leaders(shop, tagKey);
+                expect(others).to.include(successor);
+                expect(region.leaders(shop, tagKey)).to.have.length(1);
+                expect(gist(changes)).to.deep.equal([
+                    [leader, false],
+                    [successor, true],
+                ]);
+                const [demotion, promotion] = firstTwo(changes);
+                expect(demotion.at - start, "from the loss to the demotion").to.be.at.most(promptly);
+                expect(promotion.at - demotion.at, "from demotion to promotion").to.be.within(pause, pause + 100);
+            });
         }
     });
 
@@ -117,55 +127,51 @@ describe("A hand-over with a pause", () => {
                 region.setTags(leader, { [tagKey]: undefined, [sinceKey]: undefined }),
         };
         for (const [what, lose] of Object.entries(cases)) {
-            it(what, () =>
-                inShop(3, async (world) => {
-                    const { region, timeline } = world;
-                    lose(world);
-                    await timeline.pass(promptly);
-                    expect(region.leaders(shop, tagKey)).to.have.length(1);
-                }),
-            );
+            shopRule(what, 3, async (world) => {
+                const { region, timeline } = world;
+                lose(world);
+                await timeline.pass(promptly);
+                expect(region.leaders(shop, tagKey)).to.have.length(1);
+            });
         }
     });
 
     describe("in a batch about several groups", () => {
         const names = ["awseb-1", "awseb-2", "awseb-3"] as const;
 
-        it("delays none that needn't wait", () =>
-            inWatchedWorld(async (world) => {
-                const { region, stack, timeline, changes } = world;
-                const [living, ended] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
-                const [last, copied] = firstTwo(world.fleet.members(names[2]));
-                await stack.settle();
-                stack.fate = () => [];
-                changes.length = 0;
-                region.setMember(living, { healthStatus: "Unhealthy" });
-                region.setState(ended, "terminated");
-                region.setTags(last, { [tagKey]: undefined, [sinceKey]: undefined });
-                const empty = names.slice(1);
-                stack.sweep();
-                await timeline.pass(promptly);
-                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([0, 1, 1]);
-                await timeline.pass(pause);
-                expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
-                expect(empty.map((name) => region.leaders(name, tagKey)[0])).to.not.include(ended);
-                expect([last, copied]).to.include(firstOf(region.leaders(names[2], tagKey)));
-            }));
+        watchedRule("delays none that needn't wait", async (world) => {
+            const { region, stack, timeline, changes } = world;
+            const [living, ended] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
+            const [last, copied] = firstTwo(world.fleet.members(names[2]));
+            await stack.settle();
+            stack.fate = () => [];
+            changes.length = 0;
+            region.setMember(living, { healthStatus: "Unhealthy" });
+            region.setState(ended, "terminated");
+            region.setTags(last, { [tagKey]: undefined, [sinceKey]: undefined });
+            const empty = names.slice(1);
+            stack.sweep();
+            await timeline.pass(promptly);
+            expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([0, 1, 1]);
+            await timeline.pass(pause);
+            expect(names.map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1, 1]);
+            expect(empty.map((name) => region.leaders(name, tagKey)[0])).to.not.include(ended);
+            expect([last, copied]).to.include(firstOf(region.leaders(names[2], tagKey)));
+        });
 
-        it("holds up the elections of later batches until it is over", () =>
-            inWatchedWorld(async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                const [living, later] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
-                await stack.settle();
-                fleet.stop(living);
-                await timeline.pass(promptly);
-                region.setState(later, "terminated");
-                stack.send(eventOf(world, "terminate-successful", later, names[1]));
-                await timeline.pass(8 * second);
-                expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
-                await timeline.pass(3 * second);
-                expect(names.slice(0, 2).map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1]);
-            }));
+        watchedRule("holds up the elections of later batches until it is over", async (world) => {
+            const { region, fleet, stack, timeline } = world;
+            const [living, later] = firstTwo(names.map((name) => addLedGroup(world, name, 2)));
+            await stack.settle();
+            fleet.stop(living);
+            await timeline.pass(promptly);
+            region.setState(later, "terminated");
+            stack.send(eventOf(world, "terminate-successful", later, names[1]));
+            await timeline.pass(8 * second);
+            expect(region.leaders(names[1], tagKey)).to.deep.equal([]);
+            await timeline.pass(3 * second);
+            expect(names.slice(0, 2).map((name) => region.leaders(name, tagKey).length)).to.deep.equal([1, 1]);
+        });
     });
 
     describe("during which the election dies", () => {
@@ -212,8 +218,10 @@ describe("A hand-over with a pause", () => {
         ];
         for (const { when, die, leaderless } of deaths) {
             for (const sweeping of [false, true]) {
-                it(`${when}: none follows before the pause is over${sweeping ? ", sweeps neither" : ""}`, () =>
-                    inShop(3, async (world) => {
+                shopRule(
+                    `${when}: none follows before the pause is over${sweeping ? ", sweeps neither" : ""}`,
+                    3,
+                    async (world) => {
                         const { region, fleet, stack, timeline, leader, others, changes } = world;
                         stack.sweeping = sweeping;
                         const before = stack.invocations.length;
@@ -234,81 +242,78 @@ describe("A hand-over with a pause", () => {
                         expect(found(stack.invocations[before + 1]).start - demotion.at).to.be.at.least(pause);
                         await timeline.pass(5 * minute);
                         expect(region.leaders(shop, tagKey)).to.deep.equal([promotion.id]);
-                    }));
+                    },
+                );
             }
         }
     });
 
     describe("while", () => {
-        it("the successor ends: another member leads soon after", () =>
-            inShop(3, async (world) => {
-                const { region, fleet, stack, timeline, leader, others } = world;
-                expect(others).to.include(successor);
-                fleet.stop(leader);
-                await timeline.pass(pause / 2);
-                fleet.crash(successor);
-                await timeline.pass(pause / 2 + 2 * promptly);
-                await stack.settle();
-                expectOneLeader(
-                    world,
-                    others.filter((id) => id !== successor),
-                );
-                expect(region.state(successor)).to.not.equal("running");
-            }));
+        shopRule("the successor ends: another member leads soon after", 3, async (world) => {
+            const { region, fleet, stack, timeline, leader, others } = world;
+            expect(others).to.include(successor);
+            fleet.stop(leader);
+            await timeline.pass(pause / 2);
+            fleet.crash(successor);
+            await timeline.pass(pause / 2 + 2 * promptly);
+            await stack.settle();
+            expectOneLeader(
+                world,
+                others.filter((id) => id !== successor),
+            );
+            expect(region.state(successor)).to.not.equal("running");
+        });
     });
 
     describe("is kept by a later election when the demotion", () => {
-        it("was done, but its answer was lost", () =>
-            inShop(3, async (world) => {
-                const { region, fleet, timeline, leader, others, changes } = world;
-                region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
-                fleet.stop(leader);
-                await timeline.pass(pause + 3 * promptly);
-                expectOneLeader(world, others);
-                const [demotion, promotion] = firstTwo(changes);
-                expect(gist(changes)).to.deep.equal([
-                    [leader, false],
-                    [region.leaders(shop, tagKey)[0], true],
-                ]);
-                expect(promotion.at - demotion.at, "from demotion to promotion").to.be.at.least(pause);
-            }));
+        shopRule("was done, but its answer was lost", 3, async (world) => {
+            const { region, fleet, timeline, leader, others, changes } = world;
+            region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
+            fleet.stop(leader);
+            await timeline.pass(pause + 3 * promptly);
+            expectOneLeader(world, others);
+            const [demotion, promotion] = firstTwo(changes);
+            expect(gist(changes)).to.deep.equal([
+                [leader, false],
+                [region.leaders(shop, tagKey)[0], true],
+            ]);
+            expect(promotion.at - demotion.at, "from demotion to promotion").to.be.at.least(pause);
+        });
 
-        it("was not done, unless the leader has ended in the meantime", () =>
-            inShop(3, async (world) => {
-                const { region, stack, timeline, leader, others } = world;
-                stack.fate = () => [];
-                region.fault = failOnce("ec2:DeleteTags", { error: timedOut });
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                stack.sweep();
-                await timeline.pass(promptly);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                region.setState(leader, "terminated");
-                stack.sweep();
-                await timeline.pass(promptly);
-                expectOneLeader(world, others);
-            }));
+        shopRule("was not done, unless the leader has ended in the meantime", 3, async (world) => {
+            const { region, stack, timeline, leader, others } = world;
+            stack.fate = () => [];
+            region.fault = failOnce("ec2:DeleteTags", { error: timedOut });
+            region.setMember(leader, { healthStatus: "Unhealthy" });
+            stack.sweep();
+            await timeline.pass(promptly);
+            expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+            region.setState(leader, "terminated");
+            stack.sweep();
+            await timeline.pass(promptly);
+            expectOneLeader(world, others);
+        });
     });
 
     describe("is not begun when too little time is left for it", () => {
-        it("the leader stays, and the next election hands over", () =>
-            inShop(2, async (world) => {
-                const { region, fleet, stack, timeline, leader, others } = world;
-                stack.fate = () => [];
-                fleet.stop(leader);
-                region.latency = 3300;
-                stack.sweep();
-                await timeline.pass(20 * second);
-                expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
-                expect(writesIn(region.calls)).to.deep.equal([]);
-                const report = only(stack.invocations.at(-1)?.reports ?? []);
-                expect(report).to.include({ group: shop, outcome: "failed", leader });
-                expect(report.reason).to.match(/ms are too few to demote and promote/);
+        shopRule("the leader stays, and the next election hands over", 2, async (world) => {
+            const { region, fleet, stack, timeline, leader, others } = world;
+            stack.fate = () => [];
+            fleet.stop(leader);
+            region.latency = 3300;
+            stack.sweep();
+            await timeline.pass(20 * second);
+            expect(region.leaders(shop, tagKey)).to.deep.equal([leader]);
+            expect(writesIn(region.calls)).to.deep.equal([]);
+            const report = only(stack.invocations.at(-1)?.reports ?? []);
+            expect(report).to.include({ group: shop, outcome: "failed", leader });
+            expect(report.reason).to.match(/ms are too few to demote and promote/);
 
-                region.latency = 20;
-                stack.sweep();
-                await timeline.pass(15 * second);
-                expectOneLeader(world, others);
-            }));
+            region.latency = 20;
+            stack.sweep();
+            await timeline.pass(15 * second);
+            expectOneLeader(world, others);
+        });
     });
 });
 

@@ -9,13 +9,12 @@ import {
     type OthersOf,
     openShop,
     orphansOf,
-    programWith,
+    rule,
     type Shop,
     shop,
     tagKey,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
-import { inWorld, type World } from "../simulator/world";
+import type { World } from "../simulator/world";
 import { waysToLose } from "./ways";
 
 const promptly = 1000; // from a loss that an event reports
@@ -34,14 +33,9 @@ interface WatchedShop<Others = string[]> extends Shop<Others> {
 }
 
 describe("Losing a leader", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith();
-    });
-
-    /** Makes a region in which no write may leave a group with two leaders. */
-    function inWatchedWorld(act: (world: World & { reigns: Reign[] }) => Promise<void>): Promise<void> {
-        return inWorld(program, async (world) => {
+    /** A test in a region of its own, in which no write may leave a group with two leaders. */
+    function watchedRule(name: string, act: (world: World & { reigns: Reign[] }) => Promise<void>): void {
+        rule(name, async (world) => {
             const reigns = watch(world);
             await act({ ...world, reigns });
             const shared = reigns.filter(({ leaders }) => leaders.length > 1);
@@ -49,17 +43,21 @@ describe("Losing a leader", () => {
         });
     }
 
-    function inShop<N extends number>(size: N, act: (world: WatchedShop<OthersOf<N>>) => Promise<void>): Promise<void> {
-        return inWatchedWorld(async (world) => {
-            await act(await openShop(world, size));
-        });
+    function shopRule<N extends number>(
+        name: string,
+        size: N,
+        act: (world: WatchedShop<OthersOf<N>>) => Promise<void>,
+    ): void {
+        watchedRule(name, async (world) => act(await openShop(world, size)));
     }
 
     describe("that only the sweep finds", () => {
         const others = ["has its tag copied to another instance", "was the only member"];
         for (const [what, lose] of Object.entries(waysToLose).filter(([way]) => !others.includes(way))) {
-            it(`when it ${what}, and no event ever comes, a member that is fit leads after the next sweep`, () =>
-                inShop(3, async (world) => {
+            shopRule(
+                `when it ${what}, and no event ever comes, a member that is fit leads after the next sweep`,
+                3,
+                async (world) => {
                     const { timeline, stack, leader, others } = world;
                     stack.fate = () => [];
                     stack.sweeping = true;
@@ -71,24 +69,25 @@ describe("Losing a leader", () => {
                     await timeline.pass(10 * minute);
                     expect([...leadersOf(world), ...orphansOf(world)]).to.deep.equal([successor]);
                     expect(changes(world).at(-1), "leaders after the last change").to.deep.equal([successor]);
-                }));
+                },
+            );
         }
 
-        it("a Spot warning that never comes: the interruption counts", () =>
-            inShop(2, async (world) => {
-                const { timeline, fleet, stack, leader, others } = world;
-                stack.fate = (event) => (event["detail-type"].includes("Spot") ? [] : [300]);
-                fleet.warn(leader);
-                await timeline.pass(2 * minute - 1);
-                expectOneLeader(world, [leader]);
-                await timeline.pass(promptly);
-                expectOneLeader(world, others);
-            }));
+        shopRule("a Spot warning that never comes: the interruption counts", 2, async (world) => {
+            const { timeline, fleet, stack, leader, others } = world;
+            stack.fate = (event) => (event["detail-type"].includes("Spot") ? [] : [300]);
+            fleet.warn(leader);
+            await timeline.pass(2 * minute - 1);
+            expectOneLeader(world, [leader]);
+            await timeline.pass(promptly);
+            expectOneLeader(world, others);
+        });
     });
 
     describe("when the group grows, shrinks or begins", () => {
-        it("a new stack gives every group of its prefix a leader at its first sweep, and no other group", () =>
-            inWatchedWorld(async ({ timeline, region, fleet, stack }) => {
+        watchedRule(
+            "a new stack gives every group of its prefix a leader at its first sweep, and no other group",
+            async ({ timeline, region, fleet, stack }) => {
                 const sizes = { "awseb-one": 1, "awseb-few": 3, "awseb-many": 12, "awseb-none": 0 };
                 for (const [name, size] of Object.entries(sizes)) {
                     fleet.addGroup(name, size);
@@ -101,10 +100,12 @@ describe("Losing a leader", () => {
                 for (const id of foreign) {
                     expect(region.tags(id)).to.deep.equal({ [groupKey]: "web" });
                 }
-            }));
+            },
+        );
 
-        it("an arriving leader gives way within a second to the first member in service, and stays out", () =>
-            inWatchedWorld(async (world) => {
+        watchedRule(
+            "an arriving leader gives way within a second to the first member in service, and stays out",
+            async (world) => {
                 const { timeline, region, fleet, stack, reigns } = world;
                 fleet.addGroup(shop, 0);
                 const slow = fleet.launch(shop, { hook: true });
@@ -123,7 +124,8 @@ describe("Losing a leader", () => {
                 expect(region.memberOf(slow)?.member.lifecycleState).to.equal("InService");
                 expectOneLeader(world, [quick]);
                 expect(reigns.filter(({ leaders }) => leaders.length > 0)).to.have.length(2);
-            }));
+            },
+        );
     });
 });
 

@@ -11,22 +11,19 @@ import {
     c,
     d,
     eventOf,
-    inPermittedWorld,
     leading,
     minute,
-    programWith,
     receive,
     receiveTogether,
     sinceKey,
     tagKey,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 import {
     addElectorate,
     blue,
-    electorateTag,
     environment,
+    environmentRule,
     expectLeaderOfShop,
     green,
     leadersOfAll,
@@ -34,13 +31,6 @@ import {
 } from "./environment";
 
 describe("Groups that elect together", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith({ electorateTag });
-    });
-
-    const inEnvironment = (act: (world: World) => Promise<void>): Promise<void> => inPermittedWorld(program, act);
-
     describe("keep one leader throughout an immutable update", () => {
         /** What becomes of an event on its way, in milliseconds. */
         const fates: Record<string, (event: BusEvent) => number[]> = {
@@ -55,36 +45,36 @@ describe("Groups that elect together", () => {
         };
         for (const [what, fate] of Object.entries(fates)) {
             for (const lag of [0, 3000]) {
-                it(`${what}${lag > 0 ? ", and EC2's reads lag" : ""}`, () =>
-                    inEnvironment(async (world) => {
-                        const { region, fleet, stack, timeline } = world;
-                        stack.fate = fate;
-                        stack.sweeping = true;
-                        const old = fleet.addGroup(blue, 3, environment());
-                        await timeline.pass(2 * minute);
-                        const leader = expectLeaderOfShop(world);
-                        const since = region.tags(leader)[sinceKey];
-                        const breaches = watch(world);
+                environmentRule(`${what}${lag > 0 ? ", and EC2's reads lag" : ""}`, async (world) => {
+                    const { region, fleet, stack, timeline } = world;
+                    stack.fate = fate;
+                    stack.sweeping = true;
+                    const old = fleet.addGroup(blue, 3, environment());
+                    await timeline.pass(2 * minute);
+                    const leader = expectLeaderOfShop(world);
+                    const since = region.tags(leader)[sinceKey];
+                    const breaches = watch(world);
 
-                        region.lag = () => lag;
-                        const added = await bringUp(world, 3);
-                        await moveAll(world, added);
-                        region.groups.delete(green);
-                        await timeline.pass(2 * minute);
-                        expect(leadersOfAll(world), "leaders before the old members end").to.deep.equal([leader]);
-                        expect(region.tags(leader)[sinceKey]).to.equal(since);
+                    region.lag = () => lag;
+                    const added = await bringUp(world, 3);
+                    await moveAll(world, added);
+                    region.groups.delete(green);
+                    await timeline.pass(2 * minute);
+                    expect(leadersOfAll(world), "leaders before the old members end").to.deep.equal([leader]);
+                    expect(region.tags(leader)[sinceKey]).to.equal(since);
 
-                        expect(fleet.scale(blue, 3)).to.deep.equal(old);
-                        await timeline.pass(10 * minute);
-                        expect(fleet.members(blue)).to.deep.equal(added);
-                        expectLeaderOfShop(world, added);
-                        expect(breaches).to.deep.equal([]);
-                    }));
+                    expect(fleet.scale(blue, 3)).to.deep.equal(old);
+                    await timeline.pass(10 * minute);
+                    expect(fleet.members(blue)).to.deep.equal(added);
+                    expectLeaderOfShop(world, added);
+                    expect(breaches).to.deep.equal([]);
+                });
             }
         }
 
-        it("when the leader ends on the way: its successor may have to move, and one leads in the end", () =>
-            inEnvironment(async (world) => {
+        environmentRule(
+            "when the leader ends on the way: its successor may have to move, and one leads in the end",
+            async (world) => {
                 const { region, fleet, stack, timeline } = world;
                 stack.sweeping = true;
                 const old = fleet.addGroup(blue, 2, environment());
@@ -101,7 +91,8 @@ describe("Groups that elect together", () => {
                 await timeline.pass(10 * minute);
                 expectLeaderOfShop(world);
                 expect(breaches).to.deep.equal([]);
-            }));
+            },
+        );
     });
 
     describe("and a leader that moves from one to the other", () => {
@@ -142,28 +133,28 @@ describe("Groups that elect together", () => {
         };
         for (const [report, look] of Object.entries(looks)) {
             for (const [lagging, at] of Object.entries(seenAt)) {
-                it(`stays, whatever reports it: ${report}${lagging}`, () =>
-                    inEnvironment(async (world) => {
-                        const { region, stack, timeline } = world;
-                        stack.fate = () => [];
-                        const start = timeline.now;
-                        addElectorate(world, { [a]: {}, [b]: {} }, { [c]: leading(atFive), [d]: {} });
-                        const breaches = watch(world);
-                        await move(world, c);
-                        if (at !== undefined) {
-                            region.lag = () => timeline.now - (start + at);
-                        }
-                        await look(world);
-                        expect(leadersOfAll(world)).to.deep.equal([c]);
-                        expect(region.tags(c)).to.include({ [sinceKey]: atFive, [groupKey]: blue });
-                        expect(breaches).to.deep.equal([]);
-                        expect(writesIn(region.calls)).to.deep.equal([]);
-                    }));
+                environmentRule(`stays, whatever reports it: ${report}${lagging}`, async (world) => {
+                    const { region, stack, timeline } = world;
+                    stack.fate = () => [];
+                    const start = timeline.now;
+                    addElectorate(world, { [a]: {}, [b]: {} }, { [c]: leading(atFive), [d]: {} });
+                    const breaches = watch(world);
+                    await move(world, c);
+                    if (at !== undefined) {
+                        region.lag = () => timeline.now - (start + at);
+                    }
+                    await look(world);
+                    expect(leadersOfAll(world)).to.deep.equal([c]);
+                    expect(region.tags(c)).to.include({ [sinceKey]: atFive, [groupKey]: blue });
+                    expect(breaches).to.deep.equal([]);
+                    expect(writesIn(region.calls)).to.deep.equal([]);
+                });
             }
         }
 
-        it("stays when the group that it left is deleted, and only a late Detach event reports it", () =>
-            inEnvironment(async (world) => {
+        environmentRule(
+            "stays when the group that it left is deleted, and only a late Detach event reports it",
+            async (world) => {
                 const { region, stack } = world;
                 stack.fate = () => [];
                 addElectorate(world, { [a]: {} }, { [c]: leading(atFive) });
@@ -172,40 +163,39 @@ describe("Groups that elect together", () => {
                 await receive(world, detached(world));
                 expect(leadersOfAll(world)).to.deep.equal([c]);
                 expect(writesIn(region.calls)).to.deep.equal([]);
-            }));
+            },
+        );
 
-        it("loses both tags if it joins none, and a member of either group leads", () =>
-            inEnvironment(async (world) => {
-                const { region, fleet, timeline } = world;
-                addElectorate(world, { [a]: {} }, { [c]: leading(atFive), [d]: {} });
-                const breaches = watch(world);
-                fleet.detach(c);
-                await timeline.pass(1000);
-                expectLeaderOfShop(world, [a, d]);
-                expect(region.tags(c)).to.not.have.any.keys(tagKey, sinceKey);
-                expect(breaches).to.deep.equal([]);
-            }));
+        environmentRule("loses both tags if it joins none, and a member of either group leads", async (world) => {
+            const { region, fleet, timeline } = world;
+            addElectorate(world, { [a]: {} }, { [c]: leading(atFive), [d]: {} });
+            const breaches = watch(world);
+            fleet.detach(c);
+            await timeline.pass(1000);
+            expectLeaderOfShop(world, [a, d]);
+            expect(region.tags(c)).to.not.have.any.keys(tagKey, sinceKey);
+            expect(breaches).to.deep.equal([]);
+        });
 
-        it("when it joins between an election's reads: none leads beside it", () =>
-            inEnvironment(async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                addElectorate(world, { [a]: {}, [b]: {} }, { [c]: leading(atFive), [d]: {} });
-                const breaches = watch(world);
-                fleet.detach(c);
-                // Its group is asked for once its electorate has been read.
-                let joined = false;
-                region.beforeCall.push(({ action }) => {
-                    if (action === "autoscaling:DescribeAutoScalingInstances" && !joined) {
-                        joined = true;
-                        fleet.attach(c, blue);
-                    }
-                });
-                await timeline.pass(10_000);
-                await stack.settle();
-                expect(joined, "whether it was asked for").to.equal(true);
-                expectLeaderOfShop(world);
-                expect(breaches).to.deep.equal([]);
-            }));
+        environmentRule("when it joins between an election's reads: none leads beside it", async (world) => {
+            const { region, fleet, stack, timeline } = world;
+            addElectorate(world, { [a]: {}, [b]: {} }, { [c]: leading(atFive), [d]: {} });
+            const breaches = watch(world);
+            fleet.detach(c);
+            // Its group is asked for once its electorate has been read.
+            let joined = false;
+            region.beforeCall.push(({ action }) => {
+                if (action === "autoscaling:DescribeAutoScalingInstances" && !joined) {
+                    joined = true;
+                    fleet.attach(c, blue);
+                }
+            });
+            await timeline.pass(10_000);
+            await stack.settle();
+            expect(joined, "whether it was asked for").to.equal(true);
+            expectLeaderOfShop(world);
+            expect(breaches).to.deep.equal([]);
+        });
     });
 });
 

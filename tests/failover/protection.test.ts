@@ -2,7 +2,7 @@
 
 import { expect } from "chai";
 import { awsError, type Call } from "../simulator/aws/faults";
-import { metricLinesIn } from "../simulator/changes";
+import { metricIn } from "../simulator/changes";
 import { firstOf, found, only } from "../simulator/lists";
 import {
     atFive,
@@ -35,11 +35,13 @@ describe("A protected leader", () => {
         program = await programWith({ protectLeader: "true" });
     });
 
-    const inAllowedWorld = (act: (world: World) => Promise<void>, of = program): Promise<void> =>
-        inPermittedWorld(of, act);
+    /** A test in a region of its own, whose stack protects leaders, or another one; its policy must allow every call. */
+    function allowedRule(name: string, act: (world: World) => Promise<void>, of = () => program): void {
+        it(name, () => inPermittedWorld(of(), act));
+    }
 
-    function inShop<N extends number>(size: N, act: (world: Shop<OthersOf<N>>) => Promise<void>): Promise<void> {
-        return inAllowedWorld(async (world) => {
+    function shopRule<N extends number>(name: string, size: N, act: (world: Shop<OthersOf<N>>) => Promise<void>): void {
+        allowedRule(name, async (world) => {
             const opened = await openShop(world, size);
             world.region.setMember(opened.leader, { protected: true });
             await act(opened);
@@ -47,8 +49,9 @@ describe("A protected leader", () => {
     }
 
     describe("is", () => {
-        it("the instance that is promoted, at once, and no event repairs what is lost later", () =>
-            inAllowedWorld(async (world) => {
+        allowedRule(
+            "the instance that is promoted, at once, and no event repairs what is lost later",
+            async (world) => {
                 const { region, fleet } = world;
                 const [first] = fleet.addGroup(shop, 3);
                 await receive(world, eventOf(world, "launch-successful", first));
@@ -57,19 +60,21 @@ describe("A protected leader", () => {
                 region.setMember(leader, { protected: false });
                 await receive(world, eventOf(world, "launch-successful", first));
                 expect(protectedIn(world)).to.deep.equal([]);
-            }));
+            },
+        );
 
-        it("the successor, and the old leader loses it", () =>
-            inShop(3, async (world) => {
-                const { region, leader, others } = world;
-                region.setMember(leader, { healthStatus: "Unhealthy" });
-                await sweep(world);
-                expect(others).to.include(leadersOf(world)[0]);
-                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
-            }));
+        shopRule("the successor, and the old leader loses it", 3, async (world) => {
+            const { region, leader, others } = world;
+            region.setMember(leader, { healthStatus: "Unhealthy" });
+            await sweep(world);
+            expect(others).to.include(leadersOf(world)[0]);
+            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+        });
 
-        it("the successor that an operator chose, after the next sweep, and the old leader loses it at once", () =>
-            inShop(3, async (world) => {
+        shopRule(
+            "the successor that an operator chose, after the next sweep, and the old leader loses it at once",
+            3,
+            async (world) => {
                 const { region, stack, timeline, others } = world;
                 const [heir] = others;
                 region.setTags(heir, { [tagKey]: "true", [sinceKey]: new Date(timeline.now).toISOString() });
@@ -78,93 +83,87 @@ describe("A protected leader", () => {
                 expect(protectedIn(world)).to.deep.equal([]);
                 await sweep(world);
                 expect(protectedIn(world)).to.deep.equal([heir]);
-            }));
+            },
+        );
 
-        it("repaired by the sweep if it is lost", () =>
-            inShop(3, async (world) => {
-                const { region, leader } = world;
-                region.setMember(leader, { protected: false });
-                await sweep(world);
-                expect(leadersOf(world)).to.deep.equal([leader]);
-                expect(protectedIn(world)).to.deep.equal([leader]);
-            }));
-
-        it("left as it is by a sweep if it is there: no call", () =>
-            inShop(3, async (world) => {
-                const { region, leader } = world;
-                const before = region.calls.length;
-                await sweep(world);
-                expect(protectedIn(world)).to.deep.equal([leader]);
-                expect(region.calls.slice(before)).to.have.length(2);
-            }));
-
-        it("the leader that stays, and all that are demoted lose theirs, 50 in a call", () =>
-            inAllowedWorld(async (world) => {
-                const { region, fleet, stack } = world;
-                const members = fleet.addGroup(shop, 80);
-                const crowd = members.slice(0, 70);
-                stack.fate = () => [];
-                for (const id of crowd) {
-                    region.setTags(id, { [tagKey]: "true", [sinceKey]: atFive });
-                    region.setMember(id, { protected: true });
-                }
-                await sweep(world);
-                expect(leadersOf(world)).to.deep.equal([members[0]]);
-                expect(protectedIn(world)).to.deep.equal([members[0]]);
-                expect(protections(region.calls)).to.have.length(2);
-            }));
-    });
-
-    it("keeps what it had before it led, when it leads no more", () =>
-        inShop(2, async (world) => {
-            const { region, leader, others } = world;
-            region.setMember(others[0], { protected: true });
-            region.setMember(leader, { healthStatus: "Unhealthy" });
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal(others);
-            expect(protectedIn(world), "the old leader loses what its promotion set").to.deep.equal(others);
-            region.setMember(leader, { healthStatus: "Healthy" });
-            region.setMember(others[0], { healthStatus: "Unhealthy" });
+        shopRule("repaired by the sweep if it is lost", 3, async (world) => {
+            const { region, leader } = world;
+            region.setMember(leader, { protected: false });
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([leader]);
-            expect(protectedIn(world).sort()).to.deep.equal([leader, others[0]].sort());
-        }));
+            expect(protectedIn(world)).to.deep.equal([leader]);
+        });
 
-    it("keeps it in a group that protects all its new instances", () =>
-        inShop(3, async (world) => {
-            const { region, fleet, leader } = world;
-            Object.assign(region.groups.get(shop) as object, { protectsNew: true });
-            for (const id of fleet.members(shop)) {
+        shopRule("left as it is by a sweep if it is there: no call", 3, async (world) => {
+            const { region, leader } = world;
+            const before = region.calls.length;
+            await sweep(world);
+            expect(protectedIn(world)).to.deep.equal([leader]);
+            expect(region.calls.slice(before)).to.have.length(2);
+        });
+
+        allowedRule("the leader that stays, and all that are demoted lose theirs, 50 in a call", async (world) => {
+            const { region, fleet, stack } = world;
+            const members = fleet.addGroup(shop, 80);
+            const crowd = members.slice(0, 70);
+            stack.fate = () => [];
+            for (const id of crowd) {
+                region.setTags(id, { [tagKey]: "true", [sinceKey]: atFive });
                 region.setMember(id, { protected: true });
             }
-            region.setMember(leader, { healthStatus: "Unhealthy" });
             await sweep(world);
-            expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
-            expect(protectedIn(world)).to.deep.equal(fleet.members(shop));
-            expect(protections(region.calls)).to.deep.equal([]);
-        }));
+            expect(leadersOf(world)).to.deep.equal([members[0]]);
+            expect(protectedIn(world)).to.deep.equal([members[0]]);
+            expect(protections(region.calls)).to.have.length(2);
+        });
+    });
 
-    it("is not protected while its group is to be emptied, so that the group can be", () =>
-        inShop(1, async (world) => {
-            const { region, leader } = world;
-            Object.assign(region.groups.get(shop) as object, { desired: 0 });
-            for (let sweeps = 0; sweeps < 2; sweeps++) {
-                await sweep(world);
-            }
-            expect(leadersOf(world)).to.deep.equal([leader]);
-            expect(protectedIn(world)).to.deep.equal([]);
-            const settings = protections(region.calls).map(({ input }) => input.ProtectedFromScaleIn);
-            expect(settings).to.not.include(true);
-        }));
+    shopRule("keeps what it had before it led, when it leads no more", 2, async (world) => {
+        const { region, leader, others } = world;
+        region.setMember(others[0], { protected: true });
+        region.setMember(leader, { healthStatus: "Unhealthy" });
+        await sweep(world);
+        expect(leadersOf(world)).to.deep.equal(others);
+        expect(protectedIn(world), "the old leader loses what its promotion set").to.deep.equal(others);
+        region.setMember(leader, { healthStatus: "Healthy" });
+        region.setMember(others[0], { healthStatus: "Unhealthy" });
+        await sweep(world);
+        expect(leadersOf(world)).to.deep.equal([leader]);
+        expect(protectedIn(world).sort()).to.deep.equal([leader, others[0]].sort());
+    });
 
-    it("is spared when its group scales in, though it is the oldest", () =>
-        inShop(4, async (world) => {
-            const { fleet, timeline, leader, others } = world;
-            expect(fleet.scale(shop, 2)).to.deep.equal(others.slice(0, 2));
-            await timeline.pass(2 * minute);
-            expect(fleet.members(shop)).to.deep.equal([leader, others[2]]);
-            expect(leadersOf(world)).to.deep.equal([leader]);
-        }));
+    shopRule("keeps it in a group that protects all its new instances", 3, async (world) => {
+        const { region, fleet, leader } = world;
+        Object.assign(region.groups.get(shop) as object, { protectsNew: true });
+        for (const id of fleet.members(shop)) {
+            region.setMember(id, { protected: true });
+        }
+        region.setMember(leader, { healthStatus: "Unhealthy" });
+        await sweep(world);
+        expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
+        expect(protectedIn(world)).to.deep.equal(fleet.members(shop));
+        expect(protections(region.calls)).to.deep.equal([]);
+    });
+
+    shopRule("is not protected while its group is to be emptied, so that the group can be", 1, async (world) => {
+        const { region, leader } = world;
+        Object.assign(region.groups.get(shop) as object, { desired: 0 });
+        for (let sweeps = 0; sweeps < 2; sweeps++) {
+            await sweep(world);
+        }
+        expect(leadersOf(world)).to.deep.equal([leader]);
+        expect(protectedIn(world)).to.deep.equal([]);
+        const settings = protections(region.calls).map(({ input }) => input.ProtectedFromScaleIn);
+        expect(settings).to.not.include(true);
+    });
+
+    shopRule("is spared when its group scales in, though it is the oldest", 4, async (world) => {
+        const { fleet, timeline, leader, others } = world;
+        expect(fleet.scale(shop, 2)).to.deep.equal(others.slice(0, 2));
+        await timeline.pass(2 * minute);
+        expect(fleet.members(shop)).to.deep.equal([leader, others[2]]);
+        expect(leadersOf(world)).to.deep.equal([leader]);
+    });
 
     describe("if it can't be protected", () => {
         const faults: Record<string, World["region"]["fault"]> = {
@@ -174,8 +173,9 @@ describe("A protected leader", () => {
                 action === setProtection ? { error: awsError("Throttling", "Rate exceeded") } : undefined,
         };
         for (const [why, fault] of Object.entries(faults)) {
-            it(`because ${why}: it leads all the same, a warning and a metric say so, the next sweep repairs it`, () =>
-                inAllowedWorld(async (world) => {
+            allowedRule(
+                `because ${why}: it leads all the same, a warning and a metric say so, the next sweep repairs it`,
+                async (world) => {
                     const { region, fleet, stack, lines } = world;
                     fleet.addGroup(shop, 3);
                     region.fault = fault;
@@ -189,7 +189,7 @@ describe("A protected leader", () => {
                     const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
                     expect(warnings).to.have.length(1);
                     expect(warnings[0].about).to.include(setProtection).and.include(leader).and.include(shop);
-                    expect(metric(world, "FailedProtections")).to.deep.equal([1]);
+                    expect(metricIn(world, "FailedProtections")).to.deep.equal([1]);
                     expect(lines.filter(({ level }) => level === "error")).to.deep.equal([]);
 
                     region.fault = () => undefined;
@@ -197,29 +197,33 @@ describe("A protected leader", () => {
                     await stack.settle();
                     expect(leadersOf(world)).to.deep.equal([leader]);
                     expect(protectedIn(world)).to.deep.equal([leader]);
-                    expect(metric(world, "FailedProtections"), "nothing failed in the second sweep").to.have.length(1);
-                }));
+                    expect(metricIn(world, "FailedProtections"), "nothing failed in the second sweep").to.have.length(
+                        1,
+                    );
+                },
+            );
         }
 
-        it("and its election dies: the group comes to rest with one protected leader", () =>
-            inAllowedWorld(async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                fleet.addGroup(shop, 3);
-                let happened = false;
-                region.fault = ({ action }) => {
-                    const dies = action === setProtection && !happened;
-                    happened ||= dies;
-                    return dies ? { dies } : undefined;
-                };
-                stack.sweeping = true;
-                await timeline.pass(5 * minute);
-                expect(happened).to.equal(true);
-                expect(leadersOf(world)).to.have.length(1);
-                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
-            }));
+        allowedRule("and its election dies: the group comes to rest with one protected leader", async (world) => {
+            const { region, fleet, stack, timeline } = world;
+            fleet.addGroup(shop, 3);
+            let happened = false;
+            region.fault = ({ action }) => {
+                const dies = action === setProtection && !happened;
+                happened ||= dies;
+                return dies ? { dies } : undefined;
+            };
+            stack.sweeping = true;
+            await timeline.pass(5 * minute);
+            expect(happened).to.equal(true);
+            expect(leadersOf(world)).to.have.length(1);
+            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+        });
 
-        it("in what is left of the function's time: the election is reported before that is over", () =>
-            inShop(3, async (world) => {
+        shopRule(
+            "in what is left of the function's time: the election is reported before that is over",
+            3,
+            async (world) => {
                 const { region, stack, timeline, leader, others } = world;
                 await timeline.pass(minute);
                 stack.fate = () => [];
@@ -234,18 +238,20 @@ describe("A protected leader", () => {
                 expect(others).to.include.members(leadersOf(world));
                 expect(reports).to.have.length(1);
                 expect(reports[0]).to.include({ outcome: "elected", leader: leadersOf(world)[0] });
-                expect(metric(world, "FailedProtections")).to.deep.equal([2]);
+                expect(metricIn(world, "FailedProtections")).to.deep.equal([2]);
 
                 region.latency = 20;
                 stack.sweep();
                 await timeline.pass(second);
                 expect(protectedIn(world)).to.include.members(leadersOf(world));
-            }));
+            },
+        );
     });
 
     describe("must be in service:", () => {
-        it("an arriving one is protected by the first sweep that finds it so, and no call is made before", () =>
-            inAllowedWorld(async (world) => {
+        allowedRule(
+            "an arriving one is protected by the first sweep that finds it so, and no call is made before",
+            async (world) => {
                 const { region, fleet, timeline } = world;
                 fleet.addGroup(shop, 0);
                 fleet.scale(shop, 1);
@@ -262,26 +268,26 @@ describe("A protected leader", () => {
                 await sweep(world);
                 expect(leadersOf(world)).to.deep.equal([leader]);
                 expect(protectedIn(world)).to.deep.equal([leader]);
-                expect(metric(world, "FailedProtections")).to.deep.equal([]);
-            }));
+                expect(metricIn(world, "FailedProtections")).to.deep.equal([]);
+            },
+        );
 
-        it("one that is terminated or detached is not tried", () =>
-            inShop(3, async (world) => {
-                const { region, fleet, timeline, leader, others } = world;
-                fleet.terminate(leader);
-                await timeline.pass(2 * minute);
-                const successor = only(leadersOf(world));
-                expect(others).to.include(successor);
-                fleet.detach(successor);
-                await timeline.pass(2 * minute);
-                expect(leadersOf(world)).to.have.length(1).and.to.not.include(successor);
-                expect(protectedIn(world)).to.deep.equal(leadersOf(world));
-                expect(protections(region.calls).map(({ input }) => input.InstanceIds)).to.deep.equal([
-                    [successor],
-                    leadersOf(world),
-                ]);
-                expect(metric(world, "FailedProtections")).to.deep.equal([]);
-            }));
+        shopRule("one that is terminated or detached is not tried", 3, async (world) => {
+            const { region, fleet, timeline, leader, others } = world;
+            fleet.terminate(leader);
+            await timeline.pass(2 * minute);
+            const successor = only(leadersOf(world));
+            expect(others).to.include(successor);
+            fleet.detach(successor);
+            await timeline.pass(2 * minute);
+            expect(leadersOf(world)).to.have.length(1).and.to.not.include(successor);
+            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+            expect(protections(region.calls).map(({ input }) => input.InstanceIds)).to.deep.equal([
+                [successor],
+                leadersOf(world),
+            ]);
+            expect(metricIn(world, "FailedProtections")).to.deep.equal([]);
+        });
     });
 
     describe("is none if the setting is off:", () => {
@@ -290,8 +296,9 @@ describe("A protected leader", () => {
             off = await programWith();
         });
 
-        it("no call is made, and whatever protection there is stays", () =>
-            inAllowedWorld(async (world) => {
+        allowedRule(
+            "no call is made, and whatever protection there is stays",
+            async (world) => {
                 const { region, fleet } = world;
                 const [leader, theirs] = fleet.addGroup(shop, 3);
                 region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
@@ -301,7 +308,9 @@ describe("A protected leader", () => {
                 expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
                 expect(protectedIn(world)).to.deep.equal([leader, theirs]);
                 expect(protections(region.calls)).to.deep.equal([]);
-            }, off));
+            },
+            () => off,
+        );
     });
 });
 
@@ -312,8 +321,3 @@ function protectedIn({ region }: World, group = shop): string[] {
 }
 
 const protections = (calls: Call[]): Call[] => calls.filter(({ action }) => action === setProtection);
-
-/** The values of a metric, in the order in which they were written. */
-function metric(world: World, name: string): number[] {
-    return metricLinesIn(world).flatMap((line) => (name in line ? [line[name] as number] : []));
-}

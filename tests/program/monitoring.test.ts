@@ -4,23 +4,11 @@ import type { Report } from "../../election/report";
 import { dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
 import { found, only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
-import { project } from "../simulator/stack/program";
+import { physicalNames as names, project } from "../simulator/stack/program";
 import { alarmsOf, alarmTopicArn } from "./outages";
 
 const stack = `${project}/dev`;
 const namespace = "AsgLeaderElection";
-const names = {
-    functionName: "election-1234567",
-    logGroupName: "/aws/lambda/election-1234567",
-    queueName: "events-1234567.fifo",
-    ruleNames: {
-        scaling: "scaling-1234567",
-        departures: "departures-1234567",
-        tags: "tags-1234567",
-        sweep: "sweep-1234567",
-    },
-};
-
 const registered = async (config: Record<string, string> = {}) =>
     alarmsOf(await programWith({ alarmTopicArn, ...config }));
 const allAlarms = ["no-leader", "two-leaders", "function-failing", "no-sweep", "backlog", "flapping"];

@@ -7,16 +7,11 @@ import type { Metrics } from "../simulator/monitoring/metrics";
 import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
 import { eligibleKey, leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
-import type { Program } from "../simulator/stack/program";
+import { type Program, physicalNames } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 export const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
-/** As the mocks of Pulumi make them up. */
-export const names: Names = {
-    functionName: "election-1234567",
-    queueName: "events-1234567.fifo",
-    ruleName: "sweep-1234567",
-};
+export const names: Names = { ...physicalNames, ruleName: physicalNames.ruleNames.sweep };
 const shop = "awseb-e-shop";
 const blog = "awseb-e-blog";
 

@@ -5,7 +5,7 @@ import { dashboardBody } from "../../election/stack/monitoring";
 import { type BusEvent, samples } from "../simulator/aws/events";
 import { matches } from "../simulator/aws/patterns";
 import { found, only } from "../simulator/lists";
-import { type Program, project, type Resource, runProgram } from "../simulator/stack/program";
+import { type Program, physicalNames, project, type Resource, runProgram } from "../simulator/stack/program";
 
 const place = { partition: "aws", region: "eu-central-1" };
 const asgPrefix = "awseb-";
@@ -179,19 +179,7 @@ describe("The program", () => {
         const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
         expect(inputs.dashboardName).to.equal(`${project}-dev`);
         expect(inputs.dashboardBody).to.equal(
-            JSON.stringify(
-                dashboardBody(`${project}/dev`, place.region, {
-                    functionName: "election-1234567",
-                    logGroupName: "/aws/lambda/election-1234567",
-                    queueName: "events-1234567.fifo",
-                    ruleNames: {
-                        scaling: "scaling-1234567",
-                        departures: "departures-1234567",
-                        tags: "tags-1234567",
-                        sweep: "sweep-1234567",
-                    },
-                }),
-            ),
+            JSON.stringify(dashboardBody(`${project}/dev`, place.region, physicalNames)),
         );
         expect(dependencies).to.have.members([lambda, logGroup, queue, ...rules.map(rule)]);
     });

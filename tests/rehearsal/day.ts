@@ -28,6 +28,13 @@ const leaderIs =
         return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
     };
 
+/** Something that happens to a fit leader alone; LEADER stands for it in the words. */
+const befalls = (verb: "crash" | "stop" | "becomeUnhealthy" | "warn", words: string): Deed =>
+    leaderIs((stage, leader) => {
+        verbs[verb](stage, { id: leader });
+        return words.replace("LEADER", `${leader}, the leader${words.endsWith("LEADER") ? "" : ","}`);
+    });
+
 /** Ids of all members of a group's electorate. */
 function membersOf({ electorates }: Stage, group: string): string[] {
     return electorates.members(electorates.nameOf(group)).map(({ id }) => id);
@@ -77,18 +84,9 @@ const deeds: Record<string, Deed> = {
         const leaving = verbs.scale(stage, { group, size: 0, hook: false });
         return leaving.length > 0 ? `${leaving.join(", ")} go` : undefined;
     },
-    crash: leaderIs((stage, leader) => {
-        verbs.crash(stage, { id: leader });
-        return `${leader}, the leader, ends behind its group's back`;
-    }),
-    stop: leaderIs((stage, leader) => {
-        verbs.stop(stage, { id: leader });
-        return `an operator stops ${leader}, the leader`;
-    }),
-    unhealthy: leaderIs((stage, leader) => {
-        verbs.becomeUnhealthy(stage, { id: leader });
-        return `${leader}, the leader, fails its health check, no event`;
-    }),
+    crash: befalls("crash", "LEADER ends behind its group's back"),
+    stop: befalls("stop", "an operator stops LEADER"),
+    unhealthy: befalls("becomeUnhealthy", "LEADER fails its health check, no event"),
     Standby: leaderIs((stage, leader) => {
         verbs.enterStandby(stage, { id: leader });
         stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => verbs.exitStandby(stage, { id: leader }));
@@ -98,10 +96,7 @@ const deeds: Record<string, Deed> = {
         verbs.move(stage, { id: leader, group, millis: 10 * 60 * 1000 });
         return `${leader}, the leader, is detached with its tags for ten minutes`;
     }),
-    "Spot warning": leaderIs((stage, leader) => {
-        verbs.warn(stage, { id: leader });
-        return `${leader}, the leader, has two minutes left`;
-    }),
+    "Spot warning": befalls("warn", "LEADER has two minutes left"),
     "tag stripped": leaderIs((stage, leader) => {
         verbs.strip(stage, { id: leader, what: "leader" });
         return `an operator takes the tag off ${leader}, the leader`;

@@ -1,4 +1,5 @@
 import type { Call } from "./aws/faults";
+import type { Line } from "./clock";
 import type { World } from "./world";
 
 /** An instance that got the tag or lost it, and when. */
@@ -25,6 +26,16 @@ export function noteChanges({ region, timeline }: World, tagKey: string): Change
 /** Lines that CloudWatch reads as metrics. */
 export function metricLinesIn({ lines }: Pick<World, "lines">): Record<string, unknown>[] {
     return lines.filter(({ level }) => level === "stdout").map(({ entry }) => JSON.parse(entry));
+}
+
+/** The values of a metric, in the order in which they were written. */
+export function metricIn(world: Pick<World, "lines">, name: string): unknown[] {
+    return metricLinesIn(world).flatMap(({ [name]: value }) => value ?? []);
+}
+
+/** What the function logged at a level. */
+export function loggedAt(level: Line["level"], { lines }: Pick<World, "lines">): Line["entry"][] {
+    return lines.filter((line) => line.level === level).map(({ entry }) => entry);
 }
 
 export function writesIn(calls: Call[]): Call[] {

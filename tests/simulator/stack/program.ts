@@ -33,6 +33,19 @@ export interface Program {
 
 export const accountId = "123456789012";
 
+/** What resources are called in AWS, as the mocks make it up. */
+export const physicalNames = {
+    functionName: "election-1234567",
+    logGroupName: "/aws/lambda/election-1234567",
+    queueName: "events-1234567.fifo",
+    ruleNames: {
+        scaling: "scaling-1234567",
+        departures: "departures-1234567",
+        tags: "tags-1234567",
+        sweep: "sweep-1234567",
+    },
+};
+
 /** A setting as Pulumi.yaml declares it. */
 export interface Declaration {
     type: string;

@@ -1,9 +1,9 @@
-// Writing: demotions before promotions, what a refused write costs, and the since that a promotion writes.
+// Changing the leader: demotions before promotions, what a refused write costs, and the since that a promotion writes.
 
 import { expect } from "chai";
 import { awsError } from "../simulator/aws/faults";
 import { groupKey } from "../simulator/aws/region";
-import { writesIn } from "../simulator/changes";
+import { loggedAt, writesIn } from "../simulator/changes";
 import { firstOf, only } from "../simulator/lists";
 import {
     a,
@@ -137,7 +137,7 @@ describe("An election", () => {
                 const report = firstOf(await sweep(world));
                 expect(report).to.include({ outcome: "elected", leader: b });
                 expect(leadersOf(world)).to.deep.equal([b]);
-                const warnings = world.lines.filter(({ level }) => level === "warn");
+                const warnings = loggedAt("warn", world);
                 expect(JSON.stringify(warnings)).to.contain("ec2:DeleteTags").and.to.contain(error.name);
             });
         }
