@@ -13,7 +13,7 @@ export interface View {
 }
 
 /** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them, or they end anyway. */
-export function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] {
+export const unlistedLeaders = ({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] => {
     const members = new Set([...groups.values()].flatMap((group) => group.members.map(({ id }) => id)));
     return [...tagged.values()].filter(
         ({ id, group, leads, state }) =>
@@ -24,10 +24,10 @@ export function unlistedLeaders({ groups, tagged, homes }: View, isAbout: (group
             !members.has(id) &&
             !homes.has(id),
     );
-}
+};
 
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
-export function findOrphan(view: View, batch: Batch, id: string): ObservedInstance | undefined {
+export const findOrphan = (view: View, batch: Batch, id: string): ObservedInstance | undefined => {
     const { groups, tagged, homes } = view;
     const instance = tagged.get(id);
     // The two lists of Auto Scaling may differ for a moment.
@@ -41,22 +41,28 @@ export function findOrphan(view: View, batch: Batch, id: string): ObservedInstan
     // Its own tag may lag and name the group that it left. If it names another one, it has led there since.
     const hasLed = group === undefined ? left.length > 0 || since !== undefined : left.includes(group);
     return hasLed ? observed(batch, view, id) : undefined;
-}
+};
 
 /** Puts together what belongs together: a group, or all groups of an electorate, with their instances. */
-export function assemble(
+export const assemble = (
     electorateTag: string,
     batch: Batch,
     view: View,
     triggers: Map<string, Trigger[]>,
     orphans: ObservedInstance[],
-): ObservedGroup[] {
+): ObservedGroup[] => {
     const nameOf = (group: string) => {
         const electorate = view.groups.get(group)?.electorate;
         return electorate === undefined ? group : electorateName(electorateTag, electorate);
     };
     const groupsByName = groupedBy([...view.groups.values()].sort(byName), ({ name }) => nameOf(name));
-    const strangersByName = groupedBy(strangers(view, orphans), (instance) => nameOf(homeOf(view, instance)));
+    const known = new Set([...view.groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
+    const strangers = [...view.tagged.values()].filter(
+        ({ id }) => !known.has(id) && !orphans.some((one) => one.id === id),
+    );
+    // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
+    const homeOf = ({ id, group = "" }: Tagged) => view.homes.get(id)?.group ?? group;
+    const strangersByName = groupedBy(strangers, (instance) => nameOf(homeOf(instance)));
     const triggersByName = groupedBy([...triggers], ([group]) => nameOf(group));
     return [...triggersByName].map(([name, named]) => {
         const listed = groupsByName.get(name) ?? [];
@@ -78,28 +84,19 @@ export function assemble(
             emptying: listed.filter(({ desired }) => desired === 0).map((group) => group.name),
         };
     });
-}
+};
 
 const byName = (a: ListedGroup, b: ListedGroup) => (a.name < b.name ? -1 : 1);
 
-/** Instances with one of the stack's tags that no group lists. */
-function strangers({ groups, tagged }: View, orphans: ObservedInstance[]): Tagged[] {
-    const known = new Set([...groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
-    return [...tagged.values()].filter(({ id }) => !known.has(id) && !orphans.some((orphan) => orphan.id === id));
-}
-
-// Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
-const homeOf = ({ homes }: View, { id, group = "" }: Tagged): string => homes.get(id)?.group ?? group;
-
 // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
-function strayMember({ homes }: View, id: string): Member | undefined {
+const strayMember = ({ homes }: View, id: string): Member | undefined => {
     const home = homes.get(id);
     const isMember = home && !home.lifecycleState.startsWith("Warmed:");
     return isMember ? home : undefined;
-}
+};
 
 /** An instance by its tags; one without any of the stack's tags was not read. */
-function observed({ launched }: Batch, { tagged }: View, id: string, listed?: Member): ObservedInstance {
+const observed = ({ launched }: Batch, { tagged }: View, id: string, listed?: Member): ObservedInstance => {
     const { state, since, leads = false, vetoed = false } = tagged.get(id) ?? {};
     return { id, launched: launched.has(id), listed, state, leads, since, vetoed };
-}
+};

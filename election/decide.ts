@@ -1,5 +1,6 @@
 // Which instance leads a group, by the table below. Plain data in, plain data out.
 import { groupedBy } from "./aws/answers";
+import type { Member } from "./aws/describe";
 import {
     arrivingStates,
     type Group,
@@ -65,7 +66,7 @@ export interface Decided {
  *
  * A group without a leader is vacant if it wants instances, else empty.
  */
-export function decide(group: Group, now: number): Decision {
+export const decide = (group: Group, now: number): Decision => {
     const decision = decideUnpaused(group, now);
     if (!group.paused) {
         return decision;
@@ -74,15 +75,18 @@ export function decide(group: Group, now: number): Decision {
     const demotes = decision.demote.length > 0 ? [`demote ${decision.demote.map(({ id }) => id).join(", ")}`] : [];
     const would = [...demotes, ...chooses].join(" and ") || "change nothing";
     return { outcome: "paused", demote: [], reason: `paused; an election would ${would}: ${decision.reason}` };
-}
+};
 
-function decideUnpaused(group: Group, now: number): Decision {
+const decideUnpaused = (group: Group, now: number): Decision => {
     const leaders = leadersOf(group, now);
     const first = leaders.find(isFit);
     if (first) {
         return keep(first, leaders, leaders.length > 1 ? "fit, and the first by since" : "fit");
     }
-    const reason = leaders.map((leader) => `${leader.id} ${whyUnfit(leader)}`).join("; ") || whyLost(group);
+    const lost = group.instances.filter(({ leads }) => leads); // EC2 has ended them, if there is no leader
+    const reason =
+        (leaders.length > 0 ? leaders : lost).map((leader) => `${leader.id} ${whyUnfit(leader)}`).join("; ") ||
+        "no leader";
     const staying = leaders.find((leader) => !isBarred(leader));
     const fallback = staying
         ? keep(staying, leaders, `no other instance can lead; ${reason}`)
@@ -97,31 +101,30 @@ function decideUnpaused(group: Group, now: number): Decision {
     // Memory may be wrong about an instance that a read still shows with the tag: then it loses the tag as well.
     const shown = group.instances.filter((one) => !one.leads && one.read?.leads && !isEnded(one));
     return { outcome: "choose", candidates, demote: [...leaders, ...shown], fallback, reason };
-}
+};
 
-function keep(leader: Instance, leaders: Instance[], reason: string): Settled {
+const keep = (leader: Instance, leaders: Instance[], reason: string): Settled => {
     // A leader that memory alone shows may be gone; one that may stay is not demoted for it.
     const isUnsure = leader.read?.leads === false;
     const demote = leaders.filter((other) => other !== leader && (!isUnsure || isBarred(other)));
     return { outcome: "kept", leader, demote, reason };
-}
+};
 
-function leaderless({ exists, desired, instances }: Group, leaders: Instance[], reason: string): Settled {
-    const members = groupedBy(
-        instances.filter(({ listed }) => listed !== undefined),
-        whyNoCandidate,
-    );
-    const kinds = [...members].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
+const leaderless = ({ exists, desired, instances }: Group, leaders: Instance[], reason: string): Settled => {
+    const reasons = instances.flatMap((one) => (one.listed ? whyNoCandidate(one, one.listed) : []));
+    const kinds = [...groupedBy(reasons, (why) => why)].map(([kind, { length }]) => `${length} ${kind}`).join(", ");
     return {
         outcome: desired > 0 ? "vacant" : "empty",
         demote: leaders,
         reason: exists ? `no instance can lead${kinds ? `: ${kinds}` : ""}; ${reason}` : "no such group",
     };
-}
+};
 
 /** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
-function whyNoCandidate({ listed, state = "running", vetoed, warned }: Instance): string {
-    const { lifecycleState = "not listed", healthStatus = "Unhealthy" } = listed ?? {};
+const whyNoCandidate = (
+    { state = "running", vetoed, warned }: Instance,
+    { lifecycleState, healthStatus }: Member,
+): string => {
     if (vetoed) {
         return "vetoed";
     }
@@ -135,9 +138,9 @@ function whyNoCandidate({ listed, state = "running", vetoed, warned }: Instance)
         return state;
     }
     return warned ? "with a Spot interruption warning" : "not running";
-}
+};
 
-function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] {
+const candidatesOf = ({ instances }: Group, isLeaderless: boolean): Candidate[] => {
     // A leader that is not fit may still be listed as if it were; never elect it again.
     const others = instances.filter(
         (instance) => !instance.leads && !instance.vetoed && !isEnding(instance) && instance.state !== "stopping",
@@ -155,9 +158,4 @@ function candidatesOf({ instances }: Group, isLeaderless: boolean): Candidate[] 
     return [...fit.map(as("fit", ["running"])), ...arriving.map(as("arriving", ["pending", "running"]))].filter(
         ({ tier }) => isLeaderless || tier === "fit",
     );
-}
-
-function whyLost({ instances }: Group): string {
-    const ended = instances.filter((instance) => instance.leads).map(({ id }) => `${id} is terminated`);
-    return ended.join("; ") || "no leader";
-}
+};

@@ -53,26 +53,10 @@ interface Reading {
     now: number;
 }
 
-// Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
-// and https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
-// Each kind by its source and type. Its reader adds to the batch what an event says, and returns what is missing in it.
-const kinds: Record<string, (reading: Reading) => string | undefined> = {
-    "aws.autoscaling EC2 Instance Launch Successful": readLaunch,
-    "aws.autoscaling EC2 Instance Launch Unsuccessful": readScaling,
-    "aws.autoscaling EC2 Instance Terminate Successful": readScaling,
-    "aws.autoscaling EC2 Instance Terminate Unsuccessful": readScaling,
-    "aws.autoscaling EC2 Instance-launch Lifecycle Action": readScaling,
-    "aws.autoscaling EC2 Instance-terminate Lifecycle Action": readScaling,
-    [`aws.autoscaling ${detachType}`]: readDetach,
-    "aws.ec2 EC2 Instance State-change Notification": readState,
-    "aws.ec2 EC2 Spot Instance Interruption Warning": readWarning,
-    [`aws.tag ${tagType}`]: readTags,
-    [`aws.events ${sweepType}`]: readSweep,
-};
 const departingStates = ["stopping", "shutting-down"];
 
 /** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
-export function eventPatterns({ asgPrefixes, tagKey }: Scope) {
+export const eventPatterns = ({ asgPrefixes, tagKey }: Scope) => {
     const from = (source: string) => {
         const own = Object.keys(kinds).filter((kind) => kind.startsWith(`${source} `));
         return { source: [source], "detail-type": own.map((kind) => kind.slice(source.length + 1)) };
@@ -93,7 +77,7 @@ export function eventPatterns({ asgPrefixes, tagKey }: Scope) {
             },
         },
     };
-}
+};
 
 /**
  * Reads a batch of events, whatever is in it.
@@ -101,7 +85,7 @@ export function eventPatterns({ asgPrefixes, tagKey }: Scope) {
  * @param bodies the bodies of the queue's messages, each an EventBridge event in JSON
  * @param now milliseconds since 1970
  */
-export function readBatch(scope: Scope, bodies: unknown[], now: number): Batch {
+export const readBatch = (scope: Scope, bodies: unknown[], now: number): Batch => {
     const batch: Batch = {
         triggers: new Map(),
         launched: new Set(),
@@ -122,14 +106,14 @@ export function readBatch(scope: Scope, bodies: unknown[], now: number): Batch {
         }
     }
     return batch;
-}
+};
 
 /** Groups of the stack with the events that ask for an election there, and one more such event. */
-export function addTrigger(triggers: Batch["triggers"], group: string, trigger: Trigger): void {
+export const addTrigger = (triggers: Batch["triggers"], group: string, trigger: Trigger): void => {
     triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
-}
+};
 
-function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void {
+const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): void => {
     const detail = fields(event.detail);
     const type = textOf(event["detail-type"]) ?? "unknown";
     const at = Date.parse(textOf(event.time) ?? "");
@@ -144,17 +128,16 @@ function readEvent(scope: Scope, batch: Batch, event: Fields, now: number): void
     if (problem) {
         batch.ignored.push(`${type} ${problem}: ${shown(event)}`);
     }
-}
+};
 
-function readSweep({ batch, trigger }: Reading): undefined {
+const readSweep = ({ batch, trigger }: Reading): undefined => {
     batch.sweep = trigger;
-}
+};
 
-function readScaling({ detail }: Reading): string | undefined {
-    return textOf(detail.AutoScalingGroupName) ? undefined : "without a group name";
-}
+const readScaling = ({ detail }: Reading): string | undefined =>
+    textOf(detail.AutoScalingGroupName) ? undefined : "without a group name";
 
-function readLaunch(reading: Reading): string | undefined {
+const readLaunch = (reading: Reading): string | undefined => {
     const { detail, batch } = reading;
     if (readScaling(reading) || detail.Destination === "WarmPool") {
         return readScaling(reading);
@@ -164,9 +147,9 @@ function readLaunch(reading: Reading): string | undefined {
     }
     batch.launched.add(detail.EC2InstanceId);
     return undefined;
-}
+};
 
-function readDetach(reading: Reading): string | undefined {
+const readDetach = (reading: Reading): string | undefined => {
     const { detail, batch, scope } = reading;
     const id = detail.EC2InstanceId;
     const group = detail.AutoScalingGroupName;
@@ -180,9 +163,9 @@ function readDetach(reading: Reading): string | undefined {
         batch.detached.set(id, [...(batch.detached.get(id) ?? []), group]);
     }
     return undefined;
-}
+};
 
-function readState({ detail, trigger, batch }: Reading): string | undefined {
+const readState = ({ detail, trigger, batch }: Reading): string | undefined => {
     const id = detail["instance-id"];
     const state = detail.state as string;
     if (!isInstanceId(id) || !departingStates.includes(state)) {
@@ -191,9 +174,9 @@ function readState({ detail, trigger, batch }: Reading): string | undefined {
     batch.departing.set(id, trigger);
     batch.states.push({ id, state, at: trigger.at ?? Number.NaN });
     return undefined;
-}
+};
 
-function readWarning({ detail, trigger, batch, now }: Reading): string | undefined {
+const readWarning = ({ detail, trigger, batch, now }: Reading): string | undefined => {
     const id = detail["instance-id"];
     if (!isInstanceId(id)) {
         return "without an instance id";
@@ -205,9 +188,9 @@ function readWarning({ detail, trigger, batch, now }: Reading): string | undefin
     batch.departing.set(id, trigger);
     batch.warned.set(id, Math.max(at, batch.warned.get(id) ?? 0));
     return undefined;
-}
+};
 
-function readTags({ event, detail, trigger, scope, batch }: Reading): string | undefined {
+const readTags = ({ event, detail, trigger, scope, batch }: Reading): string | undefined => {
     const tags = fields(detail.tags);
     const arn = Array.isArray(event.resources) ? event.resources[0] : undefined;
     const id = textOf(arn)?.split(":instance/")[1];
@@ -220,29 +203,43 @@ function readTags({ event, detail, trigger, scope, batch }: Reading): string | u
         batch.unplaced.set(id, trigger);
     }
     return undefined;
-}
+};
+
+// Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
+// and https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
+// Each kind by its source and type. Its reader adds to the batch what an event says, and returns what is missing in it.
+const kinds: Record<string, (reading: Reading) => string | undefined> = {
+    "aws.autoscaling EC2 Instance Launch Successful": readLaunch,
+    "aws.autoscaling EC2 Instance Launch Unsuccessful": readScaling,
+    "aws.autoscaling EC2 Instance Terminate Successful": readScaling,
+    "aws.autoscaling EC2 Instance Terminate Unsuccessful": readScaling,
+    "aws.autoscaling EC2 Instance-launch Lifecycle Action": readScaling,
+    "aws.autoscaling EC2 Instance-terminate Lifecycle Action": readScaling,
+    [`aws.autoscaling ${detachType}`]: readDetach,
+    "aws.ec2 EC2 Instance State-change Notification": readState,
+    "aws.ec2 EC2 Spot Instance Interruption Warning": readWarning,
+    [`aws.tag ${tagType}`]: readTags,
+    [`aws.events ${sweepType}`]: readSweep,
+};
 
 type Fields = Record<string, unknown>;
 
-function parse(body: unknown): Fields | undefined {
+const parse = (body: unknown): Fields | undefined => {
     try {
         return fields(JSON.parse(body as string));
     } catch {
         return undefined;
     }
-}
+};
 
-function fields(value: unknown): Fields | undefined {
-    return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Fields) : undefined;
-}
+const fields = (value: unknown): Fields | undefined =>
+    value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Fields) : undefined;
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
-function isInstanceId(value: unknown): value is string {
-    return typeof value === "string" && /^i-\w{1,32}$/.test(value);
-}
+const isInstanceId = (value: unknown): value is string => typeof value === "string" && /^i-\w{1,32}$/.test(value);
 
-function shown(value: unknown): string {
+const shown = (value: unknown): string => {
     const json = textOf(value) ?? JSON.stringify(value) ?? String(value);
     return json.length > 500 ? `${json.slice(0, 500)}…` : json;
-}
+};

@@ -74,22 +74,20 @@ export const isSwept = ({ triggers }: Pick<ObservedGroup, "triggers">): boolean 
     triggers.some(({ type }) => type === sweepType);
 
 /** The group's leaders, those of longest standing by the decision table first. */
-export function leadersOf({ instances }: Group, now: number): Instance[] {
-    return instances
+export const leadersOf = ({ instances }: Group, now: number): Instance[] =>
+    instances
         .filter((instance) => instance.leads && !isEnded(instance))
         .sort((a, b) => sinceOf(b, now) - sinceOf(a, now) || (a.id < b.id ? -1 : 1));
-}
 
 /** A `since` in milliseconds since 1970; 0 if it is missing, malformed or more than a day ahead. */
-export function sinceOf({ since }: { since?: string }, now: number): number {
+export const sinceOf = ({ since }: { since?: string }, now: number): number => {
     const at = since && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(since) ? Date.parse(since) : 0;
     return at <= now + 24 * 60 * 60 * 1000 ? at : 0;
-}
+};
 
 /** The latest well-formed `since` of the group, in milliseconds since 1970: a fencing token only grows. */
-export function latestSince({ instances, orphans, latestWritten = 0 }: Group, now: number): number {
-    return Math.max(latestWritten, 0, ...[...instances, ...orphans].map((instance) => sinceOf(instance, now)));
-}
+export const latestSince = ({ instances, orphans, latestWritten = 0 }: Group, now: number): number =>
+    Math.max(latestWritten, 0, ...[...instances, ...orphans].map((instance) => sinceOf(instance, now)));
 
 /** Whether EC2 has begun to end an instance, or has ended it: it can't be called back. */
 export const isEnding = ({ state }: Pick<Instance, "state">): boolean =>
@@ -99,28 +97,24 @@ export const isEnding = ({ state }: Pick<Instance, "state">): boolean =>
 export const isEnded = ({ state }: Pick<Instance, "state">): boolean => state === "terminated";
 
 /** Whether the group offers the instance to lead. EC2's own state is checked later, by rank. */
-export function isReady({ listed }: Instance): boolean {
-    return listed?.lifecycleState === "InService" && listed.healthStatus === "Healthy";
-}
+export const isReady = ({ listed }: Instance): boolean =>
+    listed?.lifecycleState === "InService" && listed.healthStatus === "Healthy";
 
 /** Lifecycle states in which a group boots an instance. */
 export const arrivingStates = ["Pending", "Pending:Wait", "Pending:Proceed"];
 
 /** Whether the group boots the instance. */
-export function isArriving({ listed }: Instance): boolean {
-    return listed !== undefined && arrivingStates.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
-}
+export const isArriving = ({ listed }: Instance): boolean =>
+    listed !== undefined && arrivingStates.includes(listed.lifecycleState) && listed.healthStatus === "Healthy";
 
 /** Whether an instance whose state is known may lead, as good as any. */
 export const isFit = (instance: Instance): boolean => whyUnfit(instance) === undefined;
 
 /** Whether a leader may not stay even if no other instance can lead. */
-export function isBarred(leader: Instance): boolean {
-    return leader.listed === undefined || leader.vetoed || isEnding(leader);
-}
+export const isBarred = (leader: Instance): boolean => leader.listed === undefined || leader.vetoed || isEnding(leader);
 
 /** The reason why an instance whose state is known is not fit, if it isn't. */
-export function whyUnfit(instance: Instance): string | undefined {
+export const whyUnfit = (instance: Instance): string | undefined => {
     const { state, listed, vetoed, warned } = instance;
     if (state !== "running") {
         return `is ${state}`;
@@ -135,4 +129,4 @@ export function whyUnfit(instance: Instance): string | undefined {
         return "is vetoed";
     }
     return warned ? "has a Spot interruption warning" : undefined;
-}
+};

@@ -27,9 +27,9 @@ interface QueueEvent {
  * next looks; that there is a leader at every moment; and a single leader while another elector with the same tag key
  * writes in the same groups. The fencing token `since` grows as far as Lambda's clock does not go back.
  */
-export function createHandler(
+export const createHandler = (
     scope: Scope,
-): (event: QueueEvent, context: Pick<Context, "getRemainingTimeInMillis">) => Promise<Report[]> {
+): ((event: QueueEvent, context: Pick<Context, "getRemainingTimeInMillis">) => Promise<Report[]>) => {
     const connected = connect();
     const memory = emptyMemory();
 
@@ -49,20 +49,20 @@ export function createHandler(
         }
         return publish(scope, batch, await Promise.all(finishing), Date.now());
     };
-}
+};
 
 /** Does what may be left out, once a round is written. */
-async function finish(aws: Aws, memory: Memory, round: WrittenRound): Promise<Finished> {
+const finish = async (aws: Aws, memory: Memory, round: WrittenRound): Promise<Finished> => {
     const written = round.written.map((election) => ({ ...election, report: reportOf(election, Date.now()) }));
     const [unprotected, unsent] = await Promise.all([protect(aws, memory, written), announce(aws, written)]);
     return { ...round, written, unprotected, unsent };
-}
+};
 
 /** Throws if the function was invoked with anything else than a batch of the queue: a payload was mistyped. */
-function bodies(event: QueueEvent): unknown[] {
+const bodies = (event: QueueEvent): unknown[] => {
     if (!Array.isArray(event?.Records) || event.Records.length === 0) {
         const payload = JSON.stringify(event)?.slice(0, 500);
         throw new Error(`Not a batch of the queue, {"Records":[{"body":"<an event in JSON>"}]}: ${payload}`);
     }
     return event.Records.map((record) => record?.body);
-}
+};

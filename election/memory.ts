@@ -51,17 +51,15 @@ const stoppingMillis = 10 * 1000;
 const flappingPromotions = 3;
 const flappingMillis = 60 * 1000;
 
-export function emptyMemory(): Memory {
-    return {
-        writes: new Map(),
-        states: new Map(),
-        warnings: new Map(),
-        refusals: new Map(),
-        promotions: new Map(),
-        pendingHandovers: new Map(),
-        protectedBefore: new Set(),
-    };
-}
+export const emptyMemory = (): Memory => ({
+    writes: new Map(),
+    states: new Map(),
+    warnings: new Map(),
+    refusals: new Map(),
+    promotions: new Map(),
+    pendingHandovers: new Map(),
+    protectedBefore: new Set(),
+});
 
 /**
  * Takes in what a batch says, and forgets what is too old or contradicted.
@@ -69,7 +67,7 @@ export function emptyMemory(): Memory {
  * @param now milliseconds since 1970
  * @returns the batch, which also asks for elections where a departing instance leads and EC2's tags may not show it yet
  */
-export function learn(memory: Memory, batch: Batch, now: number): Batch {
+export const learn = (memory: Memory, batch: Batch, now: number): Batch => {
     forget(memory, batch, now);
     for (const { id, state, at } of batch.states) {
         learnState(memory, id, state, state === "stopping" ? at + stoppingMillis : now + endingMillis, now);
@@ -88,9 +86,9 @@ export function learn(memory: Memory, batch: Batch, now: number): Batch {
         }
     }
     return { ...batch, triggers };
-}
+};
 
-function forget({ writes, states, warnings, refusals }: Memory, { tagged }: Batch, now: number): void {
+const forget = ({ writes, states, warnings, refusals }: Memory, { tagged }: Batch, now: number): void => {
     for (const [id, write] of writes) {
         if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {
             writes.delete(id);
@@ -103,28 +101,28 @@ function forget({ writes, states, warnings, refusals }: Memory, { tagged }: Batc
             }
         }
     }
-}
+};
 
 /** Whether a tag event is no older than a write, and says otherwise. */
-function contradicts(event: Batch["tagged"][number], { at, leads, since }: Write, now: number): boolean {
+const contradicts = (event: Batch["tagged"][number], { at, leads, since }: Write, now: number): boolean => {
     const differs = event.leads !== leads || (leads && event.since !== since);
     // An event's time is cut to the second; an earlier promotion's comes with an earlier `since`.
     const isEarlier = event.leads && leads && sinceOf(event, now) < sinceOf({ since }, now);
     return differs && event.at + (isEarlier ? 0 : 1000) > at;
-}
+};
 
-function learnState({ states }: Memory, id: string, state: string, until: number, now: number): void {
+const learnState = ({ states }: Memory, id: string, state: string, until: number, now: number): void => {
     if (until > now && states.get(id)?.state !== "shutting-down") {
         states.set(id, { state, until });
     }
-}
+};
 
 /**
  * Corrects an observation by what this container knows better than EC2's reads. Changes nothing.
  *
  * @param now milliseconds since 1970
  */
-export function recall({ handoverSeconds }: Scope, memory: Memory, round: Round, now: number): Recalled {
+export const recall = ({ handoverSeconds }: Scope, memory: Memory, round: Round, now: number): Recalled => {
     const pauseMillis = handoverSeconds * 1000;
     const isStripped = (orphan: ObservedInstance) => {
         const write = memory.writes.get(orphan.id);
@@ -144,11 +142,14 @@ export function recall({ handoverSeconds }: Scope, memory: Memory, round: Round,
         return { ...corrected, handingOver: pauseMillis > 0 && isHandingOver(memory, corrected, now - pauseMillis) };
     });
     return { ...round, groups, orphans: round.orphans.filter((orphan) => !isStripped(orphan)) };
-}
+};
 
-function recallInstance(memory: Memory, instance: ObservedInstance, group: ObservedGroup, now: number): Instance {
+const recallInstance = (memory: Memory, instance: ObservedInstance, group: ObservedGroup, now: number): Instance => {
     const { id, listed, state: readState, leads } = instance;
-    const state = recallState(memory, instance);
+    // What can't be taken back is truer than a read, unless that shows what follows it.
+    const known = memory.states.get(id)?.state;
+    const order = (one = "") => ["stopping", "stopped", "shutting-down", "terminated"].indexOf(one);
+    const state = order(known) > order(readState) ? known : readState;
     const corrected = {
         ...instance,
         ...(state === readState ? {} : { state, read: { state: readState, leads } }),
@@ -172,21 +173,14 @@ function recallInstance(memory: Memory, instance: ObservedInstance, group: Obser
         since,
         read: { state: readState, leads },
     };
-}
-
-/** The state that an event or an earlier read has given, where it is truer than a read. */
-function recallState({ states }: Memory, { id, state }: ObservedInstance): string | undefined {
-    const known = states.get(id)?.state;
-    const order = (one = "") => ["stopping", "stopped", "shutting-down", "terminated"].indexOf(one);
-    return order(known) > order(state) ? known : state;
-}
+};
 
 /**
  * Remembers what a round has read and written, and where the sweep goes on.
  *
  * @param times when the writing began and ended, in milliseconds since 1970
  */
-export function remember(memory: Memory, round: WrittenRound, times: { began: number; ended: number }): void {
+export const remember = (memory: Memory, round: WrittenRound, times: { began: number; ended: number }): void => {
     const { written, stripped, orphans, unread, rest } = round;
     if (rest) {
         // After another failure than a lack of time a sweep does better to begin anew.
@@ -209,14 +203,14 @@ export function remember(memory: Memory, round: WrittenRound, times: { began: nu
             }
         }
     }
-}
+};
 
-function rememberWrites(
+const rememberWrites = (
     { writes, refusals }: Memory,
     { name, instances }: Pick<Group, "name" | "instances">,
     { demoted, promoted, adopted, uncertain, refused }: Result,
     { began, ended }: { began: number; ended: number },
-): void {
+): void => {
     const found = new Map(instances.map((instance) => [instance.id, instance]));
     const write = { until: ended + writeMillis, election: name };
     for (const id of uncertain) {
@@ -231,9 +225,9 @@ function rememberWrites(
     for (const { id, since, at } of [promoted ?? [], adopted ?? []].flat()) {
         writes.set(id, { ...write, at, group: found.get(id)?.listed?.group, leads: true, since });
     }
-}
+};
 
-function rememberPromotion(memory: Memory, group: Group, id: string, isGivenBack: boolean, now: number): void {
+const rememberPromotion = (memory: Memory, group: Group, id: string, isGivenBack: boolean, now: number): void => {
     const earlier = memory.promotions.get(group.name) ?? [];
     const times = changedTooOften(earlier) ? earlier : [...earlier, now].slice(-flappingPromotions);
     memory.promotions.set(group.name, times);
@@ -245,25 +239,25 @@ function rememberPromotion(memory: Memory, group: Group, id: string, isGivenBack
             memory.protectedBefore.add(id);
         }
     }
-}
+};
 
-function endFlapping({ promotions }: Memory, now: number): void {
+const endFlapping = ({ promotions }: Memory, now: number): void => {
     for (const [group, times] of promotions) {
         if (changedTooOften(times) || now - (times.at(-1) ?? 0) > flappingMillis) {
             promotions.delete(group);
         }
     }
-}
+};
 
-function changedTooOften(times: number[] = []): boolean {
+const changedTooOften = (times: number[] = []): boolean => {
     const [first, last] = [times[0] ?? 0, times.at(-1) ?? 0];
     return times.length === flappingPromotions && last - first <= flappingMillis;
-}
+};
 
 /** Whether an instance lost the tag since a time, with no successor, and may still be at work. */
-function isHandingOver({ pendingHandovers }: Memory, { name, instances, orphans }: Group, since: number): boolean {
+const isHandingOver = ({ pendingHandovers }: Memory, { name, instances, orphans }: Group, since: number): boolean => {
     const { ids, at } = pendingHandovers.get(name) ?? { ids: [], at: 0 };
     // An instance that still carries the tag is dead, or loses it only now.
     const carriesTag = (id: string) => instances.some((instance) => instance.id === id && instance.leads);
     return orphans.length > 0 || (at > since && ids.some((id) => !carriesTag(id)));
-}
+};

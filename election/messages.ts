@@ -1,5 +1,4 @@
 // Messages about changes of leaders, if the setting changeTopicArn names a topic.
-import type * as Sns from "@aws-sdk/client-sns";
 import { withContext } from "./aws/answers";
 import type { Aws } from "./aws/clients";
 import { millisToSend } from "./aws/deadline";
@@ -13,7 +12,7 @@ import { isChange, type Report, type Reported } from "./report";
  *
  * @returns how many could not be sent; each is logged
  */
-export async function announce(aws: Aws, elections: Reported[]): Promise<number> {
+export const announce = async (aws: Aws, elections: Reported[]): Promise<number> => {
     const { changeTopicArn: TopicArn } = aws.scope;
     if (!TopicArn) {
         return 0;
@@ -21,8 +20,8 @@ export async function announce(aws: Aws, elections: Reported[]): Promise<number>
     const reports = elections.map(({ report }) => report).filter((report) => isChange(report) && !report.dryRun);
     const abortSignal = aws.deadline.within(millisToSend);
     const failures = reports.map(async (report) => {
+        const request = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
         try {
-            const request: Sns.PublishInput = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
             const answer = aws.sns().publish(request, { abortSignal });
             await withContext("sns:Publish", [TopicArn], answer, abortSignal);
             return [];
@@ -32,11 +31,11 @@ export async function announce(aws: Aws, elections: Reported[]): Promise<number>
         }
     });
     return (await Promise.all(failures)).flat().length;
-}
+};
 
 /** What a phone shows: at most 99 printable ASCII characters, beginning with none but a letter, a digit or punctuation. */
-function subjectOf({ group, leader }: Report): string {
+const subjectOf = ({ group, leader }: Report): string => {
     const what = leader ? `: ${leader} leads` : " has no leader";
     const name = group.replace(/[^ -~]/g, "?").trim();
     return `${name.length + what.length > 99 ? `${name.slice(0, 96 - what.length)}...` : name}${what}`;
-}
+};

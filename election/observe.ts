@@ -68,7 +68,7 @@ export async function* observe(aws: Aws, batch: Batch, startingToken?: string): 
 }
 
 /** Looks at the groups that events name, directly or by an instance: reads until nothing that is named is unread. */
-async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
+const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
     const { scope } = aws;
     const asked = new Set(batch.triggers.keys());
     let reading = await readFirst(aws, batch);
@@ -81,8 +81,14 @@ async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
         if (names.length + lost.length === 0) {
             break;
         }
-        reading = added(reading, names.length > 0 ? await readNamed(aws, names) : [await readLost(aws, lost)]);
-        for (const one of [...names, ...lost.map(({ id }) => id)]) {
+        const ids = lost.map(({ id }) => id);
+        const suspected = lost.flatMap(({ group = [] }) => group);
+        reading = joined(
+            reading,
+            await orUnread(suspected, () => readHomes(aws, ids)),
+            ...(await readNamed(aws, names)),
+        );
+        for (const one of [...names, ...ids]) {
             asked.add(one);
         }
     }
@@ -93,7 +99,7 @@ async function observeNamed(aws: Aws, batch: Batch): Promise<Round> {
     const groups = assemble(scope.electorateTag, batch, reading, triggersOf(scope, batch, reading), orphans);
     const isRead = ({ name, groups: names = [name] }: ObservedGroup) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread: reading.unread };
-}
+};
 
 /** What was read of the groups that events name. */
 interface Reading extends View {
@@ -102,32 +108,26 @@ interface Reading extends View {
     unread: Unread[];
 }
 
-/** What one call adds. */
-interface Answer extends Partial<Pick<Reading, "homes" | "departing" | "unread">> {
-    groups?: ListedGroup[];
-    tagged?: Tagged[];
-}
-
 /** Instances that events mention without saying where they belong. */
 const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...detached.keys(), ...unplaced.keys()])];
 
 /** What can be asked at once, in one round trip: groups, and instances that depart or are mentioned. */
-async function readFirst(aws: Aws, batch: Batch): Promise<Reading> {
+const readFirst = async (aws: Aws, batch: Batch): Promise<Reading> => {
     const [departing, ids] = [[...batch.departing.keys()], mentioned(batch)];
     const tagged = async (some: string[], ...filters: Filter[]) =>
         some.length > 0 ? await readTagged(aws, withIds(some), ...filters) : [];
     const answers = await Promise.all([
         // Most state changes concern other instances; one filtered read finds ours.
         orUnread([], async () => ({ departing: await tagged(departing, inOurGroups(aws)) })),
-        orUnread([], async () => ({ tagged: await tagged(ids) })),
-        orUnread([], async () => ({ homes: await readHomes(aws, ids) })),
+        orUnread([], async () => ({ tagged: byId(await tagged(ids)) })),
+        orUnread([], () => readHomes(aws, ids)),
         readNamed(aws, [...batch.triggers.keys()]),
     ]);
-    return added(nothingRead(), answers.flat());
-}
+    return joined(...answers.flat());
+};
 
 /** Reads groups by their names, what their instances' tags say, and the other groups of their electorates. */
-async function readNamed(aws: Aws, names: string[]): Promise<Answer[]> {
+const readNamed = async (aws: Aws, names: string[]): Promise<Partial<Reading>[]> => {
     if (names.length === 0) {
         return [];
     }
@@ -135,48 +135,33 @@ async function readNamed(aws: Aws, names: string[]): Promise<Answer[]> {
     const filters = aws.scope.electorateTag ? [] : [inGroups(names)];
     const named = await orUnread(names, async () => {
         const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, ...filters)]);
-        return { groups, tagged };
+        return { groups: byName(groups), tagged: byId(tagged) };
     });
-    const together = (named.groups ?? []).filter(({ electorate }) => electorate !== undefined);
-    const electorates = new Set(together.map(({ electorate = "" }) => electorate));
+    const together = [...(named.groups?.values() ?? [])].filter(({ electorate }) => electorate !== undefined);
+    const electorates = [...new Set(together.map(({ electorate = "" }) => electorate))];
     const ofThem = together.map(({ name }) => name);
-    return [named, await orUnread(ofThem, async () => ({ groups: await readElectorates(aws, [...electorates]) }))];
-}
-
-/** Asks which groups list leaders that the group in their own tag doesn't list. */
-function readLost(aws: Aws, lost: Tagged[]): Promise<Answer> {
-    const ids = lost.map(({ id }) => id);
-    const groups = lost.flatMap(({ group = [] }) => group);
-    return orUnread(groups, async () => ({ homes: await readHomes(aws, ids) }));
-}
+    return [named, await orUnread(ofThem, async () => ({ groups: byName(await readElectorates(aws, electorates)) }))];
+};
 
 /** What can't be read fails for the groups that need it. */
-const orUnread = (groups: string[], read: () => Promise<Answer>): Promise<Answer> =>
+const orUnread = (groups: string[], read: () => Promise<Partial<Reading>>): Promise<Partial<Reading>> =>
     read().catch((error: Error) => ({ unread: [{ groups, error }] }));
 
-const nothingRead = (): Reading => ({
-    groups: new Map(),
-    tagged: new Map(),
-    homes: new Map(),
-    departing: [],
-    unread: [],
+/** What was read, taken together: what was read later replaces what was read earlier. */
+const joined = (...readings: Partial<Reading>[]): Reading => ({
+    groups: new Map(readings.flatMap(({ groups = [] }) => [...groups])),
+    tagged: new Map(readings.flatMap(({ tagged = [] }) => [...tagged])),
+    homes: new Map(readings.flatMap(({ homes = [] }) => [...homes])),
+    departing: readings.flatMap(({ departing = [] }) => departing),
+    unread: readings.flatMap(({ unread = [] }) => unread),
 });
 
-/** What was read, with what answers add: later ones replace earlier ones. */
-function added(reading: Reading, answers: Answer[]): Reading {
-    const groups = answers.flatMap((answer) => answer.groups ?? []).map((group) => [group.name, group] as const);
-    const tagged = answers.flatMap((answer) => answer.tagged ?? []).map((one) => [one.id, one] as const);
-    return {
-        groups: new Map([...reading.groups, ...groups]),
-        tagged: new Map([...reading.tagged, ...tagged]),
-        homes: new Map([...reading.homes, ...answers.flatMap((answer) => [...(answer.homes ?? [])])]),
-        departing: [...reading.departing, ...answers.flatMap(({ departing = [] }) => departing)],
-        unread: [...reading.unread, ...answers.flatMap(({ unread = [] }) => unread)],
-    };
-}
+const byName = (groups: ListedGroup[]) => new Map(groups.map((group) => [group.name, group]));
+
+const byId = (tagged: Tagged[]) => new Map(tagged.map((instance) => [instance.id, instance]));
 
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
-function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> {
+const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> => {
     const triggers = new Map(batch.triggers);
     const add = (group?: string, trigger?: Trigger) =>
         trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
@@ -192,9 +177,9 @@ function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Re
         add(homeOf(id), { type: detachType });
     }
     // A leader that went to another group asks for an election there, too.
-    const isMoved = ({ id, group, state }: Tagged) => leads(id) && !isEnding({ state }) && group !== homeOf(id);
-    for (const { id, group = "" } of [...tagged.values()].filter(isMoved)) {
-        if (!batch.detached.has(id) && !batch.unplaced.has(id)) {
+    for (const { id, group = "", state } of tagged.values()) {
+        const isNamed = batch.detached.has(id) || batch.unplaced.has(id);
+        if (leads(id) && !isEnding({ state }) && group !== homeOf(id) && !isNamed) {
             add(homeOf(id), triggers.get(group)?.[0]);
         }
     }
@@ -202,30 +187,25 @@ function triggersOf(scope: Scope, batch: Batch, { tagged, homes, departing }: Re
         add(name, batch.sweep);
     }
     return triggers;
-}
+};
 
 /** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
 async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?: string): AsyncGenerator<Round> {
     const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
-    const reading = readTagged(aws);
+    const reading = readTagged(aws).then((tagged) => withSuspects(aws, joined({ tagged: byId(tagged) })));
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
-    let view = nothingRead();
-    let isFirst = true;
+    let view = joined();
     let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
     try {
         for await (const page of pagesFrom(aws, startingToken)) {
-            if (isFirst) {
-                view = await withSuspects(aws, added(view, [{ tagged: await reading }]));
-                isFirst = false;
-            }
             const fresh = page.groups.filter(({ name }) => !seen.has(name));
             for (const { name } of fresh) {
                 seen.add(name); // the last page may have been looked at from the token on
             }
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
-            view = await withHomesOf(aws, added(view, [{ groups: page.groups }]), names);
+            view = await withHomesOf(aws, joined(await reading, view, { groups: byName(page.groups) }), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
             yield {
                 groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
@@ -251,24 +231,24 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
 }
 
 /** Adds which groups list the leaders that groups of these names don't list, though their own tags name them. */
-async function withHomesOf(aws: Aws, reading: Reading, names: string[]): Promise<Reading> {
+const withHomesOf = async (aws: Aws, reading: Reading, names: string[]): Promise<Reading> => {
     const ids = unlistedLeaders(reading, (group) => names.includes(group)).map(({ id }) => id);
-    return added(reading, [{ homes: await readHomes(aws, ids) }]);
-}
+    return joined(reading, await readHomes(aws, ids));
+};
 
 /** Adds which groups list the leaders that name no group: those that none lists are orphans. */
-async function withSuspects(aws: Aws, reading: Reading): Promise<Reading> {
+const withSuspects = async (aws: Aws, reading: Reading): Promise<Reading> => {
     const suspects = [...reading.tagged.values()].filter(
         ({ leads, since, group, state }) => leads && since !== undefined && group === undefined && !isEnded({ state }),
     );
     const ids = suspects.map(({ id }) => id);
     try {
-        return added(reading, [{ homes: await readHomes(aws, ids) }]);
+        return joined(reading, await readHomes(aws, ids));
     } catch (error) {
         warn("orphans keep their tags", error); // no group needs to wait for that
         return reading;
     }
-}
+};
 
 /** The pages of all groups from a token on, and then those before it. */
 async function* pagesFrom(

@@ -25,6 +25,4 @@ export async function* plan(aws: Aws, batch: Batch, memory?: Memory): AsyncGener
 }
 
 /** Looks random, and is the same for every elector that asks with the same text. */
-export function chance(text: string): number {
-    return createHash("sha256").update(text).digest().readUIntBE(0, 6);
-}
+export const chance = (text: string): number => createHash("sha256").update(text).digest().readUIntBE(0, 6);

@@ -35,7 +35,7 @@ export interface Plan {
 }
 
 /** Says what to write for a group, once its candidates are ranked. `now` is in milliseconds since 1970. */
-export function planFor({ group, decision, ranking }: Ranked, now: number): Plan {
+export const planFor = ({ group, decision, ranking }: Ranked, now: number): Plan => {
     const since = Math.max(now, latestSince(group, now) + 1);
     if (decision.outcome !== "choose") {
         return settled(group, decision, since, now);
@@ -56,9 +56,9 @@ export function planFor({ group, decision, ranking }: Ranked, now: number): Plan
         ...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),
         since,
     };
-}
+};
 
-function settled(group: Group, decision: Settled, since: number, now: number): Plan {
+const settled = (group: Group, decision: Settled, since: number, now: number): Plan => {
     const leader = decision.outcome === "kept" ? decision.leader : undefined;
     // The fence works only for a leader with a proper `since`.
     const lacksSince = leader !== undefined && isFit(leader) && sinceOf(leader, now) === 0;
@@ -71,11 +71,9 @@ function settled(group: Group, decision: Settled, since: number, now: number): P
         ...(lacksSince && isSwept(group) ? { adopt: leader.id } : {}),
         since,
     };
-}
+};
 
-function demotions(leaders: Instance[]): Pick<Plan, "demote" | "retire"> {
-    return {
-        demote: leaders.filter((leader) => !isEnding(leader)).map(({ id }) => id),
-        retire: leaders.filter(isEnding).map(({ id }) => id),
-    };
-}
+const demotions = (leaders: Instance[]): Pick<Plan, "demote" | "retire"> => ({
+    demote: leaders.filter((leader) => !isEnding(leader)).map(({ id }) => id),
+    retire: leaders.filter(isEnding).map(({ id }) => id),
+});

@@ -47,7 +47,7 @@ export interface WrittenRound extends PlannedRound {
  * Writes a round's plans together: demotions, the hand-over pause, then promotions. Orphans lose their tags beside the
  * demotions. What fails for one group leaves the others alone.
  */
-export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRound> {
+export const promote = async (aws: Aws, round: PlannedRound): Promise<WrittenRound> => {
     const { deadline } = aws;
     const { steps, pauseMillis } = schedule(aws.scope, round.planned, deadline.millisLeft());
     const signal = deadline.within(deadline.millisLeft() - pauseMillis - millisToPromote);
@@ -64,10 +64,10 @@ export async function promote(aws: Aws, round: PlannedRound): Promise<WrittenRou
         take(aws, steps, "retire", deadline.signal),
     ]);
     return { ...round, written: steps.map(({ election, result }) => ({ ...election, result })), stripped };
-}
+};
 
 /** Writes nothing; says what would be written, if AWS did it all. */
-export function pretend(round: PlannedRound): WrittenRound {
+export const pretend = (round: PlannedRound): WrittenRound => {
     const written = round.planned.map((election): Written => {
         const { demote, retire, promote, adopt, since } = election.plan;
         const given = (id?: string) => (id === undefined ? undefined : { id, since: isoTime(since), at: Date.now() });
@@ -76,7 +76,7 @@ export function pretend(round: PlannedRound): WrittenRound {
         return { ...election, result: emptyResult(), pretended };
     });
     return { ...round, written, stripped: emptyResult() };
-}
+};
 
 /** What is written for an election, and when, and what became of it. */
 interface Step {
@@ -94,11 +94,11 @@ interface Step {
  * Says what is written now, what after a pause, and for what it is too late. A leader that EC2 is ending loses its tag
  * with its successor's promotion, unless there is a pause or no successor. Pure.
  */
-function schedule(
+const schedule = (
     { handoverSeconds }: Scope,
     elections: Planned[],
     millisLeft: number,
-): { steps: Step[]; pauseMillis: number } {
+): { steps: Step[]; pauseMillis: number } => {
     const settingMillis = handoverSeconds * 1000;
     const handsOver = ({ group, plan }: Planned) =>
         plan.promote.length > 0 &&
@@ -122,10 +122,10 @@ function schedule(
         };
     });
     return { steps, pauseMillis };
-}
+};
 
 /** Takes the leader tag off instances: those that lose it first, or those that retire beside the promotion. */
-async function take(aws: Aws, steps: Step[], which: "demote" | "retire", signal: AbortSignal): Promise<void> {
+const take = async (aws: Aws, steps: Step[], which: "demote" | "retire", signal: AbortSignal): Promise<void> => {
     const ids = steps.flatMap((step) => step[which]);
     const outcomes = await takeTags(aws, ids, "leader", signal);
     for (const { [which]: taken, election, result } of steps) {
@@ -134,17 +134,17 @@ async function take(aws: Aws, steps: Step[], which: "demote" | "retire", signal:
         }
         noteTaken(result, taken, outcomes, election.plan.retire);
     }
-}
+};
 
-async function strip(aws: Aws, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> {
+const strip = async (aws: Aws, orphans: ObservedInstance[], signal: AbortSignal): Promise<Result> => {
     const result = emptyResult();
     const ids = orphans.map(({ id }) => id);
     noteTaken(result, ids, await takeTags(aws, ids, "all", signal), []);
     return result;
-}
+};
 
 /** Notes what became of demotions. A leader that EC2 is ending leads no longer, whatever its tag says: it holds up no promotion. */
-function noteTaken(result: Result, ids: string[], outcomes: Outcomes, retired: string[]): void {
+const noteTaken = (result: Result, ids: string[], outcomes: Outcomes, retired: string[]): void => {
     for (const id of ids) {
         const error = outcomes.get(id);
         if (!error) {
@@ -160,10 +160,10 @@ function noteTaken(result: Result, ids: string[], outcomes: Outcomes, retired: s
             result.error ??= error;
         }
     }
-}
+};
 
 /** Promotes the first instance of each plan that AWS lets be tagged, else gives the former leader its tag back. */
-async function promoteFirst(aws: Aws, steps: Step[]): Promise<void> {
+const promoteFirst = async (aws: Aws, steps: Step[]): Promise<void> => {
     const next = (step: Step, [gift, ...others]: Gift[]) => (gift ? [{ step, gift, others }] : []);
     let open = steps.flatMap((step) => next(step, giftsOf(step.election.plan)));
     while (open.length > 0) {
@@ -175,18 +175,16 @@ async function promoteFirst(aws: Aws, steps: Step[]): Promise<void> {
             noteGiven(step, gift, outcomes.get(gift.id), at) && !aws.tagging.isRefused ? next(step, others) : [],
         );
     }
-}
+};
 
 /** What may be given, one after the other. A tag given back goes with the `since` that is still there. */
-function giftsOf({ promote, giveBack, since }: Plan): Gift[] {
-    return [
-        ...promote.map((id) => ({ id, leads: true, since: isoTime(since) })),
-        ...(giveBack === undefined ? [] : [{ id: giveBack, leads: true }]),
-    ];
-}
+const giftsOf = ({ promote, giveBack, since }: Plan): Gift[] => [
+    ...promote.map((id) => ({ id, leads: true, since: isoTime(since) })),
+    ...(giveBack === undefined ? [] : [{ id: giveBack, leads: true }]),
+];
 
 /** Notes what became of a promotion; returns whether AWS refused it. */
-function noteGiven({ election, result }: Step, { id, since }: Gift, error: Error | undefined, at: number): boolean {
+const noteGiven = ({ election, result }: Step, { id, since }: Gift, error: Error | undefined, at: number): boolean => {
     if (error) {
         const isRefused = isRefusal(error);
         result.error = error;
@@ -197,10 +195,10 @@ function noteGiven({ election, result }: Step, { id, since }: Gift, error: Error
     result.promoted = { id, since: since ?? election.group.instances.find((one) => one.id === id)?.since, at };
     result.error = result.isGivenBack ? result.error : undefined;
     return false;
-}
+};
 
 /** Gives leaders that were tagged by hand a `since`; nothing else about them changes. */
-async function adopt(aws: Aws, steps: Step[]): Promise<void> {
+const adopt = async (aws: Aws, steps: Step[]): Promise<void> => {
     const at = Date.now();
     const adoptions = steps.flatMap(({ election: { plan }, result }) =>
         plan.adopt === undefined ? [] : [{ id: plan.adopt, leads: false, since: isoTime(plan.since), result }],
@@ -214,12 +212,10 @@ async function adopt(aws: Aws, steps: Step[]): Promise<void> {
             result.adopted = { id, since, at };
         }
     }
-}
+};
 
 const emptyResult = (): Result => ({ demoted: [], refused: [], uncertain: [], warnings: [] });
 
 const isoTime = (millis: number): string => new Date(millis).toISOString();
 
-function sleep(millis: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, millis));
-}
+const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));

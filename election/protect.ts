@@ -7,9 +7,6 @@ import { warn } from "./log";
 import type { Memory } from "./memory";
 import type { Written } from "./promote";
 
-// Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
-const protectableStates = ["InService", "EnteringStandby", "Standby"];
-
 /** A leader's protection that is to change. */
 interface Change {
     id: string;
@@ -27,23 +24,36 @@ interface Change {
  *
  * @returns how many instances are not as they should be
  */
-export async function protect(aws: Aws, memory: Memory, elections: Written[]): Promise<number> {
+export const protect = async (aws: Aws, memory: Memory, elections: Written[]): Promise<number> => {
     if (!aws.scope.protectLeader) {
         return 0;
     }
     const changes = elections.flatMap((election) => changesIn(election, memory));
     const alike = groupedBy(changes, ({ group, protect }) => `${protect} ${group}`);
     const abortSignal = aws.deadline.within(millisToProtect);
-    const failures = await Promise.all(
-        [...alike.values()].flatMap((some) => chunks(some, 50).map((part) => setProtection(aws, part, abortSignal))),
-    );
-    return failures.reduce((sum, count) => sum + count, 0);
-}
+    const parts = [...alike.values()].flatMap((some) => chunks(some, 50));
+    const failures = parts.map(async (part) => {
+        const [{ group, protect } = { group: "", protect: false }] = part;
+        const ids = part.map(({ id }) => id);
+        const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: protect };
+        try {
+            const answer = aws.autoScaling.setInstanceProtection(request, { abortSignal });
+            await withContext("autoscaling:SetInstanceProtection", [group, ...ids], answer, abortSignal);
+            return 0;
+        } catch (error) {
+            warn(`leaders are not ${protect ? "protected from" : "left to"} scaling in as they should be`, error);
+            return ids.length;
+        }
+    });
+    return (await Promise.all(failures)).reduce((sum, count) => sum + count, 0);
+};
 
-function changesIn({ group, plan, result, pretended }: Written, { protectedBefore }: Memory): Change[] {
+const changesIn = ({ group, plan, result, pretended }: Written, { protectedBefore }: Memory): Change[] => {
     if (pretended) {
         return [];
     }
+    // Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
+    const protectableStates = ["InService", "EnteringStandby", "Standby"];
     const leader = result.promoted?.id ?? plan.keep;
     return group.instances.flatMap(({ id, listed }): Change[] => {
         if (!listed || !protectableStates.includes(listed.lifecycleState) || group.protecting.includes(listed.group)) {
@@ -59,19 +69,4 @@ function changesIn({ group, plan, result, pretended }: Written, { protectedBefor
             ? [{ id, group: listed.group, protect: false }]
             : [];
     });
-}
-
-/** Makes changes that are alike in one call; returns how many were not made. */
-async function setProtection(aws: Aws, changes: Change[], abortSignal: AbortSignal): Promise<number> {
-    const [{ group, protect } = { group: "", protect: false }] = changes;
-    const ids = changes.map(({ id }) => id);
-    const request = { AutoScalingGroupName: group, InstanceIds: ids, ProtectedFromScaleIn: protect };
-    try {
-        const answer = aws.autoScaling.setInstanceProtection(request, { abortSignal });
-        await withContext("autoscaling:SetInstanceProtection", [group, ...ids], answer, abortSignal);
-        return 0;
-    } catch (error) {
-        warn(`leaders are not ${protect ? "protected from" : "left to"} scaling in as they should be`, error);
-        return ids.length;
-    }
-}
+};

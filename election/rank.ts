@@ -1,7 +1,7 @@
 // Which of a group's candidates is promoted: EC2's states and checks, launches, load, chance.
 import type { Aws } from "./aws/clients";
 import { millisForLoad } from "./aws/deadline";
-import { checksByRank, readLoad, readStatuses, type Status } from "./aws/describe";
+import { type Checks, readLoad, readStatuses, type Status } from "./aws/describe";
 import { type Candidate, type Decided, tiers } from "./decide";
 import { latestSince } from "./group";
 
@@ -17,6 +17,7 @@ export interface Ranked extends Decided {
 export type Chance = (text: string) => number;
 
 const perGroup = 10;
+const checksByRank: Checks[] = ["ok", "unknown", "impaired"]; // the best first
 const loadStep = 10; // percentage points
 
 /**
@@ -25,7 +26,7 @@ const loadStep = 10; // percentage points
  *
  * @param now milliseconds since 1970
  */
-export async function rank(aws: Aws, elections: Decided[], now: number, chance: Chance): Promise<Ranked[]> {
+export const rank = async (aws: Aws, elections: Decided[], now: number, chance: Chance): Promise<Ranked[]> => {
     const { tagKey } = aws.scope;
     const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
         if (decision.outcome !== "choose") {
@@ -39,7 +40,7 @@ export async function rank(aws: Aws, elections: Decided[], now: number, chance: 
     });
     const rankings = await rankAll(aws, vacancies, now);
     return elections.map((election) => ({ ...election, ranking: rankings.get(election.group.name) }));
-}
+};
 
 /** A group in need of a leader, and the instances that may be chosen, in the order that chance has put them. */
 interface Vacancy {
@@ -47,7 +48,7 @@ interface Vacancy {
     candidates: Candidate[];
 }
 
-async function rankAll(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, Ranking>> {
+const rankAll = async (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, Ranking>> => {
     const first = vacancies.map((one) => ({ ...one, candidates: one.candidates.slice(0, perGroup) }));
     const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), loadOf(aws, first, now)]);
     const rankings = ranked(first, statuses, load);
@@ -64,7 +65,7 @@ async function rankAll(aws: Aws, vacancies: Vacancy[], now: number): Promise<Map
         candidates: keepEligible(one.candidates, theirStatuses).slice(0, perGroup),
     }));
     return new Map([...rankings, ...ranked(next, theirStatuses, await loadOf(aws, next, now))]);
-}
+};
 
 const ranked = (vacancies: Vacancy[], ...known: [Map<string, Status | Error>, Map<string, number>]) =>
     new Map(vacancies.map(({ group, candidates }) => [group, order(candidates, ...known)]));
@@ -77,14 +78,13 @@ const loadOf = (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string
 const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
 
 /** Those that EC2 has in a state that will do, and those that can't be read. */
-function keepEligible(candidates: Candidate[], statuses: Map<string, Status | Error>): Candidate[] {
-    return candidates.filter(({ id, states }) => {
+const keepEligible = (candidates: Candidate[], statuses: Map<string, Status | Error>): Candidate[] =>
+    candidates.filter(({ id, states }) => {
         const status = statuses.get(id);
         return status instanceof Error || states.includes(status?.state ?? "");
     });
-}
 
-function order(candidates: Candidate[], statuses: Map<string, Status | Error>, load: Map<string, number>): Ranking {
+const order = (candidates: Candidate[], statuses: Map<string, Status | Error>, load: Map<string, number>): Ranking => {
     const error = candidates.map(({ id }) => statuses.get(id)).find((status) => status instanceof Error);
     if (error) {
         return { error };
@@ -97,4 +97,4 @@ function order(candidates: Candidate[], statuses: Map<string, Status | Error>, l
             byTier(a, b) || checks(a) - checks(b) || Number(b.launched) - Number(a.launched) || steps(a) - steps(b),
     );
     return { ids: sorted.map(({ id }) => id) };
-}
+};

@@ -52,10 +52,9 @@ export interface Finished extends WrittenRound {
 }
 
 const mostIds = 20; // in a list of a line
-const mostEvents = 10;
 
 /** Reports everything that an invocation did: log lines, and metrics of the stack. `now` is in milliseconds since 1970. */
-export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: number): Report[] {
+export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: number): Report[] => {
     for (const sentence of batch.ignored) {
         warn("ignored", sentence);
     }
@@ -87,13 +86,17 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
     for (const report of reports.filter(({ dryRun }) => !dryRun)) {
         measureChange(scope.stack, report, now);
     }
-    measureRarely(scope.stack, now, {
+    const counts: Metrics = {
         FailedMessages: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
         FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
         FailedReads: unread.length + elections.filter(isUnranked).length,
         FlappingGroups: real.filter((election) => flaps(election, now)).length,
         SweptLosses: real.filter((election) => isSweptLoss(election, now)).length,
-    });
+    };
+    // A metric costs by the hour in which it is sent.
+    for (const [name, count] of Object.entries(counts).filter(([, number]) => number > 0)) {
+        measure({ [name]: count }, { Stack: scope.stack }, now);
+    }
     if (batch.sweep) {
         const swept = elections.filter(({ group }) => group.exists && isSwept(group)).map(({ report }) => report);
         if (unread.length === 0 && !isUnfinished) {
@@ -105,10 +108,10 @@ export function publish(scope: Scope, batch: Batch, rounds: Finished[], now: num
         }
     }
     return [...reports, ...failed];
-}
+};
 
 /** What an election came to. `now` is in milliseconds since 1970. */
-export function reportOf({ group, plan, result, pretended }: Written, now: number): Report {
+export const reportOf = ({ group, plan, result, pretended }: Written, now: number): Report => {
     const { demoted, promoted, adopted, error } = pretended ?? result;
     const leaders = leadersOf(group, now).filter((leader) => !isEnding(leader));
     const staying = plan.keep ?? leaders.find(({ id }) => !demoted.includes(id))?.id;
@@ -128,15 +131,15 @@ export function reportOf({ group, plan, result, pretended }: Written, now: numbe
         ...(formerLeader === undefined ? {} : { formerLeader }),
         demoted: demoted.slice(0, mostIds),
         triggers: [...new Set(group.triggers.map(({ type }) => type))],
-        ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, mostEvents) } : {}),
+        ...(causes.length > 0 ? { events: causes.flatMap((cause) => cause.id ?? []).slice(0, 10) } : {}),
         ...(promoted && Number.isFinite(first) ? { delay: Math.max(0, promoted.at - first) } : {}),
         reason: error ? `${error.message}; ${plan.reason}` : plan.reason,
         ...(pretended ? { dryRun: true } : {}),
     };
-}
+};
 
 /** The instance that led last, if that is another one than leads now. Without the tag, the latest `since` says which. */
-function formerLeaderOf(group: Group, id: string | undefined, now: number): string | undefined {
+const formerLeaderOf = (group: Group, id: string | undefined, now: number): string | undefined => {
     const instances = [...group.instances, ...group.orphans]; // it may have been detached while it led
     const leaders = leadersOf({ ...group, instances }, now);
     if (leaders.length > 0) {
@@ -145,19 +148,20 @@ function formerLeaderOf(group: Group, id: string | undefined, now: number): stri
     const hasLed = ({ leads, since }: Instance) => leads || since !== undefined;
     const last = latest(instances.filter(hasLed), now)?.id;
     return last === id ? undefined : last;
-}
+};
 
 const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).map(({ id }) => id);
 
 /** Logs an election: failures, vacant groups and changes always, what a sweep finds in order at debug level only. */
-function log(report: Report): void {
+const log = (report: Report): void => {
+    const { outcome } = report;
     const isNews = isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType);
-    const levels: Partial<Record<Report["outcome"], "error" | "warn">> = { failed: "error", vacant: "warn" };
-    console[levels[report.outcome] ?? (isNews ? "info" : "debug")](report);
-}
+    const level = isNews ? "info" : "debug";
+    console[outcome === "failed" ? "error" : outcome === "vacant" ? "warn" : level](report);
+};
 
 /** Logs what is about no group: what AWS did not do in elections that went on, lost orphans, and what has failed. */
-function logProblems({ dryRun }: Scope, { written, orphans, stripped, unread }: Finished): void {
+const logProblems = ({ dryRun }: Scope, { written, orphans, stripped, unread }: Finished): void => {
     for (const { message } of written.flatMap(({ result }) => result.warnings)) {
         warn("the election went on", message);
     }
@@ -170,66 +174,66 @@ function logProblems({ dryRun }: Scope, { written, orphans, stripped, unread }: 
     for (const { message } of [...errors, stripped.error ?? []].flat()) {
         console.error({ outcome: "failed", reason: message });
     }
-}
+};
 
 /** Logs what a sweep has left to the next one; returns whether there is any. */
-function logRest(rest: Finished["rest"]): boolean {
-    if (!rest || (rest.names.length === 0 && !rest.hasPages)) {
-        return false;
+const logRest = (rest: Finished["rest"]): boolean => {
+    const more = rest?.hasPages ? ["and those on further pages"] : [];
+    const about = [...(rest?.names.slice(0, mostIds) ?? []), ...more];
+    if (about.length > 0) {
+        console.warn({ message: "left to the next sweep", about });
     }
-    const more = rest.hasPages ? ["and those on further pages"] : [];
-    console.warn({ message: "left to the next sweep", about: [...rest.names.slice(0, mostIds), ...more] });
-    return true;
-}
+    return about.length > 0;
+};
 
 /** Warns of prefixes that no group has: they may be mistyped. */
-function warnOfEmptyPrefixes({ asgPrefixes }: Scope, reports: Report[]): void {
+const warnOfEmptyPrefixes = ({ asgPrefixes }: Scope, reports: Report[]): void => {
     const names = reports.flatMap(({ group, groups = [group] }) => groups);
     for (const asgPrefix of asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)))) {
         warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
     }
-}
+};
 
 /** Whether candidates could not be ranked, because their states could not be read. */
 const isUnranked = ({ decision, plan }: Written): boolean => decision.outcome === "choose" && plan.outcome === "failed";
 
 /** Whether a sweep replaced a leader that EC2 had ended, and no event had reported it. */
-function isSweptLoss({ group, plan }: Written, now: number): boolean {
+const isSweptLoss = ({ group, plan }: Written, now: number): boolean => {
     const leaders = group.instances.filter(({ leads }) => leads);
     const last = latest(leaders, now);
     const isOnlySwept = group.triggers.every(({ type }) => type === sweepType);
     return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
-}
+};
 
 /** Whether a group's leader changed too often, or a leader that was fit lost the tag: something else takes it off. */
-function flaps({ group, decision, plan }: Written, now: number): boolean {
+const flaps = ({ group, decision, plan }: Written, now: number): boolean => {
     const hasLed = group.instances.filter((instance) => sinceOf(instance, now) > 0);
     const last = latest(hasLed, now);
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
     const isHeldBack = group.flapping === true && decision.outcome !== "kept" && !isPaused(plan);
     return isHeldBack || (plan.outcome === "elected" && isTaken);
-}
+};
 
 /** The instance that led last, as a `since` says. */
 const latest = (instances: Instance[], now: number): Instance | undefined =>
     [...instances].sort((a, b) => sinceOf(a, now) - sinceOf(b, now)).at(-1);
 
 /** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
-function measureSweep(stack: string, reports: Report[], now: number): void {
+const measureSweep = (stack: string, reports: Report[], now: number): void => {
     const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
     // Where nothing is written, a group whose leader would be elected has none, and one that would lose its leader has one.
     const isVacant = ({ outcome, dryRun, leaders }: Report) =>
         dryRun ? ["vacant", "elected"].includes(outcome) && leaders.length === 0 : outcome === "vacant";
-    const counts = {
+    const counts: Metrics = {
         VacantGroups: count(isVacant),
         ContestedGroups: count((report) => report.leaders.length > 1 && !isPaused(report)),
         FailedElections: count(({ outcome }) => outcome === "failed"),
     };
     measure(counts, { Stack: stack, Groups: reports.length }, now);
-}
+};
 
 /** Counts a change of a group's leader, if there was one, and measures how long it took. */
-function measureChange(stack: string, report: Report, now: number): void {
+const measureChange = (stack: string, report: Report, now: number): void => {
     if (isChange(report)) {
         // An electorate's label may hold any letter; a dimension holds ASCII, and doesn't begin with a colon.
         const group = report.group.replace(/^:|[^ -~]/g, "?");
@@ -238,14 +242,7 @@ function measureChange(stack: string, report: Report, now: number): void {
     if (report.delay !== undefined) {
         measure({ ElectionDelay: report.delay }, { Stack: stack }, now, "Milliseconds");
     }
-}
-
-/** Sends the counts that are not zero: a metric costs by the hour in which it is sent. */
-function measureRarely(stack: string, now: number, counts: Metrics): void {
-    for (const [name, count] of Object.entries(counts).filter(([, number]) => number > 0)) {
-        measure({ [name]: count }, { Stack: stack }, now);
-    }
-}
+};
 
 /** Whether a group's leader changed, or lost the tag. */
 export const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
@@ -255,16 +252,16 @@ const isPaused = ({ outcome }: Pick<Report, "outcome">): boolean => outcome === 
 type Metrics = Partial<Record<MetricName, number>>;
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-function measure(
+const measure = (
     values: Metrics,
     fields: { Stack: string; Group?: string; Groups?: number },
     Timestamp: number,
     Unit: "Count" | "Milliseconds" = "Count",
-): void {
+): void => {
     const Dimensions = [["Stack"], ...("Group" in fields ? [["Stack", "Group"]] : [])];
     const Metrics = Object.keys(values).map((Name) => ({ Name, Unit }));
     const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
     const line = { _aws: { Timestamp, CloudWatchMetrics }, ...fields, ...values };
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);
-}
+};

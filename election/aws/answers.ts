@@ -5,12 +5,12 @@
  *
  * @throws an error with AWS's name for it that says what was asked of which resources; AWS's own is its cause
  */
-export async function withContext<T>(
+export const withContext = async <T>(
     action: string,
     resources: string[],
     answer: Promise<T>,
     signal: AbortSignal,
-): Promise<T> {
+): Promise<T> => {
     let abort!: () => void; // assigned at once
     const aborted = new Promise<never>((_, reject) => {
         abort = () => reject(Object.assign(new Error("no answer in time"), { name: "AbortError" }));
@@ -28,7 +28,7 @@ export async function withContext<T>(
     } finally {
         signal.removeEventListener("abort", abort);
     }
-}
+};
 
 /** Whether AWS says that an instance doesn't exist. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
 export const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
@@ -40,22 +40,18 @@ export const isRefusal = (error: Error): boolean => isGone(error) || (isAboutCal
 export const isAboutCall = (error: Error): boolean =>
     statusOf(error) >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
 
-function statusOf({ cause }: Error): number {
-    return (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
-}
+const statusOf = ({ cause }: Error): number =>
+    (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
 
 /** The ids of instances that an error's message names. */
 export const idsIn = (error?: Error): string[] => error?.message.match(/\bi-\w+/g) ?? [];
 
 /** A list in parts of at most `size`, as the API takes them. */
-export function chunks<T>(list: T[], size: number): T[][] {
-    return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
-        list.slice(index * size, (index + 1) * size),
-    );
-}
+export const chunks = <T>(list: T[], size: number): T[][] =>
+    Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size));
 
 /** The items of a list by what they have in common, in the order of the list. */
-export function groupedBy<T>(list: T[], keyOf: (item: T) => string): Map<string, T[]> {
+export const groupedBy = <T>(list: T[], keyOf: (item: T) => string): Map<string, T[]> => {
     const groups = new Map<string, T[]>();
     for (const item of list) {
         const group = groups.get(keyOf(item)) ?? [];
@@ -63,21 +59,21 @@ export function groupedBy<T>(list: T[], keyOf: (item: T) => string): Map<string,
         group.push(item);
     }
     return groups;
-}
+};
 
 /** A list in an answer, which AWS may leave out when it is empty. Throws if something else is there. */
-export function requireList<T>(value: T[] | undefined | null, action: string): T[] {
+export const requireList = <T>(value: T[] | undefined | null, action: string): T[] => {
     const list = value ?? [];
     if (!Array.isArray(list) || list.some((item) => item === null || typeof item !== "object")) {
         throw new Error(`${action}: AWS answered ${JSON.stringify(value)?.slice(0, 100)} where a list belongs`);
     }
     return list;
-}
+};
 
 /** A string in an answer that can't be decided without it. Throws if it isn't there. */
-export function requireString(value: string | undefined | null, action: string): string {
+export const requireString = (value: string | undefined | null, action: string): string => {
     if (typeof value !== "string" || value === "") {
         throw new Error(`${action}: AWS answered ${JSON.stringify(value)} where a string belongs`);
     }
     return value;
-}
+};

@@ -34,7 +34,7 @@ export interface Aws extends Clients {
  *
  * @returns gives them to an invocation
  */
-export function connect(): (scope: Scope, deadline: Deadline) => Aws {
+export const connect = (): ((scope: Scope, deadline: Deadline) => Aws) => {
     // Required here, not imported above: an import would be serialized as a path inside the package, which the Lambda runtime lacks.
     const ec2: typeof Ec2 = require("@aws-sdk/client-ec2");
     const autoScaling: typeof AutoScaling = require("@aws-sdk/client-auto-scaling");
@@ -61,22 +61,18 @@ export function connect(): (scope: Scope, deadline: Deadline) => Aws {
         patience.forget();
         return { ...clients, scope, deadline, tagging: { isRefused: false } };
     };
-}
-
-const connectionMillis = 1000;
-const answerMillis = 2000; // for the first attempt, and twice as long for each repeat
-const mostDoublings = 3;
+};
 
 // The socket's timeout ends an answer that stalls after its headers.
-function timeouts(doublings: number) {
-    const millis = answerMillis * 2 ** doublings;
+const timeouts = (doublings: number) => {
+    const millis = 2000 * 2 ** doublings; // the first attempt waits 2 s, each repeat twice as long
     return {
-        connectionTimeout: connectionMillis,
+        connectionTimeout: 1000,
         requestTimeout: millis,
         socketTimeout: millis,
         throwOnRequestTimeout: true,
     };
-}
+};
 
 interface RequestHandler {
     handle(request: { headers: Record<string, string> }, options: object): Promise<unknown>;
@@ -87,7 +83,7 @@ interface RequestHandler {
  * How long requests wait for an answer. An API that is slow for a while must not stop every election: each attempt waits
  * twice as long as the one before, and what one request has learned serves the others, until it is forgotten.
  */
-function createPatience() {
+const createPatience = () => {
     let learned = 0; // doublings
     return {
         forget() {
@@ -99,7 +95,7 @@ function createPatience() {
             const handlers: Pick<RequestHandler, "handle">[] = [{ handle: first.handle.bind(first) }];
             first.handle = async (request, options) => {
                 const attempt = Number(/attempt=(\d+)/.exec(request.headers["amz-sdk-request"] ?? "")?.[1] ?? 1);
-                const doublings = Math.min(mostDoublings, Math.max(attempt - 1, learned));
+                const doublings = Math.min(3, Math.max(attempt - 1, learned)); // 16 s at most
                 const handler = handlers[doublings] ?? new Handler(timeouts(doublings));
                 handlers[doublings] = handler;
                 try {
@@ -114,11 +110,11 @@ function createPatience() {
             return client;
         },
     };
-}
+};
 
 // EC2 refuses two commands on one resource's tags at once, and the SDK doesn't retry that. A call about several
 // resources is not repeated: the caller divides it, so that the others need not wait.
-function retryingConcurrentTagAccess(client: Ec2.EC2): Ec2.EC2 {
+const retryingConcurrentTagAccess = (client: Ec2.EC2): Ec2.EC2 => {
     client.middlewareStack.add(
         (next) => async (args) => {
             try {
@@ -134,4 +130,4 @@ function retryingConcurrentTagAccess(client: Ec2.EC2): Ec2.EC2 {
         { name: "retryConcurrentTagAccess", step: "deserialize", priority: "high" },
     );
     return client;
-}
+};

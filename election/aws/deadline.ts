@@ -24,8 +24,8 @@ export interface Deadline {
 }
 
 /** The deadline of an invocation that may run for so many milliseconds more, as it is told at any time. */
-export function deadlineOf(remaining: () => number): Deadline {
+export const deadlineOf = (remaining: () => number): Deadline => {
     const millisLeft = () => remaining() - millisToReport;
     const within = (millis: number) => AbortSignal.timeout(Math.max(0, Math.min(millis, millisLeft())));
-    return { signal: within(Number.POSITIVE_INFINITY), millisLeft, within };
-}
+    return { signal: within(millisLeft()), millisLeft, within };
+};

@@ -55,21 +55,18 @@ export interface Status {
     checks: Checks;
 }
 
-/** What EC2's status checks come to, the best first; impaired, too, if an event is scheduled for the instance. */
-export type Checks = (typeof checksByRank)[number];
-
-export const checksByRank = ["ok", "unknown", "impaired"] as const;
+/** What EC2's status checks come to; impaired, too, if an event is scheduled for the instance. */
+export type Checks = "ok" | "unknown" | "impaired";
 
 const listing = "autoscaling:DescribeAutoScalingGroups";
-const loadMinutes = 15;
 
 /** All pages of an answer, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
-async function readAll<T>(
+const readAll = async <T>(
     { deadline: { signal } }: Aws,
     action: string,
     resources: string[],
     ask: (options: { abortSignal: AbortSignal }) => AsyncIterable<T>,
-): Promise<T[]> {
+): Promise<T[]> => {
     const collect = async () => {
         const all: T[] = [];
         for await (const page of ask({ abortSignal: signal })) {
@@ -78,30 +75,30 @@ async function readAll<T>(
         return all;
     };
     return withContext(action, resources, collect(), signal);
-}
+};
 
 /** The stack's groups of these names, 50 at most and one at least: none would mean all groups. Unknown ones are left out. */
 export const readGroups = (aws: Aws, names: string[]): Promise<ListedGroup[]> =>
     readListing(aws, names, { AutoScalingGroupNames: names });
 
 /** The stack's groups with these values of the electorates' tag. AWS refuses more than 5 values of a tag in one call. */
-export async function readElectorates(aws: Aws, values: string[]): Promise<ListedGroup[]> {
+export const readElectorates = async (aws: Aws, values: string[]): Promise<ListedGroup[]> => {
     const answers = chunks(values, 5).map((Values) =>
         readListing(aws, Values, { Filters: [{ Name: `tag:${aws.scope.electorateTag}`, Values }] }),
     );
     return (await Promise.all(answers)).flat();
-}
+};
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
-async function readListing(
+const readListing = async (
     aws: Aws,
     resources: string[],
     request: DescribeAutoScalingGroupsCommandInput,
-): Promise<ListedGroup[]> {
+): Promise<ListedGroup[]> => {
     const client = { client: aws.autoScaling, pageSize: 100 };
     const answers = await readAll(aws, listing, resources, (options) => aws.pages.groups(client, request, options));
     return answers.flatMap((page) => listedGroups(aws, page));
-}
+};
 
 /**
  * All groups of the stack, a page at a time, each with the token of the next page.
@@ -129,7 +126,7 @@ const listedGroups = ({ scope }: Aws, page: DescribeAutoScalingGroupsCommandOutp
         .map((group) => listedGroup(scope, group))
         .filter(({ name }) => isOurs(scope, name));
 
-function listedGroup({ electorateTag, tagKey }: Scope, group: AutoScalingGroup): ListedGroup {
+const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScalingGroup): ListedGroup => {
     const name = requireString(group.AutoScalingGroupName, listing);
     const tags = new Map(requireList(group.Tags, listing).map(({ Key, Value }) => [Key, Value]));
     const electorate = electorateTag && tags.get(electorateTag);
@@ -141,21 +138,19 @@ function listedGroup({ electorateTag, tagKey }: Scope, group: AutoScalingGroup):
         protectsNew: group.NewInstancesProtectedFromScaleIn === true,
         members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name)),
     };
-}
+};
 
-function memberOf(instance: Instance | AutoScalingInstanceDetails, group: string): Member {
-    return {
-        id: requireString(instance.InstanceId, listing),
-        lifecycleState: requireString(instance.LifecycleState, listing),
-        // In capitals in DescribeAutoScalingInstances.
-        healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, listing)) ? "Healthy" : "Unhealthy",
-        group,
-        protected: instance.ProtectedFromScaleIn === true,
-    };
-}
+const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string): Member => ({
+    id: requireString(instance.InstanceId, listing),
+    lifecycleState: requireString(instance.LifecycleState, listing),
+    // In capitals in DescribeAutoScalingInstances.
+    healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, listing)) ? "Healthy" : "Unhealthy",
+    group,
+    protected: instance.ProtectedFromScaleIn === true,
+});
 
 /** Instances that carry one of the stack's tags and pass every filter. */
-export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged[]> {
+export const readTagged = async (aws: Aws, ...filters: Filter[]): Promise<Tagged[]> => {
     const action = "ec2:DescribeInstances";
     const { tagKey } = aws.scope;
     const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
@@ -177,7 +172,7 @@ export async function readTagged(aws: Aws, ...filters: Filter[]): Promise<Tagged
                 group: tags.get(groupKey),
             };
         });
-}
+};
 
 /** Instances whose own tag names one of these groups. */
 export const inGroups = (names: string[]): Filter => ({ Name: `tag:${groupKey}`, Values: names.map(literally) });
@@ -194,7 +189,7 @@ export const withIds = (ids: string[]): Filter => ({ Name: "instance-id", Values
 const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
 
 /** How Auto Scaling lists instances, by their ids: undefined if in no group. Those in warm pools are listed, too. */
-export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Member | undefined>> {
+export const readHomes = async (aws: Aws, ids: string[]): Promise<{ homes: Map<string, Member | undefined> }> => {
     const action = "autoscaling:DescribeAutoScalingInstances";
     const client = { client: aws.autoScaling };
     const answers = chunks(ids, 50).map((InstanceIds) =>
@@ -204,15 +199,14 @@ export async function readHomes(aws: Aws, ids: string[]): Promise<Map<string, Me
         .flat()
         .flatMap((page) => requireList(page.AutoScalingInstances, action));
     const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action)));
-    return new Map(ids.map((id) => [id, members.find((member) => member.id === id)]));
-}
+    return { homes: new Map(ids.map((id) => [id, members.find((member) => member.id === id)])) };
+};
 
 /** What EC2 says of instances, by id; an error where it can't be read, so that it fails for its own groups alone. */
-export async function readStatuses(aws: Aws, ids: string[]): Promise<Map<string, Status | Error>> {
-    return new Map((await Promise.all(chunks(ids, 100).map((part) => readStatusPart(aws, part)))).flat());
-}
+export const readStatuses = async (aws: Aws, ids: string[]): Promise<Map<string, Status | Error>> =>
+    new Map((await Promise.all(chunks(ids, 100).map((part) => readStatusPart(aws, part)))).flat());
 
-async function readStatusPart(aws: Aws, ids: string[]): Promise<[string, Status | Error][]> {
+const readStatusPart = async (aws: Aws, ids: string[]): Promise<[string, Status | Error][]> => {
     const action = "ec2:DescribeInstanceStatus";
     try {
         const client = { client: aws.ec2 };
@@ -233,9 +227,9 @@ async function readStatusPart(aws: Aws, ids: string[]): Promise<[string, Status 
         }
         return ids.map((id) => [id, error as Error]);
     }
-}
+};
 
-function checksOf({ InstanceStatus, SystemStatus, Events }: InstanceStatus, action: string): Checks {
+const checksOf = ({ InstanceStatus, SystemStatus, Events }: InstanceStatus, action: string): Checks => {
     // A past event is still listed for a while, marked in its description.
     const isScheduled = requireList(Events, action).some(
         ({ Description }) => !/^\[(Completed|Canceled)\]/.test(Description ?? ""),
@@ -245,7 +239,7 @@ function checksOf({ InstanceStatus, SystemStatus, Events }: InstanceStatus, acti
         return "impaired";
     }
     return results.every((result) => result === "ok") ? "ok" : "unknown";
-}
+};
 
 /**
  * Average CPUUtilization of instances in the last 15 minutes, in percent, by id. What can't be read is missing, with a warning.
@@ -253,38 +247,30 @@ function checksOf({ InstanceStatus, SystemStatus, Events }: InstanceStatus, acti
  * @param now milliseconds since 1970
  * @param millis how long the reading may take
  */
-export async function readLoad(aws: Aws, ids: string[], now: number, millis: number): Promise<Map<string, number>> {
-    const signal = aws.deadline.within(millis);
-    // A call takes 500 queries, and gives some hundred times as many values in one page.
-    return new Map((await Promise.all(chunks(ids, 500).map((part) => readLoadPart(aws, part, now, signal)))).flat());
-}
-
-async function readLoadPart(
-    aws: Aws,
-    ids: string[],
-    now: number,
-    abortSignal: AbortSignal,
-): Promise<[string, number][]> {
+export const readLoad = async (aws: Aws, ids: string[], now: number, millis: number): Promise<Map<string, number>> => {
     const action = "cloudwatch:GetMetricData";
-    const stat = { Period: 300, Stat: "Average" };
+    const abortSignal = aws.deadline.within(millis);
+    const period = { StartTime: new Date(now - 15 * 60 * 1000), EndTime: new Date(now) };
     const metric = { Namespace: "AWS/EC2", MetricName: "CPUUtilization" };
-    try {
-        const MetricDataQueries = ids.map((Value, index) => {
-            const Metric = { ...metric, Dimensions: [{ Name: "InstanceId", Value }] };
-            return { Id: `m${index}`, MetricStat: { ...stat, Metric } };
-        });
-        const StartTime = new Date(now - loadMinutes * 60 * 1000);
-        const request = { StartTime, EndTime: new Date(now), MetricDataQueries };
-        const reading = aws.cloudWatch.getMetricData(request, { abortSignal });
-        const answer = await withContext(action, ids, reading, abortSignal);
-        const results = requireList(answer.MetricDataResults, action);
-        const valuesById = new Map(results.map(({ Id, Values }) => [Id, Values]));
-        return ids.flatMap((id, index): [string, number][] => {
-            const values = valuesById.get(`m${index}`) ?? [];
-            return values.length > 0 ? [[id, values.reduce((sum, value) => sum + value, 0) / values.length]] : [];
-        });
-    } catch (error) {
-        warn("load is left out", error);
-        return [];
-    }
-}
+    // A call takes 500 queries, and gives some hundred times as many values in one page.
+    const loads = chunks(ids, 500).map(async (part) => {
+        try {
+            const MetricDataQueries = part.map((Value, index) => {
+                const Metric = { ...metric, Dimensions: [{ Name: "InstanceId", Value }] };
+                return { Id: `m${index}`, MetricStat: { Metric, Period: 300, Stat: "Average" } };
+            });
+            const reading = aws.cloudWatch.getMetricData({ ...period, MetricDataQueries }, { abortSignal });
+            const answer = await withContext(action, part, reading, abortSignal);
+            const results = requireList(answer.MetricDataResults, action);
+            const valuesById = new Map(results.map(({ Id, Values = [] }) => [Id, Values]));
+            return part.flatMap((id, index): [string, number][] => {
+                const values = valuesById.get(`m${index}`) ?? [];
+                return values.length > 0 ? [[id, values.reduce((sum, value) => sum + value, 0) / values.length]] : [];
+            });
+        } catch (error) {
+            warn("load is left out", error);
+            return [];
+        }
+    });
+    return new Map((await Promise.all(loads)).flat());
+};

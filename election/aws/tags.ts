@@ -7,19 +7,19 @@ import type { Aws } from "./clients";
 export type Outcomes = Map<string, Error | undefined>;
 
 /** Takes the leader tag off instances, or all of an election's tags. An instance that is gone carries none any more. */
-export async function takeTags(
+export const takeTags = async (
     aws: Aws,
     ids: string[],
     which: "leader" | "all",
     abortSignal: AbortSignal,
-): Promise<Outcomes> {
+): Promise<Outcomes> => {
     const { tagKey } = aws.scope;
     const Tags = [{ Key: tagKey }, ...(which === "all" ? [{ Key: sinceKey(tagKey) }] : [])];
     const outcomes = await writeAll(aws, ids, (Resources) =>
         withContext("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal }), abortSignal),
     );
     return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
-}
+};
 
 /** What an instance gets: the leader tag, a `since`, or both in one call. */
 export interface Gift {
@@ -29,7 +29,7 @@ export interface Gift {
 }
 
 /** Gives tags to instances; those that get the same share their calls. */
-export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal): Promise<Outcomes> {
+export const giveTags = async (aws: Aws, gifts: Gift[], abortSignal: AbortSignal): Promise<Outcomes> => {
     const { tagKey } = aws.scope;
     const alike = groupedBy(gifts, ({ leads, since }) => `${leads} ${since}`);
     const writes = [...alike.values()].map((same) => {
@@ -49,9 +49,7 @@ export async function giveTags(aws: Aws, gifts: Gift[], abortSignal: AbortSignal
         );
     });
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
-}
-
-const mostRefusals = 50;
+};
 
 /** What is known while a write is divided. */
 interface Division {
@@ -63,13 +61,13 @@ interface Division {
 }
 
 /** Writes to all ids in as few calls as possible; a refusal about some of them leaves the others alone. */
-async function writeAll({ tagging }: Aws, ids: string[], write: Division["write"]): Promise<Outcomes> {
+const writeAll = async ({ tagging }: Aws, ids: string[], write: Division["write"]): Promise<Outcomes> => {
     const division: Division = { tagging, write, refusals: 0, isAboutAll: true };
     return new Map((await Promise.all(chunks(ids, 1000).map((part) => writePart(division, part)))).flat());
-}
+};
 
 /** Writes to these ids; finds out which a refusal is about: those that AWS calls gone, else one half or the other. */
-async function writePart(division: Division, ids: string[]): Promise<[string, Error | undefined][]> {
+const writePart = async (division: Division, ids: string[]): Promise<[string, Error | undefined][]> => {
     let error: Error;
     try {
         await division.write(ids);
@@ -84,7 +82,7 @@ async function writePart(division: Division, ids: string[]): Promise<[string, Er
     if (ids.length === 1 || !(isGone(error) || isAboutCall(error))) {
         return ids.map((id) => [id, error]);
     }
-    if (division.isAboutAll && (tagging.isRefused || refusals > mostRefusals)) {
+    if (division.isAboutAll && (tagging.isRefused || refusals > 50)) {
         // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
         tagging.isRefused = true;
         const givenUp = new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error });
@@ -96,4 +94,4 @@ async function writePart(division: Division, ids: string[]): Promise<[string, Er
     division.isAboutAll &&= named.length === 0;
     const halves = chunks(rest, Math.ceil(rest.length / 2) || 1).map((half) => writePart(division, half));
     return [...gone.map((id): [string, Error] => [id, error]), ...(await Promise.all(halves)).flat()];
-}
+};

@@ -23,7 +23,10 @@ export const deciding: Record<string, Mutation> = {
         "const arriving = isLeaderless ? others.filter(group_1.isArriving) : [];",
         "const arriving = [];",
     ],
-    "the earliest leader stays": ["sinceOf(b, now) - sinceOf(a, now)", "sinceOf(a, now) - sinceOf(b, now)"],
+    "the earliest leader stays": [
+        "(0, exports.sinceOf)(b, now) - (0, exports.sinceOf)(a, now)",
+        "(0, exports.sinceOf)(a, now) - (0, exports.sinceOf)(b, now)",
+    ],
     "the highest id stays": ["(a.id < b.id ? -1 : 1)", "(a.id < b.id ? 1 : -1)"],
     "a value of the tag in capitals doesn't mark a leader": ["/^true$/i.test(value)", "/^true$/.test(value)"],
     "a veto in capitals doesn't count": ["/^false$/i.test(value)", "/^false$/.test(value)"],

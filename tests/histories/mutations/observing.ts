@@ -78,8 +78,8 @@ export const observing: Record<string, Mutation> = {
         "electorates",
     ],
     "leave a group's newer tags unseen": [
-        "groups: new Map([...reading.groups, ...groups])",
-        "groups: new Map([...reading.groups, ...groups].reverse())",
+        "groups: new Map(readings.flatMap(",
+        "groups: new Map(readings.toReversed().flatMap(",
     ],
     "no election in the group that a leader moved into": [
         "add(homeOf(id), triggers.get(group)?.[0]);",
