@@ -192,30 +192,28 @@ const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Re
 /** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
 async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?: string): AsyncGenerator<Round> {
     const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
-    const reading = readTagged(aws);
+    const reading = readTagged(aws).then((tagged) => withSuspects(aws, joined({ tagged: byId(tagged) })));
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
     let view = joined();
-    let orphans: ObservedInstance[] | undefined;
     let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
     try {
         for await (const page of pagesFrom(aws, startingToken)) {
-            if (orphans === undefined) {
-                view = await withSuspects(aws, joined(view, { tagged: byId(await reading) }));
-                orphans = [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []);
-            }
             const fresh = page.groups.filter(({ name }) => !seen.has(name));
+            for (const { name } of fresh) {
+                seen.add(name); // the last page may have been looked at from the token on
+            }
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
-            view = await withHomesOf(aws, joined(view, { groups: byName(page.groups) }), names);
+            view = await withHomesOf(aws, joined(await reading, view, { groups: byName(page.groups) }), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
             yield {
                 groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
-                orphans,
+                // A group on any page may list one.
+                orphans: page.hasMore ? [] : [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []),
                 unread: [],
                 rest,
             };
-            orphans = [];
         }
         // A leader's own tag may name a group that is gone.
         const gone = unlistedLeaders(view, (group) => isOurs(aws.scope, group) && !view.groups.has(group));

@@ -63,8 +63,6 @@ export const connect = (): ((scope: Scope, deadline: Deadline) => Aws) => {
     };
 };
 
-const mostDoublings = 3;
-
 // The socket's timeout ends an answer that stalls after its headers.
 const timeouts = (doublings: number) => {
     const millis = 2000 * 2 ** doublings; // the first attempt waits 2 s, each repeat twice as long
@@ -97,7 +95,7 @@ const createPatience = () => {
             const handlers: Pick<RequestHandler, "handle">[] = [{ handle: first.handle.bind(first) }];
             first.handle = async (request, options) => {
                 const attempt = Number(/attempt=(\d+)/.exec(request.headers["amz-sdk-request"] ?? "")?.[1] ?? 1);
-                const doublings = Math.min(mostDoublings, Math.max(attempt - 1, learned));
+                const doublings = Math.min(3, Math.max(attempt - 1, learned)); // 16 s at most
                 const handler = handlers[doublings] ?? new Handler(timeouts(doublings));
                 handlers[doublings] = handler;
                 try {

@@ -51,8 +51,6 @@ export const giveTags = async (aws: Aws, gifts: Gift[], abortSignal: AbortSignal
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
 };
 
-const mostRefusals = 50;
-
 /** What is known while a write is divided. */
 interface Division {
     tagging: Aws["tagging"];
@@ -84,7 +82,7 @@ const writePart = async (division: Division, ids: string[]): Promise<[string, Er
     if (ids.length === 1 || !(isGone(error) || isAboutCall(error))) {
         return ids.map((id) => [id, error]);
     }
-    if (division.isAboutAll && (tagging.isRefused || refusals > mostRefusals)) {
+    if (division.isAboutAll && (tagging.isRefused || refusals > 50)) {
         // A policy that refuses everything must not cost two calls an instance. None of them is known to be gone.
         tagging.isRefused = true;
         const givenUp = new Error(`given up after ${refusals} refusals; ${error.message}`, { cause: error });
