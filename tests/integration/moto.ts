@@ -122,10 +122,6 @@ export class Moto {
         });
     }
 
-    async untag(id: string, ...keys: string[]): Promise<void> {
-        await this.ec2.deleteTags({ Resources: [id], Tags: keys.map((Key) => ({ Key })) });
-    }
-
     /** Puts events, 10 at most, on the region's bus; the rules that match send them to their targets. */
     async put(...events: BusEvent[]): Promise<void> {
         const Entries = events.map(({ source, "detail-type": type, time, resources, detail }) => ({
