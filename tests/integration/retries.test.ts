@@ -72,7 +72,9 @@ describe("The packaged function, when AWS fails", () => {
         }
 
         it("but not a call about several instances, when another command is at the tags of one", async () => {
-            showGroups({ [shop]: ["i-1", "i-2"], "awseb-wiki": ["i-3", "i-4"] });
+            for (const id of ["i-3", "i-4"]) {
+                region.addInstance("awseb-wiki", { id });
+            }
             for (const id of ["i-1", "i-3"]) {
                 region.setMember(id, { healthStatus: "Unhealthy" });
                 region.setTags(id, { [tagKey]: "true" });
