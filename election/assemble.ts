@@ -28,9 +28,11 @@ export const unlistedLeaders = ({ groups, tagged, homes }: View, isAbout: (group
 
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
 export const findOrphan = (view: View, batch: Batch, id: string): ObservedInstance | undefined => {
-    const { tagged, homes } = view;
+    const { groups, tagged, homes } = view;
     const instance = tagged.get(id);
-    const isInNone = homes.has(id) && homes.get(id) === undefined;
+    // The two lists of Auto Scaling may differ for a moment.
+    const isListed = [...groups.values()].some(({ members }) => members.some((member) => member.id === id));
+    const isInNone = homes.has(id) && homes.get(id) === undefined && !isListed;
     if (!instance?.leads || isEnded(instance) || !isInNone) {
         return undefined;
     }

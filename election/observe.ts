@@ -196,26 +196,29 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
     let view = joined();
-    let orphans: ObservedInstance[] | undefined;
+    let isFirst = true;
     let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
     try {
         for await (const page of pagesFrom(aws, startingToken)) {
-            if (orphans === undefined) {
+            if (isFirst) {
                 view = await withSuspects(aws, joined(view, { tagged: byId(await reading) }));
-                orphans = [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []);
+                isFirst = false;
             }
             const fresh = page.groups.filter(({ name }) => !seen.has(name));
+            for (const { name } of fresh) {
+                seen.add(name); // the last page may have been looked at from the token on
+            }
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
             view = await withHomesOf(aws, joined(view, { groups: byName(page.groups) }), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
             yield {
                 groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
-                orphans,
+                // A group on any page may list one.
+                orphans: page.hasMore ? [] : [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []),
                 unread: [],
                 rest,
             };
-            orphans = [];
         }
         // A leader's own tag may name a group that is gone.
         const gone = unlistedLeaders(view, (group) => isOurs(aws.scope, group) && !view.groups.has(group));

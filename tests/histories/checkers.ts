@@ -8,12 +8,14 @@ import { decisionTable } from "./checkers/decision-table";
 import { Evidence, type Expectations } from "./checkers/evidence";
 import { handOver } from "./checkers/hand-over";
 import { flapping, memory, quiet } from "./checkers/memory";
+import { metrics } from "./checkers/metrics";
 import { type Verdict, viewOf } from "./checkers/model";
 import { oneLeader } from "./checkers/one-leader";
 import { onlyOurs, permitsWhatIsDone } from "./checkers/only-ours";
 import { protection } from "./checkers/protection";
 import { failures, reports } from "./checkers/reports";
 import { since } from "./checkers/since";
+import { dryRuns, pauses } from "./checkers/standstill";
 import { demotions, promotions } from "./checkers/succession";
 
 /** A checker for each invariant, by name. */
@@ -29,6 +31,9 @@ export const checkers = {
     quiet,
     "hand-over": handOver,
     protection,
+    pauses,
+    "dry runs": dryRuns,
+    metrics,
     reports,
     failures,
 } satisfies Record<string, MakeChecker>;

@@ -39,6 +39,8 @@ type OtherAct = OneOf<{
     /** An event comes again, under another id. */
     replay: { n: number };
     loseContainer: object;
+    /** By how many milliseconds all of EC2's reads lag from now on. */
+    lag: { millis: number };
     /** What is under way starts a second time, beside the first. */
     repeat: object;
     /** How long calls take from now on. */
@@ -57,7 +59,9 @@ export type Act = FleetAct | OtherAct;
 export type Fate = "onTime" | "lost" | "doubled" | number;
 
 /** The stack's settings beside the defaults. */
-export type Settings = Partial<Record<"electorateTag" | "handoverSeconds" | "protectLeader", string>>;
+export type Settings = Partial<
+    Record<"asgPrefix" | "electorateTag" | "handoverSeconds" | "protectLeader" | "dryRun", string>
+>;
 
 /** A world and what happens in it; what is not said happens as usual. */
 export interface History {
@@ -83,7 +87,9 @@ export const tagKey = "app:isLeader";
 const sinceKey = `${tagKey}:since`;
 export const asgPrefix = "awseb-";
 export const electorateTag = "elasticbeanstalk:environment-name";
+export const twoPrefixes = `${asgPrefix} shop-`;
 const ourNames = ["awseb-a", "awseb-a\\b", "awseb-a*", "awseb-ab", "awseb-", "awseb-?"];
+const namesOfTwo = ["shop-a", "awseb-a", "shop-a\\b", "shop-a*", "awseb-?", "shop-"];
 const foreignNames = ["other", "awseb", "xawseb-a", "Awseb-a", "awseb_a"];
 
 // As in AWS, but quicker: less time is to pass before a fleet is at rest.
@@ -156,17 +162,20 @@ class Life {
             acts,
         } = history;
         const alone = electors === 1 && !acts.some(({ act: { kind } }) => kind === "repeat");
+        const asgPrefixes = (settings.asgPrefix ?? asgPrefix).split(" ");
+        const dryRun = settings.dryRun === "true";
         this.expect = {
             tagKey,
-            asgPrefix,
+            asgPrefixes,
             electorateTag: settings.electorateTag ?? "",
             handoverMillis: Number(settings.handoverSeconds ?? 0) * 1000,
-            protectLeader: settings.protectLeader === "true",
+            protectLeader: settings.protectLeader === "true" && !dryRun,
+            dryRun,
             alone,
-            exact: alone && !lags,
+            exact: alone && !lags && !acts.some(({ act: { kind } }) => kind === "lag"),
             refused: new Map(),
         };
-        const scope = { tagKey, asgPrefix, electorateTag };
+        const scope = { tagKey, asgPrefixes, electorateTag };
         this.scene = { ...world, scope, electorates: new Electorates(region, this.expect) };
         this.referee = new Referee(world, program, this.expect);
         this.fates = [...fates];
@@ -182,9 +191,10 @@ class Life {
         region.fault = (call) => this.fault(call);
         let read = 0;
         region.lag = () => lags?.[read++ % lags.length] ?? 0;
-        const [ours, foreign] = [[...ourNames], [...foreignNames]];
+        const [ours, foreign] = [[...(asgPrefixes.length > 1 ? namesOfTwo : ourNames)], [...foreignNames]];
+        let more = 0;
         this.names = groups.map(({ foreign: isForeign, size, electorate, tagged }) => {
-            const name = (isForeign ? foreign : ours).shift() as string;
+            const name = (isForeign ? foreign : ours).shift() ?? `${asgPrefix}${++more}`;
             const members = fleet.addGroup(name, size, electorate === undefined ? {} : { [electorateTag]: electorate });
             for (const id of tagged ? members : []) {
                 region.tags(id)[tagKey] = "true"; // it began so, without an event
@@ -350,6 +360,9 @@ class Life {
                     each.send({ ...event, id: `${event.id}-${++this.copies}` });
                 }
                 break;
+            case "lag":
+                this.scene.region.lag = () => act.millis;
+                break;
             case "loseContainer":
                 if (stack.lastContainer) {
                     this.referee.evidence.kill(stack.lastContainer);
@@ -383,7 +396,12 @@ class Life {
                 happen(this.scene, { ...act, id, group });
                 if (act.kind === "joinElectorate" || act.kind === "remove") {
                     this.referee.changeElectorates();
-                } else if (act.kind === "condition" || act.kind === "schedule" || act.kind === "scale") {
+                } else if (
+                    act.kind === "condition" ||
+                    act.kind === "schedule" ||
+                    act.kind === "scale" ||
+                    act.kind === "pause"
+                ) {
                     this.referee.evidence.changeUnseen();
                 }
             }

@@ -52,7 +52,7 @@ export const starts: Start[] = conditions.flatMap((first) =>
 
 const group = "awseb-a";
 const tagKey = "app:isLeader";
-const expectations = { tagKey, asgPrefix: "awseb-", electorateTag: "", refused: new Map() };
+const expectations = { tagKey, asgPrefixes: ["awseb-"], electorateTag: "", refused: new Map() };
 const mostSteps = 60;
 const millisToQueue = 300;
 

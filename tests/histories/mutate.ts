@@ -1,10 +1,12 @@
 // `npm run mutate`: puts faults into copies of the packaged function, and says what finds each of them.
 // Arguments name the faults to try, if not all. HISTORIES is how many of each kind are tried for a fault at most; SEED where they begin.
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
-import { live, type Programs, type Settings, theProgram } from "./history";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type History, live, type Programs, type Settings, theProgram } from "./history";
 import { explore, starts } from "./interleaving";
-import { mutations } from "./mutations";
+import { finderOf, mutations, seed } from "./mutations";
 import { regressions } from "./regressions";
 import { checkHistories, worlds } from "./worlds";
 
@@ -19,44 +21,82 @@ interface Found {
 const jobs = 2;
 const none = "nothing";
 const runs = Number(process.env.HISTORIES ?? 100);
-const seed = Number(process.env.SEED ?? 1);
+const firstSeed = Number(process.env.SEED ?? 1);
+const seeded = join(__dirname, "seeded.ts");
+const mocha = require.resolve("mocha/bin/mocha.js");
+const execute = promisify(execFile);
 const everyNthStart = 20; // of the starts with two electors
 
-/** Makes the program with a fault in its function. @throws if what the fault replaces doesn't stand there exactly once */
+/** Makes the program with a fault in it. */
 function programsWith(name: string): Programs {
     return async (settings?: Settings) => {
         const program = await theProgram(settings);
-        if (name === none) {
-            return program;
-        }
-        const [sound, faulty] = mutations[name] as [string, string];
-        const count = program.functionText.split(sound).length - 1;
-        if (count !== 1) {
-            throw new Error(`what it replaces stands in the function ${count} times, not once: ${sound}`);
-        }
-        return { ...program, functionText: program.functionText.replace(sound, () => faulty) };
+        return name === none ? program : seed(name, program, settings);
     };
 }
 
-/** Looks for anything that programs do wrong, until something is found: first in regressions, which are quick. */
-async function find(programs: Programs): Promise<Found> {
+/** Looks for anything that programs do wrong, until something is found: first where the fault was found before. */
+async function find(name: string): Promise<Found> {
+    const programs = programsWith(name);
     await programs();
+    const finder = name === none ? undefined : finderOf(name);
+    if (finder?.endsWith(".test.ts")) {
+        return inTests(name, finder);
+    }
+    const found = finder === undefined ? {} : await by(programs, finder);
+    return found.by === undefined ? anywhere(programs) : found;
+}
+
+/** What a regression or a kind of world finds. */
+function by(programs: Programs, finder: string): Promise<Found> {
+    const history = regressions[finder];
+    return history ? inRegression(programs, finder, history) : inWorlds(programs, finder as keyof typeof worlds);
+}
+
+/** Regressions are tried first, which are quick. */
+async function anywhere(programs: Programs): Promise<Found> {
     for (const [name, history] of Object.entries(regressions)) {
-        const { violations } = await live(programs, history);
-        if (violations.length > 0) {
-            return { by: name, violation: violations[0] };
+        const found = await inRegression(programs, name, history);
+        if (found.by !== undefined) {
+            return found;
         }
     }
     for (const kind of Object.keys(worlds) as (keyof typeof worlds)[]) {
-        const { found } = await checkHistories(programs, kind, { runs, seed, shrink: false });
-        if (found.failed) {
-            const [violation] = (found.errorInstance as Error).message.split("\n");
-            return { by: `${kind}, history ${found.numRuns}`, violation };
+        const found = await inWorlds(programs, kind);
+        if (found.by !== undefined) {
+            return found;
         }
     }
     const some = starts.filter((_, index) => index % everyNthStart === 0);
     const { failures } = await explore(await programs(), some, { untilFailure: true });
     return failures.length > 0 ? { by: "two electors", violation: failures[0] } : {};
+}
+
+async function inRegression(programs: Programs, name: string, history: History): Promise<Found> {
+    const { violations } = await live(programs, history);
+    return violations.length > 0 ? { by: name, violation: violations[0] } : {};
+}
+
+async function inWorlds(programs: Programs, kind: keyof typeof worlds): Promise<Found> {
+    const { found } = await checkHistories(programs, kind, { runs, seed: firstSeed, shrink: false });
+    if (!found.failed) {
+        return {};
+    }
+    const [violation] = (found.errorInstance as Error).message.split("\n");
+    return { by: `${kind}, history ${found.numRuns}`, violation };
+}
+
+/** What a file of tests finds, in a process of its own. */
+async function inTests(name: string, file: string): Promise<Found> {
+    const options = ["--require", "ts-node/register", "--require", seeded, "--reporter", "dot", "--bail", file];
+    const { stdout, code }: { stdout: string; code?: number } = await execute(process.execPath, [mocha, ...options], {
+        env: { ...process.env, FAULT: name, FORCE_COLOR: "0" },
+    }).catch((failed: { stdout: string; code?: number }) => failed);
+    const [, failure] = stdout.split(/^ +\d+ failing$/m);
+    if (failure === undefined && code) {
+        throw new Error(`${file} can't be run: ${stdout.slice(-500)}`);
+    }
+    return failure === undefined ? {} : { by: file, violation: failure.trim().replace(/\s+/g, " ") };
 }
 
 /** A process that tries the faults whose names it gets, one after the other. */
@@ -66,9 +106,23 @@ function startWorker(): ChildProcess {
 
 async function work(): Promise<void> {
     for await (const [name] of messages()) {
-        const found = await find(programsWith(name)).catch((error: Error): Found => ({ error: error.message }));
+        const found = await find(name)
+            .then(requireToRun)
+            .catch((error: Error): Found => ({ error: error.message }));
         process.send?.(found);
     }
+}
+
+/** A fault that can't run shows nothing. */
+function requireToRun(found: Found): Found {
+    if (
+        /ReferenceError|SyntaxError|is not (defined|a function|iterable)|Cannot (read|access|destructure)/.test(
+            found.violation ?? "",
+        )
+    ) {
+        throw new Error(`it does not run: ${found.violation}`);
+    }
+    return found;
 }
 
 async function* messages(): AsyncGenerator<[string]> {
@@ -107,7 +161,7 @@ async function main(): Promise<void> {
     console.log(
         missed.length === 0
             ? `\nAll ${count} faults were found.`
-            : `\nWrong, with HISTORIES=${runs} SEED=${seed}: ${missed.join("; ")}`,
+            : `\nWrong, with HISTORIES=${runs} SEED=${firstSeed}: ${missed.join("; ")}`,
     );
     process.exitCode = missed.length === 0 ? 0 : 1;
 }

@@ -1,95 +1,49 @@
-// The faults that `npm run mutate` puts into the packaged function. Each must be found.
+// The faults that `npm run mutate` puts into the packaged function, and into what is deployed with it. Each must be found.
+import type { Program } from "../simulator/stack/program";
+import type { Settings } from "./history";
+import { deciding } from "./mutations/deciding";
+import { deployed } from "./mutations/deployed";
+import { observing } from "./mutations/observing";
+import { remembering } from "./mutations/remembering";
+import { reporting } from "./mutations/reporting";
+import { writing } from "./mutations/writing";
 
-/** What stands in the function's text, exactly once, and what is put in its place. */
-export type Mutation = [sound: string, faulty: string];
+/**
+ * What stands in the function's text, exactly once, and what is put in its place; or what is made of the whole program.
+ * The finder is tried first: a regression by its name, a kind of world, or a file of tests.
+ */
+export type Mutation =
+    | [sound: string, faulty: string, finder?: string]
+    | { change: (program: Program, settings: Settings) => Program; finder?: string };
 
 export const mutations: Record<string, Mutation> = {
-    "promote before demote": [
-        'const [, stripped] = await Promise.all([take(aws, steps, "demote", signal)',
-        `await promoteFirst(aws, steps.filter(({ election: { plan } }) => plan.demote.length > 0));
-        const [, stripped] = await Promise.all([take(aws, steps, "demote", signal)`,
-    ],
-    "retain a leader that EC2 calls stopped": [
-        'if (state !== "running") {',
-        'if (!["running", "stopping", "stopped"].includes(state)) {',
-    ],
-    "choose without EC2's state": [
-        'return status instanceof Error || states.includes(status?.state ?? "");',
-        "return true;",
-    ],
-    "forget what this container wrote": [
-        "if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {",
-        "if (true) {",
-    ],
-    "decide from half the pages": ["all.push(page);", "all.push(page); break;"],
-    "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
-    "since from the clock alone": [
-        "const since = Math.max(now, (0, group_1.latestSince)(group, now) + 1);",
-        "const since = now;",
-    ],
-    "an error in one group ends the batch": ["result.error ??= error;", "result.error ??= error; throw error;"],
-    "strip on an old Detach": [
-        "const isInNone = homes.has(id) && homes.get(id) === undefined;",
-        "const isInNone = true;",
-    ],
-    "write when nothing changed": [
-        "promote: [],\n        ...(lacksSince",
-        "promote: leader ? [leader.id] : [],\n        ...(lacksSince",
-    ],
-    "no flapping guard": ["flapping: changedTooOften(", "flapping: false && changedTooOften("],
-    "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
-    "pause though no live leader was demoted": [
-        "(plan.demote.length > 0 || (settingMillis > 0 && (plan.retire.length > 0 || group.handingOver === true)))",
-        "true",
-    ],
-    "forget a leader that has just left": [
-        "isHandingOver(memory, corrected, now - pauseMillis)",
-        "isHandingOver(memory, corrected, now)",
-    ],
-    "each group of an electorate for itself": ["electorate === undefined ? group :", "true ? group :"],
-    "read the leaders of the group that an event names only": ["scope.electorateTag ? [] : [", "false ? [] : ["],
-    "leave a demoted leader protected": [
-        "return leads && listed.protected && !protectedBefore.has(id)",
-        "return false",
-    ],
-    "take protection from members that don't lead": [
-        "return leads && listed.protected && !protectedBefore.has(id)",
-        "return id !== leader && listed.protected",
-    ],
-    "stop paging at an empty page": [
-        "all.push(page);",
-        "if (Object.values(page).some((value) => Array.isArray(value) && value.length === 0)) { break; } all.push(page);",
-    ],
-    "never rank the eleventh member": ["candidates.length > 0 && isEmpty(rankings.get(group))", "false"],
-    "more than 1,000 resources in a tag call": [
-        "(0, answers_1.chunks)(ids, 1000).map(",
-        "(ids.length > 0 ? [ids] : []).map(",
-    ],
-    "promote without a time limit": [
-        "giveTags)(aws, gifts, aws.deadline.signal)",
-        "giveTags)(aws, gifts, new AbortController().signal)",
-    ],
-    "count a promotion's time limit from the demotion's end": [
-        "const { steps, pauseMillis } = schedule(",
-        `const left = aws.deadline.millisLeft();
-        aws = { ...aws, deadline: { ...aws.deadline, get signal() { return AbortSignal.timeout(left); } } };
-        const { steps, pauseMillis } = schedule(`,
-    ],
-    "count an aborted demotion as done": [
-        "if (!error) {\n            result.demoted.push(id);",
-        'if (!error || error.name === "AbortError") {\n            result.demoted.push(id);',
-    ],
-    "leave a group's newer tags unseen": [
-        "groups: new Map(readings.flatMap(",
-        "groups: new Map(readings.toReversed().flatMap(",
-    ],
-    "take a remembered leader for running": [
-        'state: state ?? (arriving ? "pending" : "running"),',
-        'state: "running",',
-    ],
-    "count memory from the writing's beginning": ["until: ended + writeMillis", "until: began + writeMillis"],
-    "ignore a later since in a read": [
-        "(0, group_1.sinceOf)(instance, now) > (0, group_1.sinceOf)(write, now)",
-        "false",
-    ],
+    ...observing,
+    ...deciding,
+    ...remembering,
+    ...writing,
+    ...reporting,
+    ...deployed,
 };
+
+/** What finds a fault sooner than all others, as far as is known. */
+export function finderOf(name: string): string | undefined {
+    const mutation = mutations[name];
+    return Array.isArray(mutation) ? mutation[2] : mutation?.finder;
+}
+
+/** Puts a fault into a program. @throws if what the fault replaces doesn't stand there exactly once */
+export function seed(name: string, program: Program, settings: Settings = {}): Program {
+    const mutation = mutations[name];
+    if (mutation === undefined) {
+        throw new Error(`There is no fault called ${name}.`);
+    }
+    if (!Array.isArray(mutation)) {
+        return mutation.change(program, settings);
+    }
+    const [sound, faulty] = mutation;
+    const count = program.functionText.split(sound).length - 1;
+    if (count !== 1) {
+        throw new Error(`what it replaces stands in the function ${count} times, not once: ${sound}`);
+    }
+    return { ...program, functionText: program.functionText.replace(sound, () => faulty) };
+}

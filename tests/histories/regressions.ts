@@ -1,3 +1,4 @@
+import { demonstrations } from "./demonstrations";
 import { electorateTag, type History } from "./history";
 
 const leader = { group: 0, who: "leader", n: 0 } as const;
@@ -435,4 +436,5 @@ export const regressions: Record<string, History> = {
         ],
         settings: { electorateTag, handoverSeconds },
     },
+    ...demonstrations,
 };

@@ -1,7 +1,16 @@
 // What fast-check draws histories from, and the kinds of worlds that they happen in.
 import * as fc from "fast-check";
 import type { Since } from "../simulator/verbs";
-import { type Act, electorateTag, type Fate, type History, live, type Pick, type Programs } from "./history";
+import {
+    type Act,
+    electorateTag,
+    type Fate,
+    type History,
+    live,
+    type Pick,
+    type Programs,
+    twoPrefixes,
+} from "./history";
 import { faults, kinds } from "./trouble";
 
 const pick: fc.Arbitrary<Pick> = fc.record({
@@ -38,6 +47,8 @@ const fleetActs: [number, fc.Arbitrary<Act>][] = [
     [1, act("toWarmPool", { pick, running: fc.boolean() })],
     [1, act("fromWarmPool", { pick: fc.record({ group, who: fc.constant("loose"), n: fc.nat(3) }) })],
     [1, act("schedule", { pick, on: fc.boolean() })],
+    [1, act("pause", { group, value: fc.constantFrom("true", "True", "false", undefined, undefined) })],
+    [1, act("leaveOut", { pick, of: fc.constantFrom("groups", "instances"), millis: fc.nat(20_000) })],
     [1, act("condition", { pick, load: fc.constantFrom(undefined, 5, 55), checks: fc.constantFrom("ok", "impaired") })],
 ];
 const tagActsWith = (since: fc.Arbitrary<Since>): [number, fc.Arbitrary<Act>][] => [
@@ -138,6 +149,8 @@ export const worlds = {
         settings: fc.constant({ protectLeader }),
         ...sometimesLags,
     }),
+    "two prefixes": histories(all, { settings: fc.constant({ asgPrefix: twoPrefixes }), ...sometimesLags }),
+    "a dry run": histories(all, { settings: fc.constant({ dryRun: "true" }), ...sometimesLags }),
     "all three": histories(together, { settings: fc.constant(settings), ...electorates }),
     "all three, and reads that lag": histories(together, { settings: fc.constant(settings), ...electorates, lags }),
     "all three, and two electors": histories([...together, [4, act("repeat")]], {

@@ -67,8 +67,25 @@ describe("The packaged function, when AWS fails", () => {
                 const report = only(await sweep());
                 expect(report.outcome).to.equal("elected");
                 expect(leadersOf(shop)).to.deep.equal([report.leader]);
+                expect(new Set(idsTried()).size, "instances that were tried").to.equal(1);
             });
         }
+
+        it("but not a call about several instances, when another command is at the tags of one", async () => {
+            for (const id of ["i-3", "i-4"]) {
+                region.addInstance("awseb-wiki", { id });
+            }
+            for (const id of ["i-1", "i-3"]) {
+                region.setMember(id, { healthStatus: "Unhealthy" });
+                region.setTags(id, { [tagKey]: "true" });
+            }
+            aws.fault = ({ action, input }) =>
+                action === "DeleteTags" && input.Resources.length > 1 ? refusal("ConcurrentTagAccess", 400) : undefined;
+            await sweep();
+            expect([...leadersOf(shop), ...leadersOf("awseb-wiki")]).to.deep.equal(["i-2", "i-4"]);
+            const asked = aws.callsOf("DeleteTags").map(({ input }) => input.Resources.length);
+            expect(asked, "instances in each call").to.deep.equal([2, 1, 1]);
+        });
 
         it("after two seconds without an answer", async () => {
             aws.fault = ({ action }, before) =>
@@ -80,6 +97,12 @@ describe("The packaged function, when AWS fails", () => {
             expect(other.start - one.start).to.be.at.least(1900);
             expect(asked).to.have.length(2);
             expect(leadersOf(shop)).to.deep.equal([report.leader]);
+
+            // The container's next invocation has as little patience as its first.
+            aws.fault = (call, before) =>
+                call.action === "DescribeAutoScalingGroups" && before === 2 ? { after: 3000 } : undefined;
+            await sweep();
+            expect(aws.callsOf("DescribeAutoScalingGroups")).to.have.length(4);
         });
 
         it("until its time is up, and then the group's election has failed", async () => {

@@ -18,7 +18,7 @@ import { programWith, sinceKey, tagKey } from "../simulator/scenario";
 import { project, root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
-const scope = { asgPrefix: "awseb-", tagKey, electorateTag: "" };
+const scope = { asgPrefixes: ["awseb-"], tagKey, electorateTag: "" };
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
 
 /** The rehearsal's region after its groups have been led for some minutes, and something has happened. */

@@ -1,5 +1,6 @@
 // Records how every instance and electorate of a stage fares, so that a picture can be drawn of it.
 import { groupKey, isFit, isTrue } from "../simulator/aws/region";
+import { isOurs } from "../simulator/electorates";
 import type { Stage } from "./stage";
 
 /** How an instance is: `arriving` until it is in service, `ending` from when EC2 or its group begins to end it, `unfit` else. */
@@ -42,7 +43,7 @@ export class Recorder {
     private recordInstance(id: string): void {
         const { region, scope, electorates } = this.stage;
         const group = region.tags(id)[groupKey];
-        if (!this.lives.has(id) && group?.startsWith(scope.asgPrefix)) {
+        if (!this.lives.has(id) && group !== undefined && isOurs(scope, group)) {
             this.lives.set(id, { id, electorate: electorates.nameOf(group), conditions: [], leads: [] });
         }
         const life = this.lives.get(id);

@@ -165,17 +165,17 @@ async function play(stage: Stage, moments: Moment[], referee: Referee, narrator:
 /** What the stack is responsible for, and how it marks leaders. */
 function scopeOf(settings: Options["settings"]): Franchise {
     const { asgPrefixes, tagKey, electorateTag } = settingsOf(settings);
-    const [asgPrefix = ""] = asgPrefixes;
-    return { asgPrefix, tagKey, electorateTag };
+    return { asgPrefixes, tagKey, electorateTag };
 }
 
 /** What the checkers expect: on the stage nothing goes wrong with AWS, and one elector sees everything as it is. */
 function expectations(settings: Options["settings"]): Expectations {
-    const { handoverSeconds, protectLeader } = settingsOf(settings);
+    const { handoverSeconds, protectLeader, dryRun } = settingsOf(settings);
     return {
         ...scopeOf(settings),
         handoverMillis: handoverSeconds * 1000,
         protectLeader,
+        dryRun,
         alone: true,
         exact: true,
         refused: new Map(),
@@ -204,7 +204,7 @@ export function prologue({ seed, settings = {}, workers }: Options): string {
         "",
         `  shop  the group ${groups.shop}`,
         `  blog  the group ${groups.blog}`,
-        `  jobs  the group ${groups.jobs}, none of the stack's: its name does not start with ${scope.asgPrefix}`,
+        `  jobs  the group ${groups.jobs}, none of the stack's: its name does not start with ${scope.asgPrefixes.join(" or ")}`,
         "",
         `Instances are numbered as they come: shop-1, shop-2 … A leader (★) carries the tag ${scope.tagKey}.`,
         "In brackets: which event made the function look, and why it decided so.",

@@ -1,5 +1,6 @@
 // The stage of a rehearsal: a simulated region with two groups of the stack in it, and a foreign one.
-import { Electorates, type Franchise } from "../simulator/electorates";
+import { Electorates, type Franchise, isOurs } from "../simulator/electorates";
+import { firstOf, found } from "../simulator/lists";
 import type { Scene } from "../simulator/verbs";
 import type { World } from "../simulator/world";
 
@@ -17,8 +18,9 @@ export const secondOf = (group: string): string => `${group}-2`;
 const visibleMillis = 15 * 60 * 1000; // EC2 shows a terminated instance for a while, up to an hour
 
 /** How the groups are called in AWS. */
-export function groupNames({ asgPrefix }: Franchise): Stage["groups"] {
-    const foreign = ["legacy-jobs", "nightly-jobs"].find((name) => !name.startsWith(asgPrefix)) as string;
+export function groupNames(scope: Franchise): Stage["groups"] {
+    const asgPrefix = firstOf(scope.asgPrefixes);
+    const foreign = found(["legacy-jobs", "nightly-jobs", "other-jobs"].find((name) => !isOurs(scope, name)));
     return { shop: `${asgPrefix}e-shop`, blog: `${asgPrefix}e-blog`, jobs: foreign };
 }
 

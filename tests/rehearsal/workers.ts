@@ -1,6 +1,7 @@
 // A worker on each instance of the stage, started and ended by the rules of `leader-while`: `npm start -- --workers`.
 import type { Violation } from "../histories/checkers/checker";
 import { groupKey, isTrue } from "../simulator/aws/region";
+import { isOurs } from "../simulator/electorates";
 import type { Stage } from "./stage";
 
 /** The defaults of `leader-while`, in seconds. */
@@ -72,7 +73,7 @@ export class Workers {
     private changed(id: string): void {
         const { region, scope } = this.stage;
         const group = region.tags(id)[groupKey];
-        if (!this.known.has(id) && !group?.startsWith(scope.asgPrefix)) {
+        if (!this.known.has(id) && !isOurs(scope, group)) {
             return; // no worker is installed there
         }
         const before = this.known.get(id) ?? { runs: false, leads: false, looks: 0 };

@@ -72,6 +72,8 @@ export interface Line {
     level: "error" | "warn" | "info" | "debug" | "stdout";
     // biome-ignore lint/suspicious/noExplicitAny: whatever was logged
     entry: any;
+    /** Where the function ran that wrote it. */
+    by?: Container;
 }
 
 /** Where the function runs, from one invocation to the next. */
@@ -128,15 +130,13 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
     // Node.js itself warns of the SDK, once in a process, whichever test is running.
     const isNodes = ([entry]: unknown[]) => typeof entry === "string" && /^\(node:\d+\)/.test(entry);
     const ofFunction = () => running.getStore() !== undefined;
+    const push = (level: Line["level"], entry: unknown) => lines.push({ level, entry, by: running.getStore() });
     for (const level of ["error", "warn", "info", "debug"] as const) {
         console[level] = (...entries: unknown[]) =>
-            isNodes(entries) ||
-            (ofFunction() ? lines.push({ level, entry: entries[0] }) : realConsole[level](...entries));
+            isNodes(entries) || (ofFunction() ? push(level, entries[0]) : realConsole[level](...entries));
     }
     process.stdout.write = ((text: string, ...rest: never[]) =>
-        ofFunction()
-            ? lines.push({ level: "stdout", entry: text }) > 0
-            : real.write.call(process.stdout, text, ...rest)) as never;
+        ofFunction() ? push("stdout", text) > 0 : real.write.call(process.stdout, text, ...rest)) as never;
     try {
         return await act();
     } finally {

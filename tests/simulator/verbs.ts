@@ -99,6 +99,28 @@ export const verbs = {
             Object.assign(tags, electorate === undefined ? {} : { [electorateTag]: electorate });
         }
     },
+    /** A group's tag pauses its elections, with a value in whatever case, or does no more. */
+    pause: ({ region, scope: { tagKey } }: Scene, { group, value }: OfGroup & { value?: string }) => {
+        const tags = region.groups.get(group)?.tags;
+        if (tags) {
+            delete tags[`${tagKey}:paused`];
+            Object.assign(tags, value === undefined ? {} : { [`${tagKey}:paused`]: value });
+        }
+    },
+    /** The instance's own tag names no group for a while, as it may just after an instance was attached. */
+    nameNoGroup: ({ region, timeline }: Scene, { id, millis }: OfInstance & { millis: number }) => {
+        const group = region.tags(id)[groupKey];
+        region.setTags(id, { [groupKey]: undefined });
+        timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: group }));
+    },
+    /** One of Auto Scaling's two lists leaves a member out for a while. */
+    leaveOut: (
+        { region, timeline }: Scene,
+        { id, of, millis }: OfInstance & { of: "groups" | "instances"; millis: number },
+    ) => {
+        region.leaveOut(id, of, true);
+        timeline.at(timeline.now + millis, () => region.leaveOut(id, of, false));
+    },
     /** A group that has no members is deleted. */
     remove: ({ fleet, region }: Scene, { group }: OfGroup) => {
         if (fleet.members(group).length === 0) {

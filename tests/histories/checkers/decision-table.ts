@@ -1,6 +1,8 @@
 // Each election, and each group at rest, ends as the decision table says.
+import type { Reports } from "../../simulator/aws/endpoint";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Container } from "../../simulator/clock";
+import { isOurs } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Checker, Note } from "./checker";
 import { detachesIn, type Evidence } from "./evidence";
@@ -10,6 +12,7 @@ import {
     isFitSight,
     isFull,
     leadersIn,
+    type Sight,
     sinceIn,
     type Verdict,
     type View,
@@ -27,7 +30,8 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
     const checkElection = (home: string, view: View, invocation: Invocation, by: Container) => {
         const { start, reports, events } = invocation;
         const report = reports.find(({ group }) => group === home);
-        const leaders = leadersNow(home);
+        const isTrial = expect.dryRun && report !== undefined;
+        const leaders = isTrial ? leadersBy(report, leadersIn(view, home, tagKey)) : leadersNow(home);
         // A refusal may be remembered, or forgotten, for three minutes.
         const verdictIf = (avoids: boolean) =>
             verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids));
@@ -39,12 +43,22 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         } else if (report && leaders.length === 0 && report.outcome !== "failed") {
             const groups = electorates.groups(home).flatMap((name) => region.groups.get(name) ?? []);
             const wanted = groups.reduce((sum, { desired, members }) => sum + (desired ?? members.length), 0);
-            const outcome = wanted > 0 ? "vacant" : "empty";
+            const outcome = electorates.paused().has(home) ? "paused" : wanted > 0 ? "vacant" : "empty";
             if (report.outcome !== outcome) {
                 note("reports are true", `${home} wants ${wanted}: ${outcome}, not ${reported}`);
             }
         }
     };
+
+    /** Whether an instance in no group carries the leader tag, and led a group once. */
+    const isLooseLeader = ({ group, tags, state }: Sight) =>
+        group === undefined &&
+        tags[groupKey] === undefined &&
+        isTrue(tags[tagKey]) &&
+        tags[`${tagKey}:since`] !== undefined &&
+        state !== "terminated";
+    /** Whether it carries the tag still, though EC2 refuses nothing. */
+    const isTaken = (id: string) => !expect.dryRun && !expect.refused.has(id) && isTrue(region.tags(id)[tagKey]);
 
     return {
         afterInvocation: (invocation, by) => {
@@ -59,25 +73,33 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                     checkElection(home, view, invocation, by);
                 }
             }
-            const ours = detachesIn(invocation.events).filter(({ group }) => group.startsWith(expect.asgPrefix));
+            const orphans = swept ? [...view].filter(([id, sight]) => isLooseLeader(sight) && isTaken(id)) : [];
+            for (const [id] of orphans.filter(([id]) => !evidence.isUnaware(id, by, invocation.start))) {
+                note("an instance in no group loses the tags", `a sweep leaves them to ${id}`);
+            }
+            const ours = detachesIn(invocation.events).filter(({ group }) => isOurs(expect, group));
             for (const { id } of ours) {
                 const sight = view.get(id);
                 const led = sight && isTrue(sight.tags[tagKey]) && sight.state !== "terminated";
                 const isLoose = sight?.group === undefined && sight?.tags[groupKey] === undefined;
-                const isAsItWas = !evidence.isUnaware(id, by, invocation.start) && !expect.refused.has(id);
+                const isAsItWas =
+                    !expect.dryRun && !evidence.isUnaware(id, by, invocation.start) && !expect.refused.has(id);
                 if (led && isLoose && isAsItWas && isTrue(region.tags(id)[tagKey])) {
                     note("an instance in no group loses the tags", `${id} was detached, and leads on`);
                 }
             }
         },
         atRest: (home, verdict) => {
+            if (expect.dryRun) {
+                return;
+            }
             const leaders = leadersNow(home);
             if (!agrees(verdict, leaders)) {
                 note(ruleOf(verdict, leaders), `${home} at rest: ${inWords(verdict, leaders)}`);
             }
             const view = viewOf(region, electorates);
             for (const [id, sight] of leadersIn(view, home, tagKey)) {
-                const lacks = sinceIn(sight.tags, tagKey, region.timeline.now) === 0;
+                const lacks = sinceIn(sight.tags, tagKey, region.timeline.now) === 0 && !sight.paused;
                 const canBeTagged = !expect.refused.has(id) && !isFull(sight, tagKey);
                 if (lacks && isFitSight(sight, tagKey) && canBeTagged && leaders.length === 1) {
                     note("a fit leader has a since after a sweep", `${id} of ${home}`);
@@ -86,16 +108,31 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         },
         afterRest: () => {
             for (const id of region.instances.keys()) {
-                if (isOrphan(evidence, id) && expect.refused.get(id) !== "create and delete") {
+                if (!expect.dryRun && isOrphan(evidence, id) && expect.refused.get(id) !== "create and delete") {
                     note("an instance in no group loses the tags", `${id} carries them`);
+                }
+                const named = region.tags(id)[groupKey];
+                const isGone = named !== undefined && isOurs(expect, named) && !region.groups.has(named);
+                const leads = isTrue(region.tags(id)[tagKey]) && region.state(id) !== "terminated";
+                if (!expect.dryRun && isGone && leads && !region.memberOf(id) && !expect.refused.has(id)) {
+                    note("no instance leads a group that is gone", `${id} leads ${named}`);
                 }
             }
         },
     };
 }
 
+/** Which instances would lead, as a report of a dry run says. */
+function leadersBy({ outcome, leader, demoted }: Reports[number], leaders: [string, Sight][]): string[] {
+    const others = leaders.map(([id]) => id).filter((id) => !demoted.includes(id));
+    return outcome === "elected" && leader !== undefined ? [...others, leader] : others;
+}
+
 /** The rule that is broken where the leaders differ from the verdict. */
 function ruleOf({ row, oneOf }: Verdict, leaders: string[]) {
+    if (row === "a paused group") {
+        return "nothing is written in a paused group";
+    }
     if (leaders.length > 1) {
         return "at rest a group has one leader";
     }

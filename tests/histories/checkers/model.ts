@@ -18,6 +18,8 @@ export interface Sight {
     /** Whether EC2 has scheduled an event for it. */
     scheduled: boolean;
     load?: number;
+    /** Whether elections are paused where it leads. */
+    paused: boolean;
 }
 
 /** All instances of the region at a time, by id. */
@@ -25,10 +27,16 @@ export type View = Map<string, Sight>;
 
 /** What the decision table says of a group: which instances lead afterwards. */
 export interface Verdict {
-    row: "a fit leader" | "fit members" | "a leader that may stay" | "arriving members" | "no candidate";
+    row:
+        | "a paused group"
+        | "a fit leader"
+        | "fit members"
+        | "a leader that may stay"
+        | "arriving members"
+        | "no candidate";
     /** Exactly one of these leads; if there is none, no instance is chosen. */
     oneOf: string[];
-    /** Leaders beside it, because EC2 refuses to take their tag. */
+    /** Leaders beside it, because EC2 refuses to take their tag, or the group is paused. */
     stuck: string[];
     /** Whether the one may have lost its tag, and EC2 refuses to give it back. */
     mayBeLost?: boolean;
@@ -41,6 +49,8 @@ export type Refusal = "create" | "create and delete";
 export interface Known extends Franchise {
     /** Instances whose tags EC2 refuses to write. */
     refused: Map<string, Refusal>;
+    /** Nothing is written, so that EC2 refuses nothing. */
+    dryRun?: boolean;
 }
 
 /** What a container has learned from events, and from AWS's refusals. */
@@ -73,7 +83,8 @@ export function verdict(region: Region, home: string, known: Known): Verdict {
 
 /** The decision table's verdict on a view; `now` in milliseconds since 1970. */
 export function verdictOn(view: View, home: string, now: number, known: Known, knowledge = nothingKnown): Verdict {
-    const { tagKey, refused } = known;
+    const { tagKey, dryRun } = known;
+    const refused: Known["refused"] = dryRun ? new Map() : known.refused;
     const { warned, states, avoided } = knowledge;
     const seen = [...view].map(([id, sight]): [string, Sight] => [
         id,
@@ -83,6 +94,9 @@ export function verdictOn(view: View, home: string, now: number, known: Known, k
         ([a, one], [b, other]) => sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
     );
     const ids = (some: [string, Sight][]) => some.map(([id]) => id);
+    if (seen.some(([, sight]) => sight.home === home && sight.paused)) {
+        return { row: "a paused group", oneOf: [], stuck: ids(leaders) };
+    }
     const isFit = ([id, sight]: [string, Sight]) => isFitSight(sight, tagKey) && !warned.has(id);
     const isStuck = ([id, { state }]: [string, Sight]) =>
         refused.get(id) === "create and delete" && state !== "terminated";
@@ -98,7 +112,7 @@ export function verdictOn(view: View, home: string, now: number, known: Known, k
             !isTrue(sight.tags[tagKey]) &&
             !isVetoed(sight, tagKey) &&
             !refused.has(id) &&
-            !isFull(sight, tagKey) &&
+            (dryRun || !isFull(sight, tagKey)) &&
             (staying === undefined || !avoided.has(id)),
     );
     // No instance is promoted beside a leader that can't be demoted, unless EC2 is ending that one.
@@ -147,20 +161,27 @@ export function sinceIn(tags: Record<string, string>, tagKey: string, now: numbe
     return Number.isNaN(at) || at > now + dayMillis ? 0 : at;
 }
 
-/** The region as it is. */
+/** The region as it is. A leader is a member if one of Auto Scaling's two lists shows it, any other instance by its group's. */
 export function viewOf(region: Region, electorates: Electorates): View {
+    const { tagKey } = electorates.franchise;
+    const { leftOut } = region;
+    const paused = electorates.paused();
+    const isPaused = (home?: string) => home !== undefined && paused.has(home);
     const view: View = new Map();
     for (const { id, checks, load, scheduled = [] } of region.instances.values()) {
         const tags = region.tags(id);
         const home = tags[groupKey] && electorates.nameOf(tags[groupKey]);
-        view.set(id, { state: region.state(id), tags, home, checks, load, scheduled: scheduled.length > 0 });
+        const [state, isScheduled] = [region.state(id), scheduled.length > 0];
+        view.set(id, { state, tags, home, checks, load, scheduled: isScheduled, paused: isPaused(home) });
     }
     for (const { name: group, members } of region.groups.values()) {
         const electorate = electorates.nameOf(group);
         for (const { id, lifecycleState, healthStatus } of members) {
             const sight = view.get(id);
-            if (sight) {
-                Object.assign(sight, { group, electorate, home: electorate, lifecycleState, healthStatus });
+            const isAskedFor = sight && isTrue(sight.tags[tagKey]) && !leftOut.instances.has(id);
+            if (sight && (isAskedFor || !leftOut.groups.has(id))) {
+                const listed = { group, electorate, home: electorate, lifecycleState, healthStatus };
+                Object.assign(sight, listed, { paused: isPaused(electorate) });
             }
         }
     }

@@ -4,10 +4,12 @@ import type { Call } from "../../simulator/aws/faults";
 import { allows, requestsIn, rolePolicyOf } from "../../simulator/aws/iam";
 import { groupKey } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
+import { isOurs } from "../../simulator/electorates";
 import { firstOf } from "../../simulator/lists";
 import { accountId, type Program } from "../../simulator/stack/program";
 import type { Checker, Note } from "./checker";
 import { type Evidence, mostLagMillis } from "./evidence";
+import type { Sight } from "./model";
 
 /** What a write of tags is for. */
 export type Writing = "promotion" | "giving back" | "adoption" | "demotion" | "stripping";
@@ -34,8 +36,8 @@ export function writingOf({ action, input }: Call, tagKey: string): Writing | un
 
 /** Looks at the tags of every write, and at the groups of its instances. */
 export function onlyOurs(evidence: Evidence, note: Note): Checker {
-    const { tagKey, asgPrefix, electorateTag } = evidence.expect;
-    const isForeign = (group: string | undefined) => group !== undefined && !group.startsWith(asgPrefix);
+    const { tagKey, electorateTag, exact } = evidence.expect;
+    const isForeign = (group: string | undefined) => group !== undefined && !isOurs(evidence.expect, group);
     const touchesForeign = (id: string, batch: Batch): boolean => {
         const sights = evidence.sightsOf(batch, id);
         // It may have moved while the election was under way.
@@ -52,6 +54,15 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
                 const tags = JSON.stringify(Tags) ?? "all tags";
                 note("no other tags are touched", `${call.action} of ${tags} on ${Resources.join(", ")}`);
             }
+            const writing = writingOf(call, tagKey);
+            for (const id of writing === "demotion" || writing === "stripping" ? Resources : []) {
+                const isLoose = ({ group, tags }: Sight) => group === undefined && tags[groupKey] === undefined;
+                const sights = evidence.sightsOf(batch, id);
+                const isOrphan = sights.length > 0 && sights.every(isLoose);
+                if (exact && (isOrphan ? writing === "demotion" : writing === "stripping" && !sights.some(isLoose))) {
+                    note("only an orphan loses its since, and with the tag", `${writing} of ${id}`);
+                }
+            }
             for (const id of Resources.filter((one: string) => touchesForeign(one, batch))) {
                 const { tags, group = tags[groupKey] } = firstOf(evidence.sightsOf(batch, id));
                 note("no other groups are touched", `${call.action} on ${id} of ${group}`);
@@ -59,7 +70,7 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
         },
         afterInvocation: ({ reports }) => {
             for (const { group } of reports) {
-                if (!group.startsWith(asgPrefix) && !(electorateTag && group.startsWith(`${electorateTag}=`))) {
+                if (!isOurs(evidence.expect, group) && !(electorateTag && group.startsWith(`${electorateTag}=`))) {
                     note("no other groups are touched", `an election in ${group}`);
                 }
             }
@@ -70,6 +81,11 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
 /** Whether the program's policy allows a call; notes what it refuses. */
 export function permitsWhatIsDone(evidence: Evidence, program: Program, note: Note): (call: Call) => boolean {
     const policy = rolePolicyOf(program);
+    const reads = /^(autoscaling|ec2|cloudwatch):(Describe|Get)|^(sqs|logs):/;
+    const writes = policy.Statement.flatMap(({ Action }) => Action).filter((action) => !reads.test(action));
+    if (evidence.expect.dryRun && writes.length > 0) {
+        note("a dry run may write nothing", `its role is allowed ${writes.join(", ")}`);
+    }
     const place = { partition: "aws", region: "us-east-1", accountId };
     return (call) => {
         const requests = requestsIn(call, evidence.world.region, place);

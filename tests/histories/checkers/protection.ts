@@ -107,8 +107,9 @@ export function protection(evidence: Evidence, note: Note): Checker {
         },
         atRest: (home) => {
             const refused = electorates.members(home).some(({ id }) => expect.refused.has(id));
+            const isPaused = electorates.paused().has(home);
             const unprotected = electorates.leaders(home).filter(lacks);
-            if (expect.protectLeader && !refused && unprotected.length > 0) {
+            if (expect.protectLeader && !refused && !isPaused && unprotected.length > 0) {
                 note("leaders are protected from scaling in", `${unprotected.join(", ")} of ${home} at rest`);
             }
         },

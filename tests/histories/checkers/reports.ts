@@ -1,7 +1,9 @@
 // Reports are complete and true, changes are logged, and nothing fails unless AWS does.
 
+import { instanceIn } from "../../simulator/aws/events";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
+import { isOurs } from "../../simulator/electorates";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
 import { isFull, isVetoed, type View } from "./model";
@@ -15,6 +17,10 @@ export function reports(evidence: Evidence, note: Note): Checker {
             const { reports, start } = invocation;
             const logged = new Set(world.lines.slice(linesRead).map(({ entry }) => JSON.stringify(entry)));
             linesRead = world.lines.length;
+            const labels = reports.map(({ group }) => group);
+            for (const label of labels.filter((one, index) => labels.indexOf(one) !== index)) {
+                note("each group has one election in a batch", `${label} at ${start}`);
+            }
             for (const report of reports) {
                 const { group, outcome, leader, demoted, reason } = report;
                 if (outcome === "kept" && leader !== undefined && evidence.knowsThatEnds(leader, by)) {
@@ -60,7 +66,11 @@ export function failures(evidence: Evidence, note: Note): Checker {
             if (
                 evidence.isUnread(invocation) &&
                 !error &&
-                !lines.some(({ level }) => level === "error" || level === "warn")
+                !lines.some(
+                    ({ level, entry }) =>
+                        level === "error" ||
+                        (level === "warn" && entry.message !== "no group's name begins with the prefix"),
+                )
             ) {
                 note("what can't be read is reported", `the invocation at ${start}`);
             }
@@ -94,12 +104,19 @@ function homesIn({ expect, electorates }: Evidence, events: Batch["events"], vie
         const tags = view.get(id)?.tags;
         return tags && isTrue(tags[expect.tagKey]) ? tags[groupKey] : undefined;
     };
-    const groups: (string | undefined)[] = events.flatMap(({ source, detail }) =>
+    // What a tag event leaves out of an instance's tags, the instance's group is found by its id.
+    const homeOf = (resources: string[]) => view.get(instanceIn(resources))?.group;
+    const groups: (string | undefined)[] = events.flatMap(({ source, detail, resources }) =>
         source === "aws.events"
             ? [...view.values()].map(({ group }) => group)
-            : [detail.AutoScalingGroupName ?? detail.tags?.[groupKey] ?? leading(detail["instance-id"])],
+            : [
+                  detail.AutoScalingGroupName ??
+                      detail.tags?.[groupKey] ??
+                      leading(detail["instance-id"]) ??
+                      (source === "aws.tag" ? homeOf(resources) : undefined),
+              ],
     );
-    const ours = groups.flatMap((group) => (group?.startsWith(expect.asgPrefix) ? [group] : []));
+    const ours = groups.flatMap((group) => (group !== undefined && isOurs(expect, group) ? [group] : []));
     return new Set(ours.map((group) => electorates.nameOf(group)));
 }
 

@@ -1,8 +1,9 @@
 // The fencing token only grows: a promotion's `since` comes after every one that there was to be seen.
 import type { Call } from "../../simulator/aws/faults";
+import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import type { Evidence } from "./evidence";
+import { detachesIn, type Evidence } from "./evidence";
 import { sinceIn } from "./model";
 
 /** Compares the `since` of each promotion and adoption with those that went before. */
@@ -51,7 +52,16 @@ function latestSeen(evidence: Evidence, home: string, batch: Batch): number {
         });
         return stays ? sinceIn(tags, tagKey, batch.start) : 0;
     });
-    return Math.max(0, ...times);
+    // What has just left the group, and is in no other.
+    const left = detachesIn(batch.events)
+        .filter(({ group }) => evidence.electorates.nameOf(group) === home)
+        .flatMap(({ id }) => views[0]?.get(id) ?? [])
+        .filter(
+            ({ group, tags, state }) => group === undefined && tags[groupKey] === undefined && state !== "terminated",
+        )
+        .filter(({ tags }) => isTrue(tags[tagKey]))
+        .map(({ tags }) => sinceIn(tags, tagKey, batch.start));
+    return Math.max(0, ...times, ...left);
 }
 
 const iso = (at: number) => (Number.isNaN(at) ? "nothing" : new Date(at).toISOString());

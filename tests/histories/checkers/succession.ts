@@ -2,6 +2,7 @@
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
+import { isOurs } from "../../simulator/electorates";
 import { firstOf } from "../../simulator/lists";
 import type { Checker, Note } from "./checker";
 import { detachesIn, type Evidence } from "./evidence";
@@ -41,10 +42,10 @@ export function promotions(evidence: Evidence, note: Note): Checker {
 }
 
 function checkCandidate(evidence: Evidence, note: Note, id: string, batch: Batch): void {
-    const { asgPrefix, exact, tagKey } = evidence.expect;
+    const { exact, tagKey } = evidence.expect;
     const sights = evidence.sightsOf(batch, id);
     const fails = (how: string) => note("only a member that may lead is promoted", `${id} ${how}`);
-    if (!sights.some(({ group }) => group?.startsWith(asgPrefix))) {
+    if (!sights.some(({ group }) => isOurs(evidence.expect, group))) {
         note("no other groups are touched", `promotion of ${id}, which no group of the stack lists`);
     }
     if (!sights.some((sight) => isReady(sight) || isListedArriving(sight))) {

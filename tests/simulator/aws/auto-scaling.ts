@@ -24,12 +24,14 @@ export function autoScalingActions(region: Region): Actions {
                 DesiredCapacity: desired ?? members.length,
                 NewInstancesProtectedFromScaleIn: protectsNew === true,
                 Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-                Instances: members.map((member) => ({
-                    InstanceId: member.id,
-                    LifecycleState: member.lifecycleState,
-                    HealthStatus: member.healthStatus,
-                    ProtectedFromScaleIn: member.protected,
-                })),
+                Instances: members
+                    .filter(({ id }) => !region.leftOut.groups.has(id))
+                    .map((member) => ({
+                        InstanceId: member.id,
+                        LifecycleState: member.lifecycleState,
+                        HealthStatus: member.healthStatus,
+                        ProtectedFromScaleIn: member.protected,
+                    })),
             }));
             return region.page("AutoScalingGroups", answers, MaxRecords, NextToken);
         },
@@ -39,7 +41,8 @@ export function autoScalingActions(region: Region): Actions {
                 ...members.map((member) => ({ ...member, name })),
                 ...(region.listsWarm ? warm.map((id) => ({ ...warmMember(region, id), name })) : []),
             ]);
-            const asked = listed.filter(({ id }) => ids.length === 0 || ids.includes(id));
+            const shown = listed.filter(({ id }) => !region.leftOut.instances.has(id));
+            const asked = shown.filter(({ id }) => ids.length === 0 || ids.includes(id));
             return {
                 AutoScalingInstances: asked.map((member) => ({
                     InstanceId: member.id,

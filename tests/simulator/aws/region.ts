@@ -87,6 +87,8 @@ export class Region {
     bareTagEvents = false;
     /** Whether Auto Scaling names the group of an instance in a warm pool. */
     listsWarm = true;
+    /** Ids of members that one of Auto Scaling's two lists leaves out for a while. */
+    readonly leftOut = { groups: new Set<string>(), instances: new Set<string>() };
 
     private ids = 0;
     private readonly actions: Actions = {
@@ -170,6 +172,12 @@ export class Region {
             found.group.members = found.group.members.filter((member) => member.id !== id);
             this.changed(id);
         }
+    }
+
+    /** One of Auto Scaling's two lists leaves a member out, or shows it again. */
+    leaveOut(id: string, of: keyof Region["leftOut"], isLeftOut: boolean): void {
+        this.leftOut[of][isLeftOut ? "add" : "delete"](id);
+        this.changed(id);
     }
 
     /** A group lists an instance that was in none. */
@@ -270,7 +278,8 @@ export class Region {
         if (by?.dead) {
             return never();
         }
-        const call: Call = { action, input, by, start: this.timeline.now, end: Number.NaN };
+        // A copy: the SDK goes through pages with one and the same object.
+        const call: Call = { action, input: { ...input }, by, start: this.timeline.now, end: Number.NaN };
         this.calls.push(call);
         const fault = this.fault(call) ?? {};
         await (this.gate ? this.gate(call) : this.timeline.after(this.latency / 2));

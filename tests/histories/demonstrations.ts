@@ -1,0 +1,204 @@
+// Histories that chance seldom makes: each shows what one fault, or a few that are alike, would do. See mutations/.
+import { type History, twoPrefixes } from "./history";
+
+const leader = { group: 0, who: "leader", n: 0 } as const;
+const otherLeader = { group: 1, who: "leader", n: 0 } as const;
+const loose = { group: 0, who: "loose", n: 0 } as const;
+const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
+const sweep = { kind: "sweep" } as const;
+
+export const demonstrations: Record<string, History> = {
+    // What is read.
+    "eleven groups of ten members have no leader": {
+        groups: Array.from({ length: 11 }, () => ({ size: 10 })),
+        acts: [{ wait: 0, act: sweep }],
+    },
+    "fifty-one leaders go to their group's warm pool at once": {
+        groups: [{ size: 52, tagged: true }],
+        acts: [
+            ...Array.from(
+                { length: 51 },
+                () => ({ wait: 0, act: { kind: "toWarmPool", pick: member(0), running: true } }) as const,
+            ),
+            { wait: 500, act: sweep },
+        ],
+        fates: Array(102).fill("lost"),
+    },
+    "one of Auto Scaling's lists leaves the leader out, then the other": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "leaveOut", pick: leader, of: "groups", millis: 4000 } },
+            { wait: 100, act: sweep },
+            { wait: 2000, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 10_000, act: { kind: "leaveOut", pick: leader, of: "instances", millis: 4000 } },
+            { wait: 100, act: sweep },
+        ],
+    },
+    "a leader has come back to its group, one of the lists doesn't show it yet, and its Detach event comes late": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "detach", pick: leader } },
+            { wait: 100, act: { kind: "attach", pick: loose, group: 0 } },
+            { wait: 18_000, act: { kind: "leaveOut", pick: leader, of: "instances", millis: 10_000 } },
+        ],
+        fates: ["onTime", 20_000],
+    },
+    "a leader whose tags don't name its group yet is left out of one list when a sweep looks for orphans": {
+        groups: [{ size: 2 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "nameNoGroup", pick: otherLeader, millis: 10_000 } },
+            { wait: 0, act: { kind: "leaveOut", pick: otherLeader, of: "instances", millis: 10_000 } },
+            { wait: 500, act: sweep },
+        ],
+        fates: ["onTime", "onTime", "lost"],
+        pageSize: 1,
+    },
+    "a leader that was tagged by hand, without a since, is detached": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "none" } },
+            { wait: 2000, act: { kind: "detach", pick: leader } },
+        ],
+    },
+    "an instance that an election chose loses its tag, and no event names its group": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "strip", pick: leader, what: "leader" } },
+        ],
+        meagre: true,
+    },
+    "a leader of a group with the second prefix gets a Spot warning": {
+        settings: { asgPrefix: twoPrefixes },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "warn", pick: leader } },
+        ],
+    },
+    "the leader of a group that is gone is in no group": {
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "toWarmPool", pick: leader, running: true } },
+            { wait: 0, act: { kind: "remove", group: 0 } },
+            { wait: 1000, act: sweep },
+        ],
+        fates: ["onTime", "onTime", "lost"],
+    },
+    "a sweep comes with an event about a group": {
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "failLaunch", group: 1, withInstance: false } },
+            { wait: 20, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 0, act: sweep },
+        ],
+    },
+    "a sweep is cut short, and the next one has time": {
+        groups: Array.from({ length: 5 }, () => ({ size: 1 })),
+        acts: [
+            { wait: 0, act: { kind: "pace", latency: 1200 } },
+            { wait: 0, act: sweep },
+            { wait: 20_000, act: { kind: "strip", pick: leader, what: "both" } },
+            { wait: 0, act: { kind: "pace", latency: 20 } },
+            { wait: 100, act: sweep },
+        ],
+        pageSize: 1,
+        fates: ["onTime", "lost"].concat(Array(20).fill("lost")) as History["fates"],
+    },
+
+    // What is remembered.
+    "EC2 shows six minutes after a leader began to end that it runs": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "endSlowly", pick: leader, millis: 30 * 60_000 } },
+            { wait: 360_000, act: { kind: "lag", millis: 362_000 } },
+            { wait: 0, act: sweep },
+            { wait: 1000, act: { kind: "lag", millis: 0 } },
+        ],
+    },
+    "an orphan that lost its tags is tagged again": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: loose, value: "true", since: "earlier" } },
+            { wait: 100, act: sweep },
+            { wait: 2000, act: { kind: "tag", pick: loose, value: "true", since: "now" } },
+            { wait: 100, act: sweep },
+        ],
+        fates: ["lost", "onTime", "onTime", "onTime", "lost"],
+    },
+    "a leader whose since lies ahead is detached": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "date", pick: leader, since: "later" } },
+            { wait: 2000, act: { kind: "detach", pick: leader } },
+        ],
+    },
+
+    // Settings.
+    "a stack that only tries meets a group without a leader, and one whose leader is not fit": {
+        settings: { dryRun: "true" },
+        groups: [{ size: 2 }, { size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0, 1), value: "true", since: "earlier" } },
+            { wait: 0, act: { kind: "becomeUnhealthy", pick: member(0, 1) } },
+            { wait: 1000, act: sweep },
+        ],
+    },
+    "a protected leader fails its health check": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: sweep },
+        ],
+    },
+    "a group is paused while its leader is not fit, and resumed": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "pause", group: 0, value: "True" } },
+            { wait: 0, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 1000, act: sweep },
+            { wait: 1000, act: { kind: "strip", pick: leader, what: "since" } },
+            { wait: 5000, act: { kind: "pause", group: 0 } },
+            { wait: 1000, act: sweep },
+        ],
+    },
+
+    // Refusals about several.
+    "no tag of one group can be written, and one of the next group neither": {
+        groups: [{ size: 60, tagged: true }, { size: 2 }, { size: 3 }],
+        acts: [
+            ...Array.from(
+                { length: 60 },
+                (_, n) => ({ wait: 0, act: { kind: "refuse", pick: member(n), what: "create and delete" } }) as const,
+            ),
+            { wait: 0, act: { kind: "refuse", pick: member(0, 2), what: "create" } },
+            { wait: 0, act: { kind: "refuse", pick: member(1, 2), what: "create" } },
+            { wait: 0, act: sweep },
+        ],
+        pageSize: 2,
+    },
+    "a leader without a since leads a paused group": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "pause", group: 0, value: "true" } },
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "none" } },
+            { wait: 0, act: { kind: "tag", pick: member(1), value: "true", since: "none" } },
+            { wait: 1000, act: sweep },
+            { wait: 1000, act: { kind: "strip", pick: leader, what: "leader" } },
+            { wait: 1000, act: sweep },
+            { wait: 1000, act: { kind: "pause", group: 0, value: "no" } },
+            { wait: 0, act: { kind: "strip", pick: leader, what: "leader" } },
+            { wait: 1000, act: sweep },
+        ],
+    },
+};

@@ -1,0 +1,140 @@
+// Faults in the decision table, in ranking and in plans.
+import type { Mutation } from "../mutations";
+
+export const deciding: Record<string, Mutation> = {
+    "retain a leader that EC2 calls stopped": [
+        'if (state !== "running") {\n        return `is $',
+        'if (!["running", "stopping", "stopped"].includes(state)) {\n        return `is $',
+    ],
+    "a veto doesn't bar a leader": [
+        "leader.listed === undefined || leader.vetoed ||",
+        "leader.listed === undefined ||",
+    ],
+    "a leader that no group lists may stay": ["leader.listed === undefined || leader.vetoed ||", "leader.vetoed ||"],
+    "a leader that EC2 is ending may stay": ["leader.vetoed || (0, exports.isEnding)(leader)", "leader.vetoed"],
+    "a vetoed instance is fit": [
+        'if (vetoed) {\n        return "is vetoed";',
+        'if (false) {\n        return "is vetoed";',
+    ],
+    "a warned leader is fit": ['return warned ? "has a Spot interruption warning" : undefined;', "return undefined;"],
+    "choose a vetoed instance": ["!instance.leads && !instance.vetoed &&", "!instance.leads &&"],
+    "choose an instance with a Spot warning": ["isReady)(instance) && !instance.warned)", "isReady)(instance))"],
+    "no instance leads while a group boots": [
+        "const arriving = isLeaderless ? others.filter(group_1.isArriving) : [];",
+        "const arriving = [];",
+    ],
+    "the earliest leader stays": [
+        "sinceOf)(b, now) - (0, exports.sinceOf)(a, now)",
+        "sinceOf)(a, now) - (0, exports.sinceOf)(b, now)",
+    ],
+    "the highest id stays": ["(a.id < b.id ? -1 : 1)", "(a.id < b.id ? 1 : -1)"],
+    "a value of the tag in capitals doesn't mark a leader": ["/^true$/i.test(value)", "/^true$/.test(value)"],
+    "a veto in capitals doesn't count": ["/^false$/i.test(value)", "/^false$/.test(value)"],
+    "demote no other leader": ["other !== leader && (!isUnsure || (0, group_1.isBarred)(other))", "false"],
+    "demote a fit leader for one that memory alone shows": [
+        "other !== leader && (!isUnsure || (0, group_1.isBarred)(other))",
+        "other !== leader",
+        "tests/election/memory.test.ts",
+    ],
+    "leave the tag to an instance that a read shows with it": [
+        "demote: [...leaders, ...shown]",
+        "demote: [...leaders]",
+        "tests/election/memory.test.ts",
+    ],
+    "a group that wants none is vacant": ['desired > 0 ? "vacant" : "empty"', '"vacant"'],
+    "choose without EC2's state": [
+        'return status instanceof Error || states.includes(status?.state ?? "");',
+        "return true;",
+    ],
+    "promote though a candidate's state can't be read": [
+        "if (error) {\n        return { error };",
+        "if (false) {\n        return { error };",
+        "tests/election/ranking.test.ts",
+    ],
+    "status checks don't count": ["|| checks(a) - checks(b) ||", "||"],
+    "a scheduled retirement doesn't count": ["if (isScheduled || results", "if (results"],
+    "a retirement that is over counts": [
+        "!/^\\[(Completed|Canceled)\\]/.test(",
+        "!/^nothing$/.test(",
+        "tests/election/ranking.test.ts",
+    ],
+    "load counts before a launch": [
+        "Number(b.launched) - Number(a.launched) || steps(a) - steps(b)",
+        "steps(a) - steps(b) || Number(b.launched) - Number(a.launched)",
+        "tests/election/ranking.test.ts",
+    ],
+    "the busiest leads": ["steps(a) - steps(b)", "steps(b) - steps(a)"],
+    "unknown load comes first": ["load.get(id) ?? Number.MAX_VALUE", "load.get(id) ?? 0"],
+    "load counts to the point": ["/ loadStep)", "/ 1)", "tests/election/ranking.test.ts"],
+    "never rank the eleventh member": ["candidates.length > 0 && isEmpty(rankings.get(group))", "false"],
+    "rank all members of a large group": [
+        "one.candidates.slice(0, perGroup)",
+        "one.candidates",
+        "tests/election/ranking.test.ts",
+    ],
+    "all tag keys elect the same instance": [
+        "const { tagKey } = aws.scope;\n    const vacancies",
+        'const tagKey = "";\n    const vacancies',
+        "tests/election/ranking.test.ts",
+    ],
+    "no chance between elections": [
+        "const since = (0, group_1.latestSince)(group, now);",
+        "const since = 0;",
+        "tests/election/ranking.test.ts",
+    ],
+    "since from the clock alone": [
+        "const since = Math.max(now, (0, group_1.latestSince)(group, now) + 1);",
+        "const since = now;",
+    ],
+    "a since far ahead counts": ["at <= now + 24 * 60 * 60 * 1000 ? at : 0", "at"],
+    "a since that is half a day ahead doesn't count": ["now + 24 * 60 * 60 * 1000", "now + 0 * 60 * 60 * 1000"],
+    "former leaders' since doesn't count for the fence": [
+        "[...instances, ...orphans].map(",
+        "[...instances.filter(({ leads }) => leads), ...orphans].map(",
+    ],
+    "orphans' since doesn't count for the fence": ["[...instances, ...orphans].map(", "[...instances].map("],
+    "write when nothing changed": [
+        "promote: [],\n        ...(lacksSince",
+        "promote: leader ? [leader.id] : [],\n        ...(lacksSince",
+    ],
+    "adopt a leader at any event": ["lacksSince && (0, group_1.isSwept)(group)", "lacksSince"],
+    "adopt a leader that is not fit": [
+        "(0, group_1.isFit)(leader) && (0, group_1.sinceOf)(leader, now) === 0",
+        "(0, group_1.sinceOf)(leader, now) === 0",
+        "tests/election/since.test.ts",
+    ],
+    "adopt a leader that has a since": [
+        "(0, group_1.isFit)(leader) && (0, group_1.sinceOf)(leader, now) === 0",
+        "(0, group_1.isFit)(leader)",
+    ],
+    "adopt no leader": ["lacksSince && (0, group_1.isSwept)(group)", "false"],
+    "give the tag back to a leader that may not stay": [
+        '...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),',
+        "...(decision.demote[0] ? { giveBack: decision.demote[0].id } : {}),",
+    ],
+    "never give a tag back": ['...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),', ""],
+
+    // Paused groups.
+    "write in a paused group": ["if (!group.paused) {", "if (true) {"],
+    "adopt in a paused group": [
+        'return { outcome: "paused", demote: [],',
+        'if (decision.outcome === "kept") { return decision; } return { outcome: "paused", demote: [],',
+    ],
+    "demote in a paused group": [
+        'return { outcome: "paused", demote: [],',
+        'return { outcome: "paused", demote: decision.demote,',
+    ],
+    "protect in a paused group": [
+        "const leader = result.promoted?.id ?? plan.keep;",
+        "const leader = result.promoted?.id ?? plan.keep ?? group.instances.find(({ leads }) => leads)?.id;",
+    ],
+    "pause only the group that is named, not its electorate": [
+        "paused: listed.some(({ paused }) => paused),",
+        "paused: listed.every(({ paused }) => paused),",
+    ],
+    "a pause in capitals doesn't count": [
+        "paused: (0, scope_1.isTrue)(tags.get(",
+        'paused: ((value) => value === "true")(tags.get(',
+    ],
+    "any value pauses a group": ["paused: (0, scope_1.isTrue)(tags.get(", "paused: Boolean(tags.get("],
+};

@@ -1,0 +1,130 @@
+// Faults in memory: each thing remembered has a beginning, an end, and something that is truer.
+import type { Mutation } from "../mutations";
+
+const without = (what: string): Mutation => [
+    "for (const known of [writes, states, warnings, refusals]) {",
+    `for (const known of [writes, states, warnings, refusals].filter((known) => known !== ${what})) {`,
+];
+
+export const remembering: Record<string, Mutation> = {
+    // Writes.
+    "forget what this container wrote": [
+        "if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {",
+        "if (true) {",
+    ],
+    "writes are remembered for ever": without("writes"),
+    "writes are remembered for 20 seconds": ["until: ended + writeMillis", "until: ended + (writeMillis * 2) / 3"],
+    "writes are remembered for five minutes": ["until: ended + writeMillis", "until: ended + writeMillis * 10"],
+    "count memory from the writing's beginning": ["until: ended + writeMillis", "until: began + writeMillis"],
+    "no tag event is truer than memory": [
+        "if (tagged.some((event) => event.id === id && contradicts(event, write, now))) {",
+        "if (false) {",
+    ],
+    "a tag event of the same second is older": ["(isEarlier ? 0 : 1000)", "0"],
+    "an earlier write's event is truer": ["(isEarlier ? 0 : 1000)", "1000"],
+    "ignore a later since in a read": [
+        "(0, group_1.sinceOf)(instance, now) > (0, group_1.sinceOf)(write, now)",
+        "false",
+    ],
+    "forget demotions": [
+        "for (const id of demoted) {\n        writes.set(",
+        "for (const id of []) {\n        writes.set(",
+    ],
+    "forget promotions": ["of [promoted ?? [], adopted ?? []].flat()", "of [adopted ?? []].flat()"],
+    "take a remembered leader for running": [
+        'state: state ?? (arriving ? "pending" : "running"),',
+        'state: "running",',
+    ],
+    "the fence forgets what this container wrote": ["latestWritten: Math.max(0, ...", "latestWritten: Math.min(0, ..."],
+
+    // States.
+    "states are remembered for ever": without("states"),
+    "shutting-down in an event is not remembered": [
+        'learnState(memory, id, state, state === "stopping"',
+        'state === "stopping" && learnState(memory, id, state, state === "stopping"',
+    ],
+    "stopping counts for an hour": [
+        "at + stoppingMillis :",
+        "at + 360 * stoppingMillis :",
+        "tests/election/memory.test.ts",
+    ],
+    "stopping counts from its arrival": [
+        "at + stoppingMillis :",
+        "now + stoppingMillis :",
+        "tests/election/memory.test.ts",
+    ],
+    "stopping in an event is not remembered": ["at + stoppingMillis :", "0 :", "tests/election/memory.test.ts"],
+    "shutting-down is truer than terminated": [
+        '["stopping", "stopped", "shutting-down", "terminated"].indexOf(one)',
+        '["stopping", "stopped", "terminated", "shutting-down"].indexOf(one)',
+    ],
+
+    // Spot warnings.
+    "a warning counts for the next batch only": [
+        "until: Math.max(at + events_1.warningMillis,",
+        "until: Math.max(at + 1000,",
+    ],
+    "a warning of an hour ago counts": [
+        "if (now - at > exports.warningMillis) {",
+        "if (false) {",
+        "tests/election/memory.test.ts",
+    ],
+
+    // Refusals.
+    "choose an instance at once again that AWS refused to tag": [
+        "refusals.set(id, { until: ended + refusalMillis });",
+        "",
+        "tests/election/writing.test.ts",
+    ],
+    "a refused instance is never chosen again": [
+        '].filter(({ tier }) => isLeaderless || tier === "fit");',
+        '].filter(({ tier }) => tier === "fit" || tier === "arriving");',
+        "tests/election/writing.test.ts",
+    ],
+    "a refused instance replaces a leader that may stay": [
+        '].filter(({ tier }) => isLeaderless || tier === "fit");',
+        "];",
+        "tests/election/writing.test.ts",
+    ],
+    "a refusal ranks before none": ["tier: refused ? `", "tier: false ? `", "tests/election/writing.test.ts"],
+
+    // Flapping.
+    "no flapping guard": [
+        "flapping: changedTooOften(",
+        "flapping: false && changedTooOften(",
+        "reads that are up to date",
+    ],
+    "the flapping guard holds for sweeps and launches": [
+        "group.triggers.every(({ type }) => type === events_1.tagType)",
+        "true",
+    ],
+    "a sweep doesn't end the flapping guard": [
+        "if (batch.sweep) {\n        endFlapping",
+        "if (false) {\n        endFlapping",
+        "tests/failover/flapping.test.ts",
+    ],
+    "the flapping guard counts promotions of any time": [
+        "last - first <= flappingMillis",
+        "true",
+        "tests/failover/flapping.test.ts",
+    ],
+
+    // Hand-overs.
+    "forget a leader that has just left": [
+        "isHandingOver(memory, corrected, now - pauseMillis)",
+        "isHandingOver(memory, corrected, now)",
+    ],
+    "a hand-over is never over": [
+        "isHandingOver(memory, corrected, now - pauseMillis)",
+        "isHandingOver(memory, corrected, 0)",
+    ],
+    "no hand-over from an orphan": ["return orphans.length > 0 || (at > since", "return (at > since"],
+    "a hand-over from a leader that still carries the tag": [
+        "ids.some((id) => !carriesTag(id))",
+        "ids.length > 0",
+        "tests/failover/hand-over.test.ts",
+    ],
+
+    // Protection.
+    "take protection that was there before": ["memory.protectedBefore.add(id);", ""],
+};

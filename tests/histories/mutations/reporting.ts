@@ -1,0 +1,63 @@
+// Faults in reports, figures and messages, and in what a dry run leaves undone.
+import type { Mutation } from "../mutations";
+
+const reports = "tests/election/reports.test.ts";
+const protection = "tests/failover/protection.test.ts";
+
+export const reporting: Record<string, Mutation> = {
+    // Figures of each sweep.
+    "failed elections are not counted": ['count(({ outcome }) => outcome === "failed")', "0"],
+    "an empty group counts as vacant": [': outcome === "vacant";', ': outcome === "vacant" || outcome === "empty";'],
+    "a group that doesn't exist counts as swept": [
+        "group.exists && (0, group_1.isSwept)(group)",
+        "(0, group_1.isSwept)(group)",
+    ],
+    "two leaders are not contested": ["report.leaders.length > 1 &&", "report.leaders.length > 2 &&"],
+    "a paused group is contested": ["report.leaders.length > 1 && !isPaused(report)", "report.leaders.length > 1"],
+
+    // Figures of changes.
+    "a leader lost without a successor is no change": [
+        'outcome === "elected" || demoted.length > 0',
+        'outcome === "elected"',
+    ],
+    "a delay of an election without a promotion": [
+        "...(promoted && Number.isFinite(first) ?",
+        "...(Number.isFinite(first) ?",
+        reports,
+    ],
+
+    // Figures of what went wrong.
+    "a failed protection is not counted": ["return ids.length;", "return 0;", protection],
+    "an event's loss counts as swept": [
+        'plan.outcome === "elected" && isOnlySwept &&',
+        'plan.outcome === "elected" &&',
+        reports,
+    ],
+    "a leader that is not fit any more counts as taken": [
+        "last !== undefined && (0, group_1.isFit)(last)",
+        "last !== undefined",
+        reports,
+    ],
+    "a flapping group is not counted": ["return isHeldBack ||", "return", reports],
+
+    // Reports.
+    "changes are logged at debug level": [
+        "isChange)(report) || isPaused(report) || report",
+        "isPaused)(report) || report",
+    ],
+    "a list of all candidates": ["instances.slice(0, mostIds).map(", "instances.map(", reports],
+    "what is left of a sweep is not said": [
+        'console.warn({ message: "left to the next sweep"',
+        '((...unused) => {})({ message: "left to the next sweep"',
+        "tests/election/progress.test.ts",
+    ],
+    "an empty prefix is not said": ["names.some((name) => name.startsWith(prefix))", "true", reports],
+
+    // A dry run.
+    "a dry run writes": ["scope.dryRun ? (0, promote_1.pretend)(round) :", "false ? (0, promote_1.pretend)(round) :"],
+    "count a dry run's change": ["reports.filter(({ dryRun }) => !dryRun)", "reports"],
+    "a dry run's promotion leaves no group vacant": [
+        'dryRun ? ["vacant", "elected"].includes(outcome)',
+        'dryRun ? ["vacant"].includes(outcome)',
+    ],
+};
