@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { followerTags, leaderTagPath, leaderTags, Metadata } from "../instance/metadata";
+import { followerTags, leaderTagPath, leaderTags, Metadata } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 
 const everySeconds = 0.2;

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { optionsOf } from "../integration/readme/document";
 import { only } from "../simulator/lists";
-import { expectUnknown, job, leftAlone, leftAloneSilently, ran, saysTrue, underEachShell } from "./machine";
 import {
     type Answer,
     followerTags,
@@ -19,7 +18,8 @@ import {
     since,
     tagsPath,
     tokenPath,
-} from "./metadata";
+} from "../simulator/metadata";
+import { expectUnknown, job, leftAlone, leftAloneSilently, ran, saysTrue, underEachShell } from "./machine";
 
 underEachShell("leader-only asks", leaderTags, (machine, row) => {
     const { launch, serve, run, installCli } = machine;

@@ -18,10 +18,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { Document } from "../integration/readme/document";
+import { followerTags, instanceId, leaderTags, Metadata, region } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 import { withTool } from "../tools";
 import { script } from "./machine";
-import { followerTags, instanceId, leaderTags, Metadata, region } from "./metadata";
 import { callsIn, folderWith, standIn } from "./stand-in";
 
 const folder = join(root, "election", "instance");

@@ -12,10 +12,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import fc from "fast-check";
 import { firstOf, found } from "../simulator/lists";
+import { type Answer, followerTags, leaderTags, Metadata } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 import { find, withTool } from "../tools";
 import { Machine, shells, under, whileScript } from "./machine";
-import { type Answer, followerTags, leaderTags, Metadata } from "./metadata";
 import { childrenOf, isAlive, namespace, outside, processesWith, send } from "./processes";
 
 const workerScript = join(root, "tests", "instance", "worker.sh");

@@ -5,9 +5,9 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
+import { followerTags, leaderTags, lifecyclePath, tokenPath } from "../simulator/metadata";
 import { find, withTool } from "../tools";
 import { expectUnknown, job, leftAlone, leftAloneSilently, ran, saysTrue, script, underEachShell } from "./machine";
-import { followerTags, leaderTags, lifecyclePath, tokenPath } from "./metadata";
 import { standIn } from "./stand-in";
 
 underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {

@@ -7,9 +7,9 @@ import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { found } from "../simulator/lists";
+import { Metadata } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 import { find, withTool } from "../tools";
-import { Metadata } from "./metadata";
 import { callsIn, folderWith, standIn } from "./stand-in";
 
 export const script = join(root, "election", "instance", "leader-only");

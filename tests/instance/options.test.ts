@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect } from "chai";
+import { leaderTags } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 import { job, leftAlone, type Outcome, ran, script, underEachShell, whileScript } from "./machine";
-import { leaderTags } from "./metadata";
 
 /** Arguments that are refused, and what the refusal says. */
 type Wrong = [string[], RegExp];

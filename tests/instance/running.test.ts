@@ -1,8 +1,8 @@
 // What leader-only does once it knows: the command, --since, options, exit statuses.
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
+import { type Answer, groupTag, leaderTags, since, tagsPath } from "../simulator/metadata";
 import { expectUnknown, job, leftAlone, leftAloneSilently, ran, saysTrue, script, underEachShell } from "./machine";
-import { type Answer, groupTag, leaderTags, since, tagsPath } from "./metadata";
 
 underEachShell("leader-only runs a command once", leaderTags, (machine, row) => {
     const { launch, run, installCli, environment } = machine;

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { found, only } from "../simulator/lists";
+import { followerTags, leaderTagPath, leaderTags } from "../simulator/metadata";
 import { find, withTool } from "../tools";
 import { job, ran, under, underEachShell, whileScript } from "./machine";
-import { followerTags, leaderTagPath, leaderTags } from "./metadata";
 import { childrenOf, namespace, processesWith, until } from "./processes";
 import { linesOf, standIn } from "./stand-in";
 

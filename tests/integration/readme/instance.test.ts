@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { expect } from "chai";
-import { instanceId } from "../../instance/metadata";
 import { namespace } from "../../instance/processes";
+import { instanceId } from "../../simulator/metadata";
 import { root } from "../../simulator/stack/program";
 import { type Tool, withTool } from "../../tools";
 import { Document, filterOf, optionsOf } from "./document";

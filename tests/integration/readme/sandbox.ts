@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { Metadata } from "../../instance/metadata";
 import { callsIn, standIn } from "../../instance/stand-in";
+import { Metadata } from "../../simulator/metadata";
 import { root } from "../../simulator/stack/program";
 import { followerTags, leaderTags } from "./fleet";
 
