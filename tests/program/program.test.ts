@@ -167,11 +167,11 @@ describe("The program", () => {
         expect(resource(role).inputs.path).to.equal(undefined);
     });
 
-    it("deploys one file, of at most 40 KB in the archive", () => {
+    it("deploys one file, of at most 22 KB in the archive", () => {
         expect(program.members).to.deep.equal(["__index.js"]);
         expect(program.functionText).to.contain("exports.handler");
         const headers = 30 + 46 + 22 + 2 * "__index.js".length; // of a zip archive with one member
-        expect(deflateRawSync(program.functionText).length + headers).to.be.at.most(40 * 1024);
+        expect(deflateRawSync(program.functionText).length + headers).to.be.at.most(22 * 1024);
     });
 
     it("registers a dashboard and more alarms beside all that if they are wanted, and nothing more with every option on", () => {
