@@ -53,16 +53,15 @@ export interface Decided {
 /**
  * Decides for one group. Pure: `now` is in milliseconds since 1970.
  *
- * | the group                                           | then                                                         |
- * | --------------------------------------------------- | ------------------------------------------------------------ |
- * | is paused                                           | nothing is written, whatever else holds                      |
- * | has a fit leader                                        | it stays; of several the latest by `since`, then the lowest  |
- * |                                                     | id. Every other leader is demoted.                           |
- * | has no fit leader, but fit members                      | every leader is demoted, and one of these is promoted        |
- * | has no fit member, a leader that is not barred          | it stays, of several the latest by `since`; others are       |
- * |                                                     | demoted                                                      |
- * | has no fit member, no such leader, but arriving members | barred leaders are demoted, and one of these is promoted     |
- * | none of these                                       | barred leaders are demoted                                   |
+ * | the group                                               | then                                                            |
+ * | ------------------------------------------------------- | --------------------------------------------------------------- |
+ * | is paused                                               | nothing is written, whatever else holds                         |
+ * | has a fit leader                                        | it stays; of several the latest by `since`, then the lowest id. |
+ * |                                                         | Every other leader is demoted.                                  |
+ * | has no fit leader, but fit members                      | every leader is demoted, and one of these is promoted           |
+ * | has no fit member, a leader that is not barred          | it stays, of several the latest by `since`; others are demoted  |
+ * | has no fit member, no such leader, but arriving members | barred leaders are demoted, and one of these is promoted        |
+ * | none of these                                           | barred leaders are demoted                                      |
  *
  * A group without a leader is vacant if it wants instances, else empty.
  */
