@@ -96,16 +96,8 @@ export const writing: Record<string, Mutation> = {
 
     // What lasts longer than a call.
     "patience with slow answers is never reset": ["patience.forget();", "", retries],
-    "no more patience at a repeat": [
-        "Math.max(attempt - 1, learned)",
-        "learned * 0",
-        "tests/integration/deadlines.test.ts",
-    ],
-    "each call learns for itself that AWS is slow": [
-        "learned = Math.max(learned, doublings + 1);",
-        "",
-        "tests/integration/deadlines.test.ts",
-    ],
+    "no more patience at a repeat": ["Math.max(attempt - 1, learned)", "learned * 0", retries],
+    "each call learns for itself that AWS is slow": ["learned = Math.max(learned, doublings + 1);", "", retries],
 
     // Protection.
     "leave a demoted leader protected": [
