@@ -74,19 +74,19 @@ export const remembering: Record<string, Mutation> = {
     "choose an instance at once again that AWS refused to tag": [
         "refusals.set(id, { until: ended + refusalMillis });",
         "",
-        "tests/election/writing.test.ts",
+        "tests/election/changes.test.ts",
     ],
     "a refused instance is never chosen again": [
         '].filter(({ tier }) => isLeaderless || tier === "fit");',
         '].filter(({ tier }) => tier === "fit" || tier === "arriving");',
-        "tests/election/writing.test.ts",
+        "tests/election/changes.test.ts",
     ],
     "a refused instance replaces a leader that may stay": [
         '].filter(({ tier }) => isLeaderless || tier === "fit");',
         "];",
-        "tests/election/writing.test.ts",
+        "tests/election/changes.test.ts",
     ],
-    "a refusal ranks before none": ["tier: refused ? `", "tier: false ? `", "tests/election/writing.test.ts"],
+    "a refusal ranks before none": ["tier: refused ? `", "tier: false ? `", "tests/election/changes.test.ts"],
 
     // Flapping.
     "no flapping guard": [

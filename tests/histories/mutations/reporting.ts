@@ -42,8 +42,9 @@ export const reporting: Record<string, Mutation> = {
 
     // Reports.
     "changes are logged at debug level": [
-        "isChange)(report) || isPaused(report) || report",
-        "isPaused)(report) || report",
+        "const isNews = (0, exports.isChange)(report) || isPaused(report)",
+        "const isNews = isPaused(report)",
+        reports,
     ],
     "a list of all candidates": ["instances.slice(0, mostIds).map(", "instances.map(", reports],
     "what is left of a sweep is not said": [
