@@ -21,12 +21,12 @@ export const writing: Record<string, Mutation> = {
     "an instance that is gone holds up a promotion": [
         "error && (0, answers_1.isGone)(error) ? undefined : error",
         "error",
-        "tests/election/writing.test.ts",
+        "tests/election/changes.test.ts",
     ],
     "a leader that EC2 is ending holds up a promotion": [
         "if (retired.includes(id)) {",
         "if (false) {",
-        "tests/election/writing.test.ts",
+        "tests/election/changes.test.ts",
     ],
     "a leader that EC2 is ending keeps its tag": ['take(aws, steps, "retire", deadline.signal),', ""],
     "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
