@@ -145,7 +145,7 @@ const candidatesOf = ({ instances }: Group, isLeaderless: boolean): Candidate[] 
         (instance) => !instance.leads && !instance.vetoed && !isEnding(instance) && instance.state !== "stopping",
     );
     const fit = others.filter((instance) => isReady(instance) && !instance.warned);
-    const arriving = isLeaderless ? others.filter(isArriving) : [];
+    const arriving = others.filter(isArriving);
     const as = (tier: "fit" | "arriving", states: string[]) => {
         return ({ id, launched, refused }: Instance): Candidate => ({
             id,

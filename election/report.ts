@@ -1,6 +1,6 @@
 // What an election came to: the log lines and metrics of an invocation.
 import { type Batch, sweepType } from "./events";
-import { type Group, type Instance, isEnding, isFit, isReady, isSwept, labelOf, leadersOf, sinceOf } from "./group";
+import { type Group, type Instance, isEnding, isFit, isReady, labelOf, leadersOf, sinceOf } from "./group";
 import { warn } from "./log";
 import { type MetricName, metricNamespace } from "./metrics";
 import type { Written, WrittenRound } from "./promote";
@@ -98,7 +98,7 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
         measure({ [name]: count }, { Stack: scope.stack }, now);
     }
     if (batch.sweep) {
-        const swept = elections.filter(({ group }) => group.exists && isSwept(group)).map(({ report }) => report);
+        const swept = elections.filter(({ group }) => group.exists).map(({ report }) => report);
         if (unread.length === 0 && !isUnfinished) {
             warnOfEmptyPrefixes(scope, swept);
         }

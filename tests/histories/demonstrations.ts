@@ -56,6 +56,51 @@ export const demonstrations: Record<string, History> = {
         fates: ["onTime", "onTime", "lost"],
         pageSize: 1,
     },
+    "a leader's own tag names another group, and one of the lists leaves it out": {
+        groups: [{ size: 2 }, { size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "leaveOut", pick: otherLeader, of: "groups", millis: 10_000 } },
+            { wait: 0, act: { kind: "nameOldGroup", pick: otherLeader, group: 0, millis: 10_000 } },
+            { wait: 500, act: sweep },
+        ],
+        fates: ["onTime", "onTime", "lost"],
+    },
+    "a sweep comes with an event about a group that can't be read": {
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "failLaunch", group: 1, withInstance: false } },
+            { wait: 20, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 0, act: sweep },
+            { wait: 290, act: { kind: "trouble", calls: 1, on: "groups", fault: "throttled", partly: 0 } },
+            { wait: 2000, act: sweep },
+        ],
+    },
+    "a sweep can read no group": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "groups", fault: "throttled", partly: 0 } },
+            { wait: 0, act: sweep },
+            { wait: 2000, act: sweep },
+        ],
+    },
+    "a candidate's state can't be read": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "trouble", calls: 2, on: "rank", fault: "throttled", partly: 0 } },
+            { wait: 0, act: sweep },
+            { wait: 2000, act: sweep },
+        ],
+    },
+    "two events about a group come together, one of them late": {
+        groups: [{ size: 1 }, { size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 5000, act: { kind: "failLaunch", group: 1, withInstance: false } },
+            { wait: 30, act: { kind: "failLaunch", group: 0, withInstance: false } },
+        ],
+        fates: [5020, "onTime"],
+    },
     "a leader that was tagged by hand, without a since, is detached": {
         groups: [{ size: 2 }],
         acts: [
@@ -114,6 +159,7 @@ export const demonstrations: Record<string, History> = {
     "EC2 shows six minutes after a leader began to end that it runs": {
         groups: [{ size: 2 }],
         acts: [
+            { wait: 0, act: { kind: "suspend", group: 0 } },
             { wait: 0, act: sweep },
             { wait: 5000, act: { kind: "endSlowly", pick: leader, millis: 30 * 60_000 } },
             { wait: 360_000, act: { kind: "lag", millis: 362_000 } },
@@ -122,14 +168,57 @@ export const demonstrations: Record<string, History> = {
         ],
     },
     "an orphan that lost its tags is tagged again": {
-        groups: [{ size: 1 }],
+        groups: [{ size: 0 }],
         acts: [
             { wait: 0, act: { kind: "tag", pick: loose, value: "true", since: "earlier" } },
             { wait: 100, act: sweep },
             { wait: 2000, act: { kind: "tag", pick: loose, value: "true", since: "now" } },
             { wait: 100, act: sweep },
         ],
-        fates: ["lost", "onTime", "onTime", "onTime", "lost"],
+        fates: ["lost", "onTime", "lost"],
+    },
+    "a Spot interruption doesn't come, and four minutes later the successor is not fit": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "warnInVain", pick: leader } },
+            { wait: 240_000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: sweep },
+        ],
+    },
+    "a Spot warning comes late, and counts from its own time": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "warnInVain", pick: leader } },
+            { wait: 200_000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: sweep },
+        ],
+        fates: ["onTime", 100_000],
+    },
+    "an earlier Spot warning comes after a later one": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "warnInVain", pick: leader } },
+            { wait: 30_000, act: { kind: "warnInVain", pick: leader } },
+            { wait: 165_000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: sweep },
+        ],
+        fates: ["onTime", 60_000],
+    },
+    "a demotion has no answer, and the leader recovers": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 2000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "delete", fault: "timesOutAfterEffect", partly: 0 } },
+            { wait: 0, act: sweep },
+            { wait: 2000, act: { kind: "recover", pick: member(0) } },
+            { wait: 0, act: { kind: "recover", pick: member(1) } },
+            { wait: 0, act: sweep },
+        ],
+        fates: ["onTime", "lost"],
     },
     "a leader whose since lies ahead is detached": {
         groups: [{ size: 2 }],
@@ -142,9 +231,10 @@ export const demonstrations: Record<string, History> = {
 
     // Settings.
     "a stack that only tries meets a group without a leader, and one whose leader is not fit": {
-        settings: { dryRun: "true" },
-        groups: [{ size: 2 }, { size: 2 }],
+        settings: { dryRun: "true", protectLeader: "true" },
+        groups: [{ size: 2 }, { size: 2 }, { size: 1 }],
         acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0, 2), value: "true", since: "earlier" } },
             { wait: 0, act: { kind: "tag", pick: member(0, 1), value: "true", since: "earlier" } },
             { wait: 0, act: { kind: "becomeUnhealthy", pick: member(0, 1) } },
             { wait: 1000, act: sweep },
@@ -199,6 +289,17 @@ export const demonstrations: Record<string, History> = {
             { wait: 1000, act: { kind: "pause", group: 0, value: "no" } },
             { wait: 0, act: { kind: "strip", pick: leader, what: "leader" } },
             { wait: 1000, act: sweep },
+        ],
+    },
+
+    // The table.
+    "a member arrives while the leader is not fit": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "launch", group: 0, hook: false } },
+            { wait: 100, act: sweep },
         ],
     },
 };

@@ -1,4 +1,5 @@
 // One table of verbs for what can happen to a fleet: histories, regressions and the rehearsal's day are made of them.
+import { spotEvent } from "./aws/events";
 import { groupKey } from "./aws/region";
 import type { Electorates, Franchise } from "./electorates";
 import type { World } from "./world";
@@ -55,6 +56,10 @@ export const verbs = {
     toWarmPool: ({ fleet }: Scene, { id, running }: OfInstance & { running: boolean }) => fleet.toWarmPool(id, running),
     fromWarmPool: ({ fleet }: Scene, { id }: OfInstance) => fleet.fromWarmPool(id),
     warn: ({ fleet }: Scene, { id }: OfInstance) => fleet.warn(id),
+    /** EC2 warns, and the interruption doesn't come. */
+    warnInVain: ({ region, timeline }: Scene, { id }: OfInstance) => region.emit(spotEvent(timeline.now, id)),
+    /** The group's health checks are suspended: it doesn't notice what becomes of its members. */
+    suspend: ({ fleet }: Scene, { group }: OfGroup) => fleet.suspended.add(group),
     /** The instance's protection from scaling in is set or removed. */
     protect: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) => {
         if (region.memberOf(id)) {
@@ -112,6 +117,12 @@ export const verbs = {
         const group = region.tags(id)[groupKey];
         region.setTags(id, { [groupKey]: undefined });
         timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: group }));
+    },
+    /** It names another group for a while, as it may after a move. */
+    nameOldGroup: ({ region, timeline }: Scene, { id, group, millis }: OfInstance & OfGroup & { millis: number }) => {
+        const own = region.tags(id)[groupKey];
+        region.setTags(id, { [groupKey]: group });
+        timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));
     },
     /** One of Auto Scaling's two lists leaves a member out for a while. */
     leaveOut: (

@@ -44,6 +44,12 @@ export function metrics(evidence: Evidence, note: Note): Checker {
                 "ElectionDelay",
                 delays.reduce((sum, { delay = 0 }) => sum + delay, 0),
             );
+            const couldNotRank = reports.filter(({ reason }) => reason.startsWith("ec2:DescribeInstanceStatus on "));
+            const unread = reports.filter(({ triggers }) => triggers.length === 0);
+            const failedReads = couldNotRank.length + Math.min(1, unread.length);
+            if (sumOf(figures, "FailedReads") < failedReads) {
+                fails("FailedReads", `${failedReads} at least`, sumOf(figures, "FailedReads"));
+            }
             const swept = reports.filter(isSwept);
             const [sweep] = figures.filter((line) => "VacantGroups" in line);
             if (!events.some((event) => event["detail-type"] === sweepType)) {
@@ -53,6 +59,9 @@ export function metrics(evidence: Evidence, note: Note): Checker {
             if (sweep === undefined) {
                 compare("sweep's figures", 0, swept.length);
                 return;
+            }
+            if (swept.length === 0 && evidence.isUnread(invocation)) {
+                fails("sweep's figures", "none, as nothing was read", "some");
             }
             const view = evidence.undisturbed(invocation, by);
             const vacant = swept.filter(({ outcome }) => outcome === "vacant").length;

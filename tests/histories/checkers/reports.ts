@@ -15,14 +15,29 @@ export function reports(evidence: Evidence, note: Note): Checker {
     return {
         afterInvocation: (invocation, by) => {
             const { reports, start } = invocation;
-            const logged = new Set(world.lines.slice(linesRead).map(({ entry }) => JSON.stringify(entry)));
+            const lines = world.lines.slice(linesRead).filter(({ level }) => level !== "debug");
+            const logged = new Set(lines.map(({ entry }) => JSON.stringify(entry)));
             linesRead = world.lines.length;
-            const labels = reports.map(({ group }) => group);
+            // What can't be read for an event, a sweep in the same batch may still read.
+            const labels = reports.filter(({ triggers }) => triggers.length > 0).map(({ group }) => group);
             for (const label of labels.filter((one, index) => labels.indexOf(one) !== index)) {
                 note("each group has one election in a batch", `${label} at ${start}`);
             }
             for (const report of reports) {
-                const { group, outcome, leader, demoted, reason } = report;
+                const { group, outcome, leader, demoted, reason, delay, events: ids = [] } = report;
+                if (
+                    reason.includes("no such group") &&
+                    world.region.groups.has(group) &&
+                    !evidence.isChangedSince(start)
+                ) {
+                    note("reports are true", `${group} at ${start}: there is such a group`);
+                }
+                const times = invocation.events
+                    .filter(({ id }) => ids.includes(id))
+                    .map(({ time }) => Date.parse(time));
+                if (delay !== undefined && delay < start - Math.min(...times)) {
+                    note("a delay counts from the first event", `${group} at ${start}: ${delay} ms`);
+                }
                 if (outcome === "kept" && leader !== undefined && evidence.knowsThatEnds(leader, by)) {
                     note("no election keeps a leader that EC2 is ending", `${leader} of ${group} at ${start}`);
                 }
@@ -50,6 +65,17 @@ export function reports(evidence: Evidence, note: Note): Checker {
 export function failures(evidence: Evidence, note: Note): Checker {
     const { world } = evidence;
     let linesRead = 0;
+    world.region.onEvent.push((event) => {
+        const { AutoScalingGroupName: group } = event.detail;
+        if (event.source === "aws.autoscaling" && isOurs(evidence.expect, group)) {
+            if (world.stack.takersOf(event).length === 0) {
+                note(
+                    "each scaling event of the stack's groups reaches its queue",
+                    `${event["detail-type"]} of ${group}`,
+                );
+            }
+        }
+    });
     return {
         beforeCall: ({ action, input }) => {
             if (/Tags$/.test(action) && input.Resources.length > 1000) {

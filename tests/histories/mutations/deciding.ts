@@ -19,8 +19,12 @@ export const deciding: Record<string, Mutation> = {
     "a warned leader is fit": ['return warned ? "has a Spot interruption warning" : undefined;', "return undefined;"],
     "choose a vetoed instance": ["!instance.leads && !instance.vetoed &&", "!instance.leads &&"],
     "choose an instance with a Spot warning": ["isReady)(instance) && !instance.warned)", "isReady)(instance))"],
+    "an arriving member replaces a leader that may stay": [
+        'isLeaderless || tier === "fit"',
+        'isLeaderless || tier === "fit" || tier === "arriving"',
+    ],
     "no instance leads while a group boots": [
-        "const arriving = isLeaderless ? others.filter(group_1.isArriving) : [];",
+        "const arriving = others.filter(group_1.isArriving);",
         "const arriving = [];",
     ],
     "the earliest leader stays": [

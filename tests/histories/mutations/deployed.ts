@@ -50,4 +50,11 @@ export const deployed: Record<string, Mutation> = {
         change: (program) => rewritten(program, rolePolicy, withoutSecond),
         finder: "a leader of a group with the second prefix gets a Spot warning",
     },
+    "second prefix ignored by the rule for scaling": {
+        change: (program) =>
+            rewritten(program, "aws:cloudwatch/eventRule:EventRule", (text) =>
+                text.replace(',{\\"prefix\\":\\"shop-\\"}', ""),
+            ),
+        finder: "two prefixes",
+    },
 };

@@ -150,4 +150,13 @@ export const observing: Record<string, Mutation> = {
         "if (false) {",
         "tests/election/progress.test.ts",
     ],
+    "an instance's own tag counts before what Auto Scaling lists": [
+        "=> view.homes.get(id)?.group ?? group;",
+        "=> group || view.homes.get(id)?.group;",
+    ],
+    "decide for a group whose read has failed": ["!names.some((group) => failed.has(group))", "true"],
+    "a sweep that fails has looked at all": [
+        "yield { groups: [], orphans: [], unread: [{ groups: [], error: error }], rest };",
+        "",
+    ],
 };

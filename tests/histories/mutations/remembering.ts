@@ -127,4 +127,27 @@ export const remembering: Record<string, Mutation> = {
 
     // Protection.
     "take protection that was there before": ["memory.protectedBefore.add(id);", ""],
+    "an uncertain write is remembered": [
+        "for (const id of uncertain) {\n        writes.delete(id);",
+        "for (const id of []) {\n        writes.delete(id);",
+    ],
+    "an orphan known as stripped is stripped whatever since it shows": [
+        "write?.leads === false && (0, group_1.sinceOf)(orphan, now) <= (0, group_1.sinceOf)(write, now)",
+        "write?.leads === false",
+    ],
+    "strip an orphan again while reads lag": [
+        "write?.leads === false && (0, group_1.sinceOf)(orphan, now) <= (0, group_1.sinceOf)(write, now)",
+        "false",
+        "tests/histories/regressions.test.ts",
+    ],
+    "shutting-down is forgotten after five minutes": ["now + endingMillis, now);", "now + endingMillis / 12, now);"],
+    "warnings are remembered for ever": without("warnings"),
+    "a warning counts from its arrival": [
+        "until: Math.max(at + events_1.warningMillis,",
+        "until: Math.max(now + events_1.warningMillis,",
+    ],
+    "an older warning shortens a later one": [
+        "Math.max(at + events_1.warningMillis, memory.warnings.get(id)?.until ?? 0)",
+        "at + events_1.warningMillis",
+    ],
 };

@@ -8,10 +8,7 @@ export const reporting: Record<string, Mutation> = {
     // Figures of each sweep.
     "failed elections are not counted": ['count(({ outcome }) => outcome === "failed")', "0"],
     "an empty group counts as vacant": [': outcome === "vacant";', ': outcome === "vacant" || outcome === "empty";'],
-    "a group that doesn't exist counts as swept": [
-        "group.exists && (0, group_1.isSwept)(group)",
-        "(0, group_1.isSwept)(group)",
-    ],
+    "a group that doesn't exist counts as swept": ["filter(({ group }) => group.exists)", "filter(() => true)"],
     "two leaders are not contested": ["report.leaders.length > 1 &&", "report.leaders.length > 2 &&"],
     "a paused group is contested": ["report.leaders.length > 1 && !isPaused(report)", "report.leaders.length > 1"],
 
@@ -61,4 +58,22 @@ export const reporting: Record<string, Mutation> = {
         'dryRun ? ["vacant", "elected"].includes(outcome)',
         'dryRun ? ["vacant"].includes(outcome)',
     ],
+    "groups that couldn't be read are no failed elections": [
+        "measureSweep(scope.stack, [...swept, ...failed], now);",
+        "measureSweep(scope.stack, [...swept], now);",
+    ],
+    "a sweep that could read nothing looks as if all were well": [
+        "if (swept.length + failed.length > 0 || unread.length === 0) {",
+        "if (true) {",
+    ],
+    "a delay counts from the last event": ["Math.min(...causes.map(", "Math.max(...causes.map("],
+    "elections whose candidates couldn't be read are no failed reads": [
+        "unread.length + elections.filter(isUnranked).length",
+        "unread.length",
+    ],
+    "groups that couldn't be read are no failed reads": [
+        "unread.length + elections.filter(isUnranked).length",
+        "elections.filter(isUnranked).length",
+    ],
+    "protect in a dry run": ["if (pretended) {\n        return [];", "if (false) {\n        return [];"],
 };

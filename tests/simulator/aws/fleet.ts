@@ -32,6 +32,9 @@ const toWarmPool = { Origin: "AutoScalingGroup", Destination: "WarmPool" };
 
 /** What Auto Scaling and EC2 do to the groups of a region, over time and with their events. */
 export class Fleet {
+    /** Names of groups whose health checks are suspended. */
+    readonly suspended = new Set<string>();
+
     constructor(
         readonly region: Region,
         private readonly timeline: Timeline,
@@ -150,7 +153,7 @@ export class Fleet {
      */
     crash(id: string, shutdown = this.pace.shutdown): void {
         this.end(id, shutdown);
-        this.later(this.pace.healthCheck, () => this.terminate(id));
+        this.later(this.pace.healthCheck, () => this.suspended.has(this.groupOf(id) ?? "") || this.terminate(id));
     }
 
     /** A member goes to its group's warm pool, which gets smaller by one: running, or to be stopped. */

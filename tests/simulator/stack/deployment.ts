@@ -79,16 +79,19 @@ export class Deployment {
 
     /** Hears an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
     send(event: BusEvent): void {
-        const { rules, queue } = this.wiring;
-        const takers = rules.filter(
-            ({ eventPattern, targetArn }) =>
-                eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event),
-        );
-        const deliveries = takers.map(() => this.fate(event));
-        this.events[takers.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "received" : "lost"]++;
+        const deliveries = this.takersOf(event).map(() => this.fate(event));
+        this.events[deliveries.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "received" : "lost"]++;
         for (const delays of deliveries) {
             this.deliver(JSON.stringify(event), delays);
         }
+    }
+
+    /** Names of the rules that take an event to the queue. */
+    takersOf(event: BusEvent): string[] {
+        const { rules, queue } = this.wiring;
+        return rules.flatMap(({ name, eventPattern, targetArn }) =>
+            eventPattern && targetArn === queue.arn && matches(JSON.parse(eventPattern), event) ? [name] : [],
+        );
     }
 
     /** Fires the sweep's schedule now, whatever becomes of other events. */
