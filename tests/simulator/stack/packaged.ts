@@ -30,8 +30,8 @@ export function startContainer({ functionText }: Pick<Program, "functionText">):
 
 /** To see which lines are reached, they must run as they are written; the text only says for which scope. */
 function startFromSource(functionText: string): Handler {
-    const [, scope] = functionText.match(/^var __scope = (\{.*\});$/m) ?? [];
-    return require("../../../election").createHandler(new Function(`return ${scope}`)());
+    const lines = functionText.match(/^(var )?__scope(?!_\d)[\w.]* = .*;$/gm) ?? [];
+    return require("../../../election").createHandler(new Function(`${lines.join("\n")} return __scope;`)());
 }
 
 /** A batch as the event source mapping hands it to the function. */
