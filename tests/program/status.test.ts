@@ -273,17 +273,17 @@ describe("npm run status", () => {
         expect((await runAlone(root, regions)).stdout).to.contain("in eu-north-1");
     });
 
-    const nobody = {
+    const keyless = {
         AWS_ACCESS_KEY_ID: undefined,
         AWS_SECRET_ACCESS_KEY: undefined,
         AWS_EC2_METADATA_DISABLED: "true",
     };
     for (const [cause, environment, says] of [
         ["no region is set", { AWS_REGION: undefined }, /^Region is missing. Give --region, or set AWS_REGION/],
-        ["there are no credentials", nobody, /^\w+:Describe.*CredentialsProviderError.* Set AWS_PROFILE, or sign in/],
+        ["there are no credentials", keyless, /^\w+:Describe.*CredentialsProviderError.* Set AWS_PROFILE, or sign in/],
         [
             "the profile needs an MFA code",
-            { ...nobody, AWS_PROFILE: "mfa" },
+            { ...keyless, AWS_PROFILE: "mfa" },
             /MFA.* let the AWS CLI do it first: eval "/i,
         ],
     ] as const) {
