@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { explained } from "../../election/stack/operator";
+import { explained, prepareSdk } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
@@ -308,6 +308,15 @@ describe("npm run status", () => {
             }
         });
     }
+
+    it("has the SDK take the profile that a stack names", () => {
+        const before = process.env.AWS_PROFILE;
+        prepareSdk("eu-west-1", "on-call");
+        expect(process.env.AWS_PROFILE).to.equal("on-call");
+        delete process.env.AWS_PROFILE;
+        Object.assign(process.env, before === undefined ? {} : { AWS_PROFILE: before });
+        delete process.env.AWS_REGION;
+    });
 
     it("says that the SDK ignores a proxy if AWS can't be reached and one is set", () => {
         const failure = new Error("ec2:DescribeInstances on *: AbortError: no answer in time");
