@@ -5,13 +5,7 @@ import { createHandler } from "./election";
 import { eventPatterns } from "./election/events";
 import { listLeaders } from "./election/stack/leaders-command";
 import { alarms, dashboardBody, queries } from "./election/stack/monitoring";
-import {
-    electionStatements,
-    logStatement,
-    queuePolicy,
-    queueStatement,
-    trustPolicy,
-} from "./election/stack/permissions";
+import { queuePolicy, rolePolicy, trustPolicy } from "./election/stack/permissions";
 import { readSettings } from "./election/stack/settings";
 
 const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
@@ -85,25 +79,20 @@ const logGroup = new aws.cloudwatch.LogGroup("election", {
 });
 
 // The function's rights: look at everything, tag the groups' instances with the leader's tags, read its queue, log.
-const rolePolicy = new aws.iam.RolePolicy("election", {
+const policy = new aws.iam.RolePolicy("election", {
     role: role.id,
-    policy: pulumi.jsonStringify({
-        Version: "2012-10-17",
-        Statement: pulumi
+    policy: pulumi.jsonStringify(
+        pulumi
             .all([location, queue.arn, logGroup.arn])
-            .apply(([there, queueArn, logGroupArn]) => [
-                ...electionStatements(settings, there),
-                queueStatement(queueArn),
-                logStatement(logGroupArn),
-            ]),
-    }),
+            .apply(([there, queueArn, logGroupArn]) => rolePolicy(settings, there, queueArn, logGroupArn)),
+    ),
 });
 
 // From here on events reach the function. No tags: some partitions refuse them here.
 new aws.lambda.EventSourceMapping(
     "events",
     { eventSourceArn: queue.arn, functionName: election.arn, batchSize: 10 },
-    { dependsOn: rolePolicy }, // the mapping polls with the function's role, and the log group is there by then
+    { dependsOn: policy }, // the mapping polls with the function's role, and the log group is there by then
 );
 
 // What reaches the queue: events by a rule for each source, and the sweep for what no event reported.

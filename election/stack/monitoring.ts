@@ -27,10 +27,24 @@ const gatherMinutes = 2;
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  */
 export function alarms(
-    { sweepMinutes, electorateTag, alarmTopicArn }: Pick<Settings, "sweepMinutes" | "electorateTag" | "alarmTopicArn">,
-    { stack, title }: { stack: string; title: string },
-    { functionName, logGroupName, queueName, ruleNames }: Watched<Input<string>>,
+    settings: Pick<Settings, "sweepMinutes" | "electorateTag" | "alarmTopicArn">,
+    names: { stack: string; title: string },
+    watched: Watched<Input<string>>,
 ): Record<string, aws.cloudwatch.MetricAlarmArgs> {
+    const topics = settings.alarmTopicArn ? [settings.alarmTopicArn] : [];
+    const all = { ...sweepAlarms(settings, names, watched), ...functionAlarms(settings, names, watched) };
+    const there = Object.entries(all).filter(([name]) => topics.length > 0 || alwaysThere.includes(name));
+    return Object.fromEntries(
+        there.map(([name, alarm]) => [name, { ...usual, ...alarm, alarmActions: topics, okActions: topics }]),
+    );
+}
+
+// For an alarm that says nothing else. Without data, as between rare sweeps, nothing new is known and nothing has recovered.
+const usual = { comparisonOperator: "GreaterThanOrEqualToThreshold", threshold: 1, treatMissingData: "ignore" };
+
+/** What sweeps find, and whether they come. */
+function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watched]: Parameters<typeof alarms>) {
+    const { functionName, logGroupName, queueName, ruleNames } = watched;
     const inARow = sweepMinutes >= 5 ? 2 : 3; // two rare sweeps are far enough apart
     // The function's metrics travel in its log, and may come some minutes later than AWS's own.
     const without = Math.max(3, Math.ceil(10 / sweepMinutes));
@@ -39,13 +53,8 @@ export function alarms(
     const after = (sweeps: number) =>
         `It goes off ${(sweeps - 1) * sweepMinutes} to ${sweeps * sweepMinutes + gatherMinutes} minutes after the cause.`;
     const named = electorateTag ? `each group, or all groups with one value of ${electorateTag},` : "each group";
-    const query = (id: string, namespace: string, metricName: string, dimensions: Named, stat: string) => ({
-        id,
-        metric: { namespace, metricName, dimensions, period, stat },
-    });
-    const ofSweep = (id: string, metricName: MetricName, stat: string) =>
-        query(id, metricNamespace, metricName, { Stack: stack }, stat);
-    const all: Record<string, aws.cloudwatch.MetricAlarmArgs> = {
+    const query = (id: string, stat: string, about: Metric) => ({ id, metric: { ...about, period, stat } });
+    return {
         "no-leader": {
             alarmDescription: sentences`Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group that wants instances but has no
                 leader, or could not finish an election. ${after(inARow)} First run the saved query
@@ -54,14 +63,11 @@ export function alarms(
                 group gets a leader as soon as one of its instances is in service.`,
             metricQueries: [
                 // The minimum: if two sweeps fall into one period, a good one counts.
-                ofSweep("vacant", "VacantGroups", "Minimum"),
-                ofSweep("failed", "FailedElections", "Minimum"),
+                query("vacant", "Minimum", own(stack, "VacantGroups")),
+                query("failed", "Minimum", own(stack, "FailedElections")),
                 { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
             ],
-            comparisonOperator: "GreaterThanOrEqualToThreshold",
-            threshold: 1,
             evaluationPeriods: inARow,
-            treatMissingData: "ignore", // without a sweep nothing new is known
         },
         "two-leaders": {
             alarmDescription: sentences`Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group with more than one leader.
@@ -69,31 +75,10 @@ export function alarms(
                 leaders. Then look for what else writes the leader tag there: a second stack with the same prefix and
                 tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and
                 work may run twice in between.`,
-            namespace: metricNamespace,
-            metricName: "ContestedGroups" satisfies MetricName,
-            dimensions: { Stack: stack },
+            ...own(stack, "ContestedGroups"),
             statistic: "Minimum",
             period,
-            comparisonOperator: "GreaterThanOrEqualToThreshold",
-            threshold: 1,
             evaluationPeriods: inARow,
-            treatMissingData: "ignore",
-        },
-        "function-failing": {
-            alarmDescription: sentences`Stack ${stack}: the function ${functionName} crashed or ran out of time in 3 of 5 minutes. It goes off 3
-                to ${5 + gatherMinutes} minutes after the first failure. First read the latest errors in the log group
-                ${logGroupName}, and the function's last line before each. Meanwhile each batch of events is tried again
-                every few seconds for 5 minutes, leaders stay as they are, and a leader that is lost is not replaced.`,
-            namespace: "AWS/Lambda",
-            metricName: "Errors",
-            dimensions: { FunctionName: functionName },
-            statistic: "Sum",
-            period: 60,
-            comparisonOperator: "GreaterThanOrEqualToThreshold",
-            threshold: 1,
-            evaluationPeriods: 5,
-            datapointsToAlarm: 3,
-            treatMissingData: "ignore", // between rare sweeps nothing has recovered yet
         },
         "no-sweep": {
             alarmDescription: sentences`Stack ${stack}: no sweep (${each}) has ended for ${without * sweepMinutes} minutes. ${after(without)}
@@ -103,10 +88,14 @@ export function alarms(
                 so. Meanwhile leaders stay as they are. Events may still cause elections, but what no event reports is
                 not found.`,
             metricQueries: [
-                ofSweep("sweeps", "VacantGroups", "SampleCount"),
+                query("sweeps", "SampleCount", own(stack, "VacantGroups")),
                 // Sweeps should come as long as the queue is in use, or the rule fires: a new stack is not without sweeps.
-                query("queue", "AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName: queueName }, "Maximum"),
-                query("rule", "AWS/Events", "TriggeredRules", { RuleName: ruleNames.sweep }, "Sum"),
+                query(
+                    "queue",
+                    "Maximum",
+                    metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName: queueName }),
+                ),
+                query("rule", "Sum", metric("AWS/Events", "TriggeredRules", { RuleName: ruleNames.sweep })),
                 {
                     id: "count",
                     // REPEAT, in case MAX has no value where one of the two has none.
@@ -116,9 +105,24 @@ export function alarms(
                 },
             ],
             comparisonOperator: "LessThanThreshold",
-            threshold: 1,
             evaluationPeriods: without,
-            treatMissingData: "ignore",
+        },
+    };
+}
+
+/** What goes wrong between two sweeps: in the function, before it, and after it. */
+function functionAlarms(...[, { stack, title }, watched]: Parameters<typeof alarms>) {
+    const { functionName, logGroupName, queueName } = watched;
+    const in3Of5Minutes = { period: 60, evaluationPeriods: 5, datapointsToAlarm: 3 };
+    return {
+        "function-failing": {
+            alarmDescription: sentences`Stack ${stack}: the function ${functionName} crashed or ran out of time in 3 of 5 minutes. It goes off 3
+                to ${5 + gatherMinutes} minutes after the first failure. First read the latest errors in the log group
+                ${logGroupName}, and the function's last line before each. Meanwhile each batch of events is tried again
+                every few seconds for 5 minutes, leaders stay as they are, and a leader that is lost is not replaced.`,
+            ...metric("AWS/Lambda", "Errors", { FunctionName: functionName }),
+            statistic: "Sum",
+            ...in3Of5Minutes,
         },
         backlog: {
             alarmDescription: sentences`Stack ${stack}: in 3 of 5 minutes the oldest event had waited in the queue ${queueName} for more than a
@@ -127,15 +131,11 @@ export function alarms(
                 throttled, then in EventBridge whether a flood of events matches the rules. Meanwhile elections come
                 late, events older than 5 minutes are dropped, and the sweep finds what they were about once the queue
                 is read again.`,
-            namespace: "AWS/SQS",
-            metricName: "ApproximateAgeOfOldestMessage",
-            dimensions: { QueueName: queueName },
+            ...metric("AWS/SQS", "ApproximateAgeOfOldestMessage", { QueueName: queueName }),
             statistic: "Maximum",
-            period: 60,
+            ...in3Of5Minutes,
             comparisonOperator: "GreaterThanThreshold",
             threshold: 60,
-            evaluationPeriods: 5,
-            datapointsToAlarm: 3,
             treatMissingData: "notBreaching", // an empty queue reports no age
         },
         flapping: {
@@ -144,27 +144,25 @@ export function alarms(
                 run the saved query ${title}/leader-history: it shows the group, its leaders and the reasons. Then look
                 in CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after
                 each change, and a group with 3 changes within a minute waits for the next sweep.`,
-            namespace: metricNamespace,
-            metricName: "FlappingGroups" satisfies MetricName,
-            dimensions: { Stack: stack },
+            ...own(stack, "FlappingGroups"),
             statistic: "Sum",
             period: 300,
-            comparisonOperator: "GreaterThanOrEqualToThreshold",
-            threshold: 1,
             evaluationPeriods: 6,
             datapointsToAlarm: 3,
             treatMissingData: "notBreaching", // sent only when there is one
         },
     };
-    const topics = alarmTopicArn ? [alarmTopicArn] : [];
-    const there = Object.entries(all).filter(([name]) => topics.length > 0 || alwaysThere.includes(name));
-    return Object.fromEntries(
-        there.map(([name, alarm]) => [name, { ...alarm, alarmActions: topics, okActions: topics }]),
-    );
 }
 
-type Named = Record<string, Input<string>>;
+type Metric = ReturnType<typeof metric>;
 
+function metric(namespace: string, metricName: string, dimensions: Record<string, Input<string>>) {
+    return { namespace, metricName, dimensions };
+}
+
+function own(stack: string, name: MetricName): Metric {
+    return metric(metricNamespace, name, { Stack: stack });
+}
 /** A template that is written on several lines, and read on one. */
 function sentences(texts: TemplateStringsArray, ...values: Input<string | number>[]): Output<string> {
     return interpolate(texts, ...values).apply((text) => text.replaceAll(/\s+/g, " "));
@@ -218,52 +216,34 @@ export function queries(sweepMinutes: number): Record<string, string> {
 /** What the dashboard shows, as a body for CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html */
 export function dashboardBody(stack: string, region: string, watched: Watched): object {
     const { functionName, logGroupName, queueName, ruleNames } = watched;
-    const own = (metric: MetricName) => [metricNamespace, metric, "Stack", stack];
-    const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", functionName];
-    const graph = (title: string, stat: string, ...metrics: string[][]) => ({
+    const own = (...names: MetricName[]) => names.map((name) => [metricNamespace, name, "Stack", stack]);
+    const ofFunction = (...names: string[]) => names.map((name) => ["AWS/Lambda", name, "FunctionName", functionName]);
+    const graph = (title: string, stat: string, metrics: string[][]) => ({
         type: "metric",
         width: 12,
         height: 6,
         properties: { title, region, stat, metrics, yAxis: { left: { min: 0 } } },
     });
+    const ages = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queueName]];
+    const undelivered = Object.values(ruleNames).map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]);
+    const lost = "Lost events: losses that only a sweep found, deliveries to the queue that failed";
+    const failed = "Errors and throttles of the function, and reads that failed";
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
+    const lastChanges = { title: "Last changes", region, view: "table", query };
     return {
         widgets: [
-            graph("Leader changes", "Sum", own("LeaderChanges"), own("FlappingGroups")),
+            graph("Leader changes", "Sum", own("LeaderChanges", "FlappingGroups")),
             graph(
                 "Groups without a leader, with several, with a failed election",
                 "Maximum",
-                own("VacantGroups"),
-                own("ContestedGroups"),
-                own("FailedElections"),
+                own("VacantGroups", "ContestedGroups", "FailedElections"),
             ),
             graph("Milliseconds from an event to the new leader's tag", "Maximum", own("ElectionDelay")),
-            graph(
-                "Lost events: losses that only a sweep found, deliveries to the queue that failed",
-                "Sum",
-                own("SweptLosses"),
-                ...Object.values(ruleNames).map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]),
-            ),
-            graph("Age of the oldest event in the queue, in seconds", "Maximum", [
-                "AWS/SQS",
-                "ApproximateAgeOfOldestMessage",
-                "QueueName",
-                queueName,
-            ]),
-            graph(
-                "Errors and throttles of the function, and reads that failed",
-                "Sum",
-                ofFunction("Errors"),
-                ofFunction("Throttles"),
-                own("FailedReads"),
-            ),
+            graph(lost, "Sum", [...own("SweptLosses"), ...undelivered]),
+            graph("Age of the oldest event in the queue, in seconds", "Maximum", ages),
+            graph(failed, "Sum", [...ofFunction("Errors", "Throttles"), ...own("FailedReads")]),
             graph("Duration of the function in milliseconds", "Maximum", ofFunction("Duration")),
-            {
-                type: "log",
-                width: 24,
-                height: 9,
-                properties: { title: "Last changes", region, view: "table", query },
-            },
+            { type: "log", width: 24, height: 9, properties: lastChanges },
         ],
     };
 }

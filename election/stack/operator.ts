@@ -41,7 +41,7 @@ export function prepareSdk(region: string | undefined, profile?: string): void {
 export function explained(error: unknown): string {
     const { name, message } = error as Error;
     const [first] = message.split("\n");
-    const cure = cures.find(({ when }) => when.test(`${name}: ${message}`))?.cure;
+    const [, cure] = cures.find(([when]) => when.test(`${name}: ${message}`)) ?? [];
     const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((key) => process.env[key]);
     if (proxy && /no answer in time|TimeoutError|ENOTFOUND|EAI_AGAIN|ECONN|ENETUNREACH|EHOSTUNREACH/.test(message)) {
         return `${first}. ${proxy} is set, which the AWS SDK ignores: use a machine without a proxy, such as AWS CloudShell.`;
@@ -52,32 +52,25 @@ export function explained(error: unknown): string {
 /** Rows of cells as lines, with columns as wide as their widest cell. */
 export function aligned(rows: string[][]): string[] {
     const widthOf = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
-    return rows.map((row) =>
-        row
-            .map((cell, column) => cell.padEnd(widthOf(column)))
-            .join("  ")
-            .trimEnd(),
-    );
+    const cells = rows.map((row) => row.map((cell, column) => cell.padEnd(widthOf(column))));
+    return cells.map((row) => row.join("  ").trimEnd());
 }
 
 const exportCredentials = 'eval "$(aws configure export-credentials --format env)" && unset AWS_PROFILE';
 
-const cures = [
-    { when: /Region is missing/, cure: "Give --region, or set AWS_REGION, or aws:region of the stack." },
-    {
-        when: /multi-?factor|MFA/i,
-        cure: `The SDK can't ask for the code; let the AWS CLI do it first: ${exportCredentials}`,
-    },
-    {
-        when: /ExpiredToken|RequestExpired|token.* expired|session.* (expired|invalid)/i,
-        cure: "Get new credentials, for instance with aws sso login.",
-    },
-    {
-        when: /CredentialsProviderError/,
-        cure: `Set AWS_PROFILE, or sign in. What the AWS CLI finds can be handed on: ${exportCredentials}`,
-    },
-    {
-        when: /AuthFailure|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch/,
-        cure: "AWS does not accept these credentials: check them with aws sts get-caller-identity.",
-    },
+const cures: [when: RegExp, cure: string][] = [
+    [/Region is missing/, "Give --region, or set AWS_REGION, or aws:region of the stack."],
+    [/multi-?factor|MFA/i, `The SDK can't ask for the code; let the AWS CLI do it first: ${exportCredentials}`],
+    [
+        /ExpiredToken|RequestExpired|token.* expired|session.* (expired|invalid)/i,
+        "Get new credentials, for instance with aws sso login.",
+    ],
+    [
+        /CredentialsProviderError/,
+        `Set AWS_PROFILE, or sign in. What the AWS CLI finds can be handed on: ${exportCredentials}`,
+    ],
+    [
+        /AuthFailure|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch/,
+        "AWS does not accept these credentials: check them with aws sts get-caller-identity.",
+    ],
 ];

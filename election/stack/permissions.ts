@@ -9,26 +9,29 @@ export interface Location {
 }
 
 /**
- * What an election must be allowed, and nothing else: the statements of an IAM policy. With dryRun it may write nothing.
+ * What the function must be allowed, and nothing else: elections, its queue by its mapping, and its log, but to make none.
+ * With dryRun it may write nothing.
  *
  * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
  */
-export function electionStatements(settings: Settings, location: Location) {
-    return [
-        {
-            Sid: "Observe",
-            Effect: "Allow",
-            Action: [
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "ec2:DescribeInstances",
-                "ec2:DescribeInstanceStatus",
-                "cloudwatch:GetMetricData",
-            ],
-            Resource: "*", // these actions know no narrower one
-        },
-        ...(settings.dryRun ? [] : writeStatements(settings, location)),
+export function rolePolicy(settings: Settings, location: Location, queueArn: string, logGroupArn: string) {
+    const reads = [
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeAutoScalingInstances",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceStatus",
+        "cloudwatch:GetMetricData",
     ];
+    const receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+    return {
+        Version: "2012-10-17",
+        Statement: [
+            allow("Observe", reads, "*"), // these actions know no narrower resource
+            ...(settings.dryRun ? [] : writeStatements(settings, location)),
+            allow("ReadQueue", receive, queueArn),
+            allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], `${logGroupArn}:*`),
+        ],
+    };
 }
 
 function writeStatements(
@@ -36,66 +39,28 @@ function writeStatements(
     { partition, region, accountId }: Location,
 ) {
     const names = asgPrefixes.map((prefix) => `${prefix}*`);
-    const groups = `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/`;
+    const ofGroup = `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/`;
+    const groups = names.map((name) => `${ofGroup}${name}`);
     const instances = `arn:${partition}:ec2:${region}:${accountId}:instance/*`;
     const groupName = `aws:ResourceTag/${groupKey}`;
     const leaderTags = { "aws:TagKeys": [tagKey, sinceKey(tagKey)] };
     return [
-        {
-            Sid: "PromoteAndDemote",
-            Effect: "Allow",
-            Action: ["ec2:CreateTags", "ec2:DeleteTags"],
-            Resource: instances,
-            Condition: {
-                StringLike: { [groupName]: names },
-                "ForAllValues:StringEquals": leaderTags,
-                Null: { "aws:TagKeys": "false" }, // without keys, all of an instance's tags would be deleted
-            },
-        },
-        ...(protectLeader
-            ? [
-                  {
-                      Sid: "ProtectLeader",
-                      Effect: "Allow",
-                      Action: "autoscaling:SetInstanceProtection",
-                      Resource: names.map((name) => `${groups}${name}`),
-                  },
-              ]
-            : []),
-        {
-            Sid: "RemoveOrphansTags",
-            Effect: "Allow",
-            Action: "ec2:DeleteTags",
-            Resource: instances,
-            Condition: {
-                "ForAllValues:StringEquals": leaderTags,
-                Null: { [groupName]: "true", "aws:TagKeys": "false" },
-            },
-        },
-        ...(changeTopicArn
-            ? [{ Sid: "ReportChanges", Effect: "Allow", Action: "sns:Publish", Resource: changeTopicArn }]
-            : []),
+        allow("PromoteAndDemote", ["ec2:CreateTags", "ec2:DeleteTags"], instances, {
+            StringLike: { [groupName]: names },
+            "ForAllValues:StringEquals": leaderTags,
+            Null: { "aws:TagKeys": "false" }, // without keys, all of an instance's tags would be deleted
+        }),
+        ...(protectLeader ? [allow("ProtectLeader", "autoscaling:SetInstanceProtection", groups)] : []),
+        allow("RemoveOrphansTags", "ec2:DeleteTags", instances, {
+            "ForAllValues:StringEquals": leaderTags,
+            Null: { [groupName]: "true", "aws:TagKeys": "false" },
+        }),
+        ...(changeTopicArn ? [allow("ReportChanges", "sns:Publish", changeTopicArn)] : []),
     ];
 }
 
-/** Lets the function read its queue, by its mapping. */
-export function queueStatement(queueArn: string) {
-    return {
-        Sid: "ReadQueue",
-        Effect: "Allow",
-        Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-        Resource: queueArn,
-    };
-}
-
-/** Lets the function log to its group, but make none. */
-export function logStatement(logGroupArn: string) {
-    return {
-        Sid: "Log",
-        Effect: "Allow",
-        Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
-        Resource: `${logGroupArn}:*`,
-    };
+function allow(Sid: string, Action: string | string[], Resource: string | string[], Condition?: object) {
+    return { Sid, Effect: "Allow", Action, Resource, Condition };
 }
 
 /** Lets Lambda take the role, for functions of this account only. */

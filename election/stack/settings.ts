@@ -35,6 +35,42 @@ const partitions: Record<string, RegExp> = {
     "aws-iso-f": /^us-isof-/,
 };
 
+/** Reads a setting's text, undefined if it is missing; what is not allowed it refuses by a rule: what it must be. */
+type Reader<T> = (text: string | undefined, refuse: (rule: string) => never) => T;
+
+const matching =
+    (allowed: RegExp, rule: string): Reader<string> =>
+    (text, refuse) =>
+        text !== undefined && allowed.test(text) ? text : refuse(rule);
+
+const integer =
+    (allowed: (value: number) => boolean, rule: string): Reader<number> =>
+    (text = "", refuse) =>
+        /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text)) ? Number(text) : refuse(rule);
+
+const flag: Reader<boolean> = (text, refuse) => matching(/^(true|false)$/, "true or false")(text, refuse) === "true";
+
+const tagKeyReader = matching(
+    /^(?!aws:)[0-9a-zA-Z_+=,.@:-]{1,119}$/i,
+    "1 to 119 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
+);
+const electorateTagReader = matching(
+    /^$|^[\p{L}\p{N} _.:/=+@-]{1,128}$/u,
+    "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
+);
+const topicReader = matching(
+    /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
+    "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
+);
+const boundaryReader = matching(
+    /^$|^arn:aws(-[a-z]+)*:iam::(\d{12}|aws):policy\/([!-~]{1,512}\/)?[\w+=,.@-]{1,128}$/,
+    "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
+);
+const pathReader = matching(
+    /^\/([!-~]{1,510}\/)?$/,
+    "/, or 3 to 512 printable ASCII characters without a space that begin and end with /",
+);
+
 /**
  * Reads and checks the stack's configuration.
  *
@@ -45,99 +81,70 @@ const partitions: Record<string, RegExp> = {
  */
 export function readSettings(config: Record<string, string | undefined>, project: string, region?: string): Settings {
     const known: string[] = [];
+    const read = <T>(key: string, reader: Reader<T>): T => {
+        known.push(key);
+        const text = config[`${project}:${key}`];
+        return reader(text, (rule) => {
+            const found = text === undefined ? "missing" : JSON.stringify(text);
+            throw new pulumi.RunError(`Setting ${key} is ${found}, but it must be ${rule}.`);
+        });
+    };
+    const topic: Reader<string> = (text, refuse) => inRegion(topicReader(text, refuse), region, refuse);
     const settings = {
-        asgPrefixes: prefixes("asgPrefix"),
-        tagKey: matching(
-            "tagKey",
-            /^[0-9a-zA-Z_+=,.@:-]{1,119}$/,
-            "1 to 119 characters of [0-9a-zA-Z_+=,.@:-], not starting with aws:",
-            /^aws:/i,
+        asgPrefixes: read("asgPrefix", readPrefixes),
+        tagKey: read("tagKey", tagKeyReader),
+        sweepMinutes: read(
+            "sweepMinutes",
+            integer((n) => n >= 1 && n <= 60, "a whole number from 1 to 60"),
         ),
-        sweepMinutes: integer("sweepMinutes", (n) => n >= 1 && n <= 60, "a whole number from 1 to 60"),
-        logRetentionDays: integer(
+        logRetentionDays: read(
             "logRetentionDays",
-            (n) => retentionDays.includes(n),
-            `one of ${retentionDays.join(", ")}`,
+            integer((n) => retentionDays.includes(n), `one of ${retentionDays.join(", ")}`),
         ),
-        electorateTag: matching(
-            "electorateTag",
-            /^$|^[\p{L}\p{N} _.:/=+@-]{1,128}$/u,
-            "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
+        electorateTag: read("electorateTag", electorateTagReader),
+        handoverSeconds: read(
+            "handoverSeconds",
+            integer((n) => n >= 0 && n <= 30, "a whole number from 0 to 30"),
         ),
-        handoverSeconds: integer("handoverSeconds", (n) => n >= 0 && n <= 30, "a whole number from 0 to 30"),
-        protectLeader: flag("protectLeader"),
-        dryRun: flag("dryRun"),
-        alarmTopicArn: topic("alarmTopicArn"),
-        changeTopicArn: topic("changeTopicArn"),
-        dashboard: flag("dashboard"),
-        permissionsBoundaryArn: matching(
-            "permissionsBoundaryArn",
-            /^$|^arn:aws(-[a-z]+)*:iam::(\d{12}|aws):policy\/([!-~]{1,512}\/)?[\w+=,.@-]{1,128}$/,
-            "empty, or the ARN of an IAM policy: arn:<partition>:iam::<account>:policy/<name>",
-        ),
-        rolePath: matching(
-            "rolePath",
-            /^\/([!-~]{1,510}\/)?$/,
-            "/, or 3 to 512 printable ASCII characters without a space that begin and end with /",
-        ),
+        protectLeader: read("protectLeader", flag),
+        dryRun: read("dryRun", flag),
+        alarmTopicArn: read("alarmTopicArn", topic),
+        changeTopicArn: read("changeTopicArn", topic),
+        dashboard: read("dashboard", flag),
+        permissionsBoundaryArn: read("permissionsBoundaryArn", boundaryReader),
+        rolePath: read("rolePath", pathReader),
     };
     refuseUnknown(config, project, known);
     return settings;
-
-    function read(key: string): string | undefined {
-        known.push(key);
-        return config[`${project}:${key}`];
-    }
-
-    /** Ten at most: policies and event patterns have a limited size. */
-    function prefixes(key: string): string[] {
-        const text = read(key);
-        const found = text?.split(" ") ?? [];
-        const rule = "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $";
-        const several = `${rule}, or up to ten such prefixes with one space between them`;
-        const wrong = found.find((prefix) => !/^[!-~]{1,200}$/.test(prefix) || /[:*?\\$]/.test(prefix));
-        const longer = found.find((prefix, place) =>
-            found.some((other, at) => at !== place && prefix.startsWith(other)),
-        );
-        if (found.length > 1 && wrong !== undefined) {
-            return refuse(key, text, `${several}: ${JSON.stringify(wrong)} is none`);
-        }
-        if (wrong === undefined && longer !== undefined) {
-            return refuse(key, text, `${several}: ${JSON.stringify(longer)} begins with another one`);
-        }
-        return found.length > 0 && found.length <= 10 && wrong === undefined ? found : refuse(key, text, several);
-    }
-
-    function topic(key: string): string {
-        const arn = matching(
-            key,
-            /^$|^arn:aws(-[a-z]+)*:sns:[a-z]+(-[a-z]+)+-\d+:\d{12}:[0-9a-zA-Z_-]{1,256}$/,
-            "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
-        );
-        refuseElsewhere(key, arn, region);
-        return arn;
-    }
-
-    function matching(key: string, allowed: RegExp, rule: string, forbidden?: RegExp): string {
-        const text = read(key);
-        return text !== undefined && allowed.test(text) && !forbidden?.test(text) ? text : refuse(key, text, rule);
-    }
-
-    function flag(key: string): boolean {
-        return matching(key, /^(true|false)$/, "true or false") === "true";
-    }
-
-    function integer(key: string, allowed: (value: number) => boolean, rule: string): number {
-        const text = read(key);
-        return text !== undefined && /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text))
-            ? Number(text)
-            : refuse(key, text, rule);
-    }
 }
 
-function refuse(key: string, text: string | undefined, rule: string): never {
-    const found = text === undefined ? "missing" : JSON.stringify(text);
-    throw new pulumi.RunError(`Setting ${key} is ${found}, but it must be ${rule}.`);
+/** Ten at most: policies and event patterns have a limited size. */
+const readPrefixes: Reader<string[]> = (text, refuse) => {
+    const found = text?.split(" ") ?? [];
+    const several =
+        "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $, " +
+        "or up to ten such prefixes with one space between them";
+    const wrong = found.find((prefix) => !/^[!-~]{1,200}$/.test(prefix) || /[:*?\\$]/.test(prefix));
+    const longer = found.find((prefix, place) => found.some((other, at) => at !== place && prefix.startsWith(other)));
+    if (found.length > 1 && wrong !== undefined) {
+        return refuse(`${several}: ${JSON.stringify(wrong)} is none`);
+    }
+    if (wrong === undefined && longer !== undefined) {
+        return refuse(`${several}: ${JSON.stringify(longer)} begins with another one`);
+    }
+    return found.length > 0 && found.length <= 10 && wrong === undefined ? found : refuse(several);
+};
+
+// AWS refuses such a topic too, but only after the stack is half made, or when the first message is sent.
+function inRegion(arn: string, region: string | undefined, refuse: (rule: string) => never): string {
+    const [, partition, , topicRegion] = arn.split(":");
+    if (arn === "" || region === undefined) {
+        return arn;
+    }
+    const [expected = partition] = Object.keys(partitions).filter((name) => partitions[name]?.test(region));
+    return topicRegion === region && partition === expected
+        ? arn
+        : refuse(`a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
 }
 
 // A misspelt key would leave its setting at the default, and nothing would show it.
@@ -145,23 +152,10 @@ function refuseUnknown(config: Record<string, string | undefined>, project: stri
     if (project === "aws" || project === "pulumi") {
         return; // the namespace of this project's settings has other keys as well, like aws:region
     }
-    const unknown = Object.keys(config)
-        .filter((key) => key.startsWith(`${project}:`))
-        .map((key) => key.slice(project.length + 1))
-        .find((key) => !known.includes(key));
+    const own = `${project}:`;
+    const keys = Object.keys(config).flatMap((key) => (key.startsWith(own) ? [key.slice(own.length)] : []));
+    const unknown = keys.find((key) => !known.includes(key));
     if (unknown !== undefined) {
         throw new pulumi.RunError(`There is no setting ${unknown}. The settings are ${known.join(", ")}.`);
-    }
-}
-
-// AWS refuses such a topic too, but only after the stack is half made, or when the first message is sent.
-function refuseElsewhere(key: string, arn: string, region: string | undefined): void {
-    const [, partition, , topicRegion] = arn.split(":");
-    if (arn === "" || region === undefined) {
-        return;
-    }
-    const [expected = partition] = Object.keys(partitions).filter((name) => partitions[name]?.test(region));
-    if (topicRegion !== region || partition !== expected) {
-        refuse(key, arn, `a topic in the stack's own region: arn:${expected}:sns:${region}:…`);
     }
 }
