@@ -40,8 +40,8 @@ export const planFor = ({ group, decision, ranking }: Ranked, now: number): Plan
     if (decision.outcome !== "choose") {
         return settled(group, decision, since, now);
     }
-    if (!ranking || "error" in ranking) {
-        const reason = `${ranking?.error.message}; ${decision.reason}`;
+    if (!ranking || ranking.error) {
+        const reason = `${ranking?.error?.message}; ${decision.reason}`;
         return { outcome: "failed", reason, demote: [], retire: [], promote: [], since };
     }
     if (ranking.ids.length === 0) {

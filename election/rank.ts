@@ -1,12 +1,18 @@
 // Which of a group's candidates is promoted: EC2's states and checks, launches, load, chance.
 import type { Aws } from "./aws/clients";
-import { millisForLoad } from "./aws/deadline";
 import { type Checks, readLoad, readStatuses, type Status } from "./aws/describe";
 import { type Candidate, type Decided, tiers } from "./decide";
 import { latestSince } from "./group";
 
-/** Ids of the candidates that will do, the best first; or why they can't be ranked. */
-export type Ranking = { ids: string[] } | { error: Error };
+/** How candidates rank, or why they can't be ranked. */
+export interface Ranking {
+    /** Ids of those that will do, the best first. */
+    ids: string[];
+    /** Status checks of the best, and its load in percent if that is known. */
+    checks?: Checks;
+    load?: number;
+    error?: Error;
+}
 
 /** A decision, with the ranking of its candidates if one of them is to be promoted. */
 export interface Ranked extends Decided {
@@ -50,30 +56,24 @@ interface Vacancy {
 
 const rankAll = async (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, Ranking>> => {
     const first = vacancies.map((one) => ({ ...one, candidates: one.candidates.slice(0, perGroup) }));
-    const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), loadOf(aws, first, now)]);
+    const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), readLoad(aws, idsOf(first), now)]);
     const rankings = ranked(first, statuses, load);
-    const isEmpty = (ranking?: Ranking) => ranking !== undefined && "ids" in ranking && ranking.ids.length === 0;
+    const isEmpty = (ranking?: Ranking) => ranking?.ids.length === 0 && !ranking.error;
     const others = vacancies
         .map((one) => ({ ...one, candidates: one.candidates.slice(perGroup) }))
         .filter(({ group, candidates }) => candidates.length > 0 && isEmpty(rankings.get(group)));
-    if (others.length === 0) {
-        return rankings;
-    }
     const theirStatuses = await readStatuses(aws, idsOf(others));
     const next = others.map((one) => ({
         ...one,
         candidates: keepEligible(one.candidates, theirStatuses).slice(0, perGroup),
     }));
-    return new Map([...rankings, ...ranked(next, theirStatuses, await loadOf(aws, next, now))]);
+    return new Map([...rankings, ...ranked(next, theirStatuses, await readLoad(aws, idsOf(next), now))]);
 };
 
 const ranked = (vacancies: Vacancy[], ...known: [Map<string, Status | Error>, Map<string, number>]) =>
     new Map(vacancies.map(({ group, candidates }) => [group, order(candidates, ...known)]));
 
 const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
-
-const loadOf = (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, number>> =>
-    readLoad(aws, idsOf(vacancies), now, millisForLoad);
 
 const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
 
@@ -87,14 +87,16 @@ const keepEligible = (candidates: Candidate[], statuses: Map<string, Status | Er
 const order = (candidates: Candidate[], statuses: Map<string, Status | Error>, load: Map<string, number>): Ranking => {
     const error = candidates.map(({ id }) => statuses.get(id)).find((status) => status instanceof Error);
     if (error) {
-        return { error };
+        return { ids: [], error };
     }
-    const checks = ({ id }: Candidate) => checksByRank.indexOf((statuses.get(id) as Status).checks);
+    const checksOf = ({ id }: Candidate) => (statuses.get(id) as Status).checks;
+    const checks = (one: Candidate) => checksByRank.indexOf(checksOf(one));
     const steps = ({ id }: Candidate) => Math.floor((load.get(id) ?? Number.MAX_VALUE) / loadStep);
     // Sorting is stable: candidates that are alike stay as chance has put them.
     const sorted = keepEligible(candidates, statuses).sort(
         (a, b) =>
             byTier(a, b) || checks(a) - checks(b) || Number(b.launched) - Number(a.launched) || steps(a) - steps(b),
     );
-    return { ids: sorted.map(({ id }) => id) };
+    const [best] = sorted;
+    return { ids: sorted.map(({ id }) => id), ...(best && { checks: checksOf(best), load: load.get(best.id) }) };
 };

@@ -4,7 +4,7 @@ import { type Group, type Instance, isEnding, isFit, isReady, labelOf, leadersOf
 import { warn } from "./log";
 import { type MetricName, metricNamespace } from "./metrics";
 import type { Written, WrittenRound } from "./promote";
-import type { Scope } from "./scope";
+import { emptyPrefixes, type Scope } from "./scope";
 
 /** What an election came to: returned by the function, and logged as one line of JSON. */
 export interface Report {
@@ -61,18 +61,9 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
     const elections = rounds.flatMap(({ written }) => written);
     const reports = elections.map(({ report }) => report);
     const unread = rounds.flatMap((round) => round.unread);
+    const lists = { candidates: [], leaders: [], demoted: [], triggers: [] };
     const failed = unread.flatMap(({ groups, error: { message: reason } }) =>
-        groups.map(
-            (group): Report => ({
-                group,
-                outcome: "failed",
-                candidates: [],
-                leaders: [],
-                demoted: [],
-                triggers: [],
-                reason,
-            }),
-        ),
+        groups.map((group): Report => ({ group, outcome: "failed", ...lists, reason })),
     );
     for (const report of [...reports, ...failed]) {
         log(report);
@@ -100,7 +91,9 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
     if (batch.sweep) {
         const swept = elections.filter(({ group }) => group.exists).map(({ report }) => report);
         if (unread.length === 0 && !isUnfinished) {
-            warnOfEmptyPrefixes(scope, swept);
+            for (const asgPrefix of emptyPrefixes(scope, swept)) {
+                warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
+            }
         }
         // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
         if (swept.length + failed.length > 0 || unread.length === 0) {
@@ -184,14 +177,6 @@ const logRest = (rest: Finished["rest"]): boolean => {
         console.warn({ message: "left to the next sweep", about });
     }
     return about.length > 0;
-};
-
-/** Warns of prefixes that no group has: they may be mistyped. */
-const warnOfEmptyPrefixes = ({ asgPrefixes }: Scope, reports: Report[]): void => {
-    const names = reports.flatMap(({ group, groups = [group] }) => groups);
-    for (const asgPrefix of asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)))) {
-        warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
-    }
 };
 
 /** Whether candidates could not be ranked, because their states could not be read. */

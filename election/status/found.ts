@@ -1,10 +1,11 @@
 // What `npm run status` finds: what the function sees and would do now, with read rights only.
 import type { Aws } from "../aws/clients";
-import { type Checks, readLoad, readStatuses } from "../aws/describe";
+import type { Checks } from "../aws/describe";
 import { readBatch, sweepEvent } from "../events";
 import { type Instance, isEnding, isReady, labelOf, leadersOf } from "../group";
 import { plan } from "../pipeline";
 import type { Planned } from "../plan";
+import type { Ranking } from "../rank";
 
 /** A group as it is now, and what an election would change in it. */
 export interface GroupStatus {
@@ -15,8 +16,8 @@ export interface GroupStatus {
     /** vacant: it wants instances, and none leads; contested: several lead; failed: it could not be read. */
     state: "led" | "vacant" | "contested" | "empty" | "paused" | "failed";
     /** How many instances it wants, and how many are in service and healthy. */
-    desired?: number;
-    inService?: number;
+    desired: number;
+    inService: number;
     /** Leaders that EC2 has not begun to end, the one that stays first. */
     leaders: { id: string; since?: string; forSeconds?: number }[];
     /** What an election would change; missing if it would change nothing. */
@@ -34,10 +35,6 @@ export interface GroupStatus {
     reason: string;
 }
 
-const millisForLoad = 5000;
-const mostChecked = 100;
-const mostNamed = 100;
-
 /**
  * Looks at every group as a sweep does, and plans as a sweep does, but writes nothing.
  *
@@ -50,48 +47,38 @@ export async function statusOf(aws: Aws): Promise<GroupStatus[]> {
     const batch = readBatch(aws.scope, [JSON.stringify(sweepEvent)], now);
     const found: GroupStatus[] = [];
     for await (const { planned, unread } of plan(aws, batch)) {
-        const because = await whyFirst(aws, planned, now);
-        found.push(...planned.map((election) => groupStatus(election, because, now)));
+        found.push(...planned.map((election) => groupStatus(election, now)));
         for (const { error } of unread) {
             throw error;
         }
     }
-    const isFine = ({ state }: GroupStatus) => ["led", "empty", "paused"].includes(state);
-    return found.sort(
-        (a, b) => Number(isFine(a)) - Number(isFine(b)) || (a.group < b.group ? -1 : a.group > b.group ? 1 : 0),
-    );
+    const isFine = ({ state }: GroupStatus) => Number(["led", "empty", "paused"].includes(state));
+    return found.sort((a, b) => isFine(a) - isFine(b) || (a.group < b.group ? -1 : 1));
 }
 
 /** Names of groups that are there, whatever their prefix, 100 at most. */
 export async function groupsThere(aws: Aws): Promise<string[]> {
-    const request = { MaxRecords: mostNamed };
-    const answer = await aws.autoScaling.describeAutoScalingGroups(request, { abortSignal: aws.deadline.signal });
+    const options = { abortSignal: aws.deadline.signal };
+    const answer = await aws.autoScaling.describeAutoScalingGroups({ MaxRecords: 100 }, options);
     return (answer.AutoScalingGroups ?? []).flatMap(({ AutoScalingGroupName = [] }) => AutoScalingGroupName);
 }
 
-function groupStatus({ group, plan }: Planned, because: Map<string, string>, now: number): GroupStatus {
+function groupStatus({ group, plan, ranking }: Planned, now: number): GroupStatus {
     const leaders = leadersOf(group, now).filter((leader) => !isEnding(leader));
+    const { outcome, reason, adopt } = plan;
     const demote = [...plan.demote, ...plan.retire];
     const [choose] = plan.promote;
-    const changes = choose !== undefined || demote.length > 0 || plan.adopt !== undefined;
+    const chosen = choose === undefined ? {} : { choose, because: becauseOf(ranking) };
+    const changes = choose !== undefined || demote.length > 0 || adopt !== undefined;
     return {
         group: labelOf(group),
         ...(group.groups ? { groups: group.groups } : {}),
-        state: plan.outcome === "failed" || plan.outcome === "paused" ? plan.outcome : stateOf(leaders, group.desired),
+        state: outcome === "failed" || outcome === "paused" ? outcome : stateOf(leaders, group.desired),
         desired: group.desired,
         inService: group.instances.filter(isReady).length,
         leaders: leaders.map(({ id, since }) => ({ id, ...timesOf(since, now) })),
-        ...(changes
-            ? {
-                  election: {
-                      outcome: plan.outcome,
-                      ...(choose ? { choose, because: because.get(choose) } : {}),
-                      demote,
-                      ...(plan.adopt ? { adopt: plan.adopt } : {}),
-                  },
-              }
-            : {}),
-        reason: plan.reason,
+        ...(changes ? { election: { outcome, ...chosen, demote, ...(adopt ? { adopt } : {}) } } : {}),
+        reason,
     };
 }
 
@@ -107,21 +94,10 @@ function timesOf(since: string | undefined, now: number): { since?: string; forS
     return { ...(since ? { since } : {}), ...(seconds >= 0 ? { forSeconds: seconds } : {}) };
 }
 
-/** What ranks the chosen instances first, in words, as far as it can be read. */
-async function whyFirst(aws: Aws, planned: Planned[], now: number): Promise<Map<string, string>> {
-    const chosen = planned.flatMap(({ plan }) => plan.promote.slice(0, 1)).slice(0, mostChecked);
-    if (chosen.length === 0) {
-        return new Map();
-    }
-    const [statuses, load] = await Promise.all([readStatuses(aws, chosen), readLoad(aws, chosen, now, millisForLoad)]);
-    return new Map(
-        chosen.map((id) => {
-            const status = statuses.get(id);
-            const checks = status && !(status instanceof Error) ? checkWords[status.checks] : undefined;
-            const cpu = load.has(id) ? `CPU ${Math.round(load.get(id) as number)} %` : "CPU not known";
-            return [id, `checks ${checks ?? "not known"}, ${cpu}`];
-        }),
-    );
+/** What ranks the chosen instance first, in words, as far as it could be read. */
+function becauseOf({ checks, load }: Partial<Ranking> = {}): string {
+    const cpu = load === undefined ? "not known" : `${Math.round(load)} %`;
+    return `checks ${checkWords[checks ?? "unknown"]}, CPU ${cpu}`;
 }
 
 const checkWords: Record<Checks, string> = {

@@ -1,10 +1,11 @@
 // `npm run status`: what the function sees and would do now, from the operator's machine: the command line.
 import { connect } from "../aws/clients";
 import { deadlineOf } from "../aws/deadline";
+import { emptyPrefixes } from "../scope";
 import { explained, parseOptions, prepareSdk } from "../stack/operator";
 import { settingsOfStack } from "../stack/stack-file";
 import { groupsThere, statusOf } from "./found";
-import { emptyPrefixes, tableOf } from "./table";
+import { tableOf } from "./table";
 
 const help = `Usage: npm run status -- [options]
 
@@ -26,16 +27,15 @@ allowed or AWS refuses.
 `;
 
 const text = { type: "string" } as const;
-const flag = { type: "boolean" } as const;
 const options = {
     stack: text,
     prefix: text,
     "tag-key": text,
     "electorate-tag": text,
     region: text,
-    json: flag,
-    help: { ...flag, short: "h" },
-};
+    json: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+} as const;
 
 /** Prints what the command line asks for; gives the exit status. */
 export async function main(
@@ -52,29 +52,24 @@ export async function main(
         const settings = settingsOfStack(values.stack, { over: { asgPrefix, tagKey, electorateTag } });
         prepareSdk(values.region ?? settings.region, settings.profile);
         const scope = { ...settings, stack: "status" };
-        const aws = connect()(scope, deadlineOf(leftOf(60_000)));
+        const end = Date.now() + 60_000;
+        const deadline = deadlineOf(() => end - Date.now());
+        const aws = connect()(scope, deadline);
         const region = await aws.ec2.config.region();
         const statuses = await statusOf(aws);
-        const empty = emptyPrefixes(statuses, scope);
-        const others = empty.length > 0 ? await groupsThere(aws) : [];
-        stdout.write(
-            values.json ? `${JSON.stringify(statuses, undefined, 2)}\n` : tableOf(statuses, scope, region, others),
-        );
-        if (statuses.some(({ state }) => state === "failed")) {
+        const isEmpty = emptyPrefixes(scope, statuses).length > 0;
+        const others = isEmpty ? await groupsThere(aws) : [];
+        const json = `${JSON.stringify(statuses, undefined, 2)}\n`;
+        stdout.write(values.json ? json : tableOf(statuses, scope, region, others));
+        const states = statuses.map(({ state }) => state);
+        if (states.includes("failed")) {
             return 2;
         }
-        const isBad = empty.length > 0 || statuses.some(({ state }) => state === "vacant" || state === "contested");
-        return isBad ? 1 : 0;
+        return isEmpty || states.includes("vacant") || states.includes("contested") ? 1 : 0;
     } catch (error) {
         stderr.write(`${explained(error)}\n`);
         return 2;
     }
-}
-
-/** Says how many of so many milliseconds are left. */
-function leftOf(millis: number): () => number {
-    const end = Date.now() + millis;
-    return () => end - Date.now();
 }
 
 if (require.main === module) {

@@ -51,8 +51,8 @@ export const deciding: Record<string, Mutation> = {
         "return true;",
     ],
     "promote though a candidate's state can't be read": [
-        "if (error) {\n        return { error };",
-        "if (false) {\n        return { error };",
+        "if (error) {\n        return { ids: [], error };",
+        "if (false) {\n        return { ids: [], error };",
         "tests/election/ranking.test.ts",
     ],
     "status checks don't count": ["|| checks(a) - checks(b) ||", "||"],
