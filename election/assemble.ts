@@ -1,38 +1,27 @@
 // Puts together what was read: groups, or electorates, with their instances; and finds orphans among the rest.
 import { groupedBy } from "./aws/answers";
-import type { ListedGroup, Member, Tagged } from "./aws/describe";
+import type { Member, Tagged, View } from "./aws/describe";
 import type { Batch, Trigger } from "./events";
 import { electorateName, isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
 
-/** What was read so far. */
-export interface View {
-    groups: Map<string, ListedGroup>;
-    tagged: Map<string, Tagged>;
-    /** How Auto Scaling lists an instance that was asked for; undefined if it is in no group. */
-    homes: Map<string, Member | undefined>;
-}
-
 /** Leaders whose own tag names a group that does not list them, unless Auto Scaling was asked for them, or they end anyway. */
-export const unlistedLeaders = ({ groups, tagged, homes }: View, isAbout: (group: string) => boolean): Tagged[] => {
-    const members = new Set([...groups.values()].flatMap((group) => group.members.map(({ id }) => id)));
-    return [...tagged.values()].filter(
-        ({ id, group, leads, state }) =>
-            leads &&
-            !isEnding({ state }) &&
-            group !== undefined &&
-            isAbout(group) &&
-            !members.has(id) &&
-            !homes.has(id),
-    );
+export const unlistedLeaders = (view: View, isAbout: (group: string) => boolean): Tagged[] => {
+    const members = memberIds(view);
+    return [...view.tagged.values()].filter(({ id, group, leads, state }) => {
+        const isUnlisted = group !== undefined && isAbout(group) && !members.has(id) && !view.homes.has(id);
+        return leads && !isEnding({ state }) && isUnlisted;
+    });
 };
+
+const memberIds = ({ groups }: View): Set<string> =>
+    new Set([...groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
 
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
 export const findOrphan = (view: View, batch: Batch, id: string): ObservedInstance | undefined => {
-    const { groups, tagged, homes } = view;
+    const { tagged, homes } = view;
     const instance = tagged.get(id);
     // The two lists of Auto Scaling may differ for a moment.
-    const isListed = [...groups.values()].some(({ members }) => members.some((member) => member.id === id));
-    const isInNone = homes.has(id) && homes.get(id) === undefined && !isListed;
+    const isInNone = homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);
     if (!instance?.leads || isEnded(instance) || !isInNone) {
         return undefined;
     }
@@ -55,11 +44,10 @@ export const assemble = (
         const electorate = view.groups.get(group)?.electorate;
         return electorate === undefined ? group : electorateName(electorateTag, electorate);
     };
-    const groupsByName = groupedBy([...view.groups.values()].sort(byName), ({ name }) => nameOf(name));
-    const known = new Set([...view.groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
-    const strangers = [...view.tagged.values()].filter(
-        ({ id }) => !known.has(id) && !orphans.some((one) => one.id === id),
-    );
+    const sorted = [...view.groups.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const groupsByName = groupedBy(sorted, ({ name }) => nameOf(name));
+    const known = new Set([...memberIds(view), ...orphans.map(({ id }) => id)]);
+    const strangers = [...view.tagged.values()].filter(({ id }) => !known.has(id));
     // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
     const homeOf = ({ id, group = "" }: Tagged) => view.homes.get(id)?.group ?? group;
     const strangersByName = groupedBy(strangers, (instance) => nameOf(homeOf(instance)));
@@ -85,8 +73,6 @@ export const assemble = (
         };
     });
 };
-
-const byName = (a: ListedGroup, b: ListedGroup) => (a.name < b.name ? -1 : 1);
 
 // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
 const strayMember = ({ homes }: View, id: string): Member | undefined => {

@@ -47,6 +47,9 @@ export const warningMillis = 3 * 60 * 1000;
 interface Reading {
     event: Fields;
     detail: Fields;
+    /** The group and the instance that it names. */
+    group?: string;
+    id?: string;
     trigger: Trigger;
     scope: Scope;
     batch: Batch;
@@ -99,95 +102,87 @@ export const readBatch = (scope: Scope, bodies: unknown[], now: number): Batch =
     };
     for (const body of bodies) {
         const event = parse(body);
-        if (event) {
-            readEvent(scope, batch, event, now);
-        } else {
-            batch.ignored.push(`not an event: ${shown(body)}`);
+        const problem = event ? readEvent(scope, batch, event, now) : "not an event";
+        if (problem) {
+            batch.ignored.push(`${problem}: ${shown(event ?? body)}`);
         }
     }
     return batch;
 };
 
-/** Groups of the stack with the events that ask for an election there, and one more such event. */
+/** Adds an event to those that ask for an election in a group. */
 export const addTrigger = (triggers: Batch["triggers"], group: string, trigger: Trigger): void => {
     triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
 };
 
-const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): void => {
-    const detail = fields(event.detail);
+/** Returns what is wrong with the event, if anything is. */
+const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): string | undefined => {
     const type = textOf(event["detail-type"]) ?? "unknown";
+    const detail = fields(event.detail);
+    const read = kinds[`${textOf(event.source)} ${type}`];
     const at = Date.parse(textOf(event.time) ?? "");
     const trigger = { type, id: textOf(event.id), at: Number.isNaN(at) ? undefined : at };
-    for (const group of [detail?.AutoScalingGroupName, fields(detail?.tags)?.[groupKey]]) {
-        if (isOurs(scope, group)) {
-            addTrigger(batch.triggers, group, trigger);
+    const group = textOf(detail?.AutoScalingGroupName);
+    for (const named of [group, fields(detail?.tags)?.[groupKey]]) {
+        if (isOurs(scope, named)) {
+            addTrigger(batch.triggers, named, trigger);
         }
     }
-    const read = kinds[`${textOf(event.source)} ${type}`];
-    const problem = detail && read ? read({ event, detail, trigger, scope, batch, now }) : "of an unknown kind";
-    if (problem) {
-        batch.ignored.push(`${type} ${problem}: ${shown(event)}`);
+    if (!detail || !read) {
+        return `${type} of an unknown kind`;
     }
+    const id = [detail.EC2InstanceId, detail["instance-id"]].find(isInstanceId);
+    const problem = read({ event, detail, group, id, trigger, scope, batch, now });
+    return problem && `${type} ${problem}`;
 };
 
 const readSweep = ({ batch, trigger }: Reading): undefined => {
     batch.sweep = trigger;
 };
 
-const readScaling = ({ detail }: Reading): string | undefined =>
-    textOf(detail.AutoScalingGroupName) ? undefined : "without a group name";
+const readScaling = ({ group }: Reading): string | undefined => (group ? undefined : "without a group name");
+
+const readMember = (reading: Reading): string | undefined =>
+    readScaling(reading) ?? (reading.id ? undefined : "without an instance id");
 
 const readLaunch = (reading: Reading): string | undefined => {
-    const { detail, batch } = reading;
-    if (readScaling(reading) || detail.Destination === "WarmPool") {
+    const { detail, group, id, batch } = reading;
+    if (detail.Destination === "WarmPool") {
         return readScaling(reading);
     }
-    if (!isInstanceId(detail.EC2InstanceId)) {
-        return "without an instance id";
+    if (group && id) {
+        batch.launched.add(id);
     }
-    batch.launched.add(detail.EC2InstanceId);
-    return undefined;
+    return readMember(reading);
 };
 
 const readDetach = (reading: Reading): string | undefined => {
-    const { detail, batch, scope } = reading;
-    const id = detail.EC2InstanceId;
-    const group = detail.AutoScalingGroupName;
-    if (readScaling(reading)) {
-        return readScaling(reading);
-    }
-    if (!isInstanceId(id)) {
-        return "without an instance id";
-    }
-    if (isOurs(scope, group)) {
+    const { group, id, batch, scope } = reading;
+    if (id && isOurs(scope, group)) {
         batch.detached.set(id, [...(batch.detached.get(id) ?? []), group]);
     }
-    return undefined;
+    return readMember(reading);
 };
 
-const readState = ({ detail, trigger, batch }: Reading): string | undefined => {
-    const id = detail["instance-id"];
+const readState = ({ detail, id, trigger, batch }: Reading): string | undefined => {
     const state = detail.state as string;
-    if (!isInstanceId(id) || !departingStates.includes(state)) {
+    if (!id || !departingStates.includes(state)) {
         return "without an instance id, or with another state";
     }
     batch.departing.set(id, trigger);
     batch.states.push({ id, state, at: trigger.at ?? Number.NaN });
-    return undefined;
 };
 
-const readWarning = ({ detail, trigger, batch, now }: Reading): string | undefined => {
-    const id = detail["instance-id"];
-    if (!isInstanceId(id)) {
+const readWarning = ({ id, trigger, batch, now }: Reading): string | undefined => {
+    const at = trigger.at ?? now;
+    if (!id) {
         return "without an instance id";
     }
-    const at = trigger.at ?? now;
     if (now - at > warningMillis) {
         return "older than three minutes";
     }
     batch.departing.set(id, trigger);
     batch.warned.set(id, Math.max(at, batch.warned.get(id) ?? 0));
-    return undefined;
 };
 
 const readTags = ({ event, detail, trigger, scope, batch }: Reading): string | undefined => {
@@ -202,7 +197,6 @@ const readTags = ({ event, detail, trigger, scope, batch }: Reading): string | u
     if (!textOf(tags[groupKey])) {
         batch.unplaced.set(id, trigger);
     }
-    return undefined;
 };
 
 // Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html

@@ -25,11 +25,6 @@ export interface Memory {
     sweepFrom?: string;
 }
 
-/** A round whose groups are corrected by what is remembered. */
-interface Recalled extends Round {
-    groups: Group[];
-}
-
 interface Write {
     /** When it was sent. */
     at: number;
@@ -122,7 +117,12 @@ const learnState = ({ states }: Memory, id: string, state: string, until: number
  *
  * @param now milliseconds since 1970
  */
-export const recall = ({ handoverSeconds }: Scope, memory: Memory, round: Round, now: number): Recalled => {
+export const recall = (
+    { handoverSeconds }: Scope,
+    memory: Memory,
+    round: Round,
+    now: number,
+): Round & { groups: Group[] } => {
     const pauseMillis = handoverSeconds * 1000;
     const isStripped = (orphan: ObservedInstance) => {
         const write = memory.writes.get(orphan.id);
@@ -150,9 +150,10 @@ const recallInstance = (memory: Memory, instance: ObservedInstance, group: Obser
     const known = memory.states.get(id)?.state;
     const order = (one = "") => ["stopping", "stopped", "shutting-down", "terminated"].indexOf(one);
     const state = order(known) > order(readState) ? known : readState;
+    const read = { state: readState, leads };
     const corrected = {
         ...instance,
-        ...(state === readState ? {} : { state, read: { state: readState, leads } }),
+        ...(state === readState ? {} : { state, read }),
         warned: memory.warnings.has(id),
         refused: memory.refusals.has(id),
     };
@@ -166,13 +167,7 @@ const recallInstance = (memory: Memory, instance: ObservedInstance, group: Obser
         return { ...corrected, since };
     }
     const arriving = /^Pending/.test(listed.lifecycleState);
-    return {
-        ...corrected,
-        state: state ?? (arriving ? "pending" : "running"),
-        leads: write.leads,
-        since,
-        read: { state: readState, leads },
-    };
+    return { ...corrected, state: state ?? (arriving ? "pending" : "running"), leads: write.leads, since, read };
 };
 
 /**

@@ -1,21 +1,9 @@
 // What to look at: first the groups that events name, then, in a sweep, all others, a page at a time.
 
-import type { Filter } from "@aws-sdk/client-ec2";
-import { assemble, findOrphan, unlistedLeaders, type View } from "./assemble";
+import { assemble, findOrphan, unlistedLeaders } from "./assemble";
 import { chunks, isRefusal } from "./aws/answers";
 import type { Aws } from "./aws/clients";
-import {
-    inGroups,
-    inOurGroups,
-    type ListedGroup,
-    readElectorates,
-    readGroupPages,
-    readGroups,
-    readHomes,
-    readTagged,
-    type Tagged,
-    withIds,
-} from "./aws/describe";
+import { readElectorates, readGroupPages, readGroups, readHomes, readTagged, type View } from "./aws/describe";
 import { addTrigger, type Batch, detachType, type Trigger } from "./events";
 import { isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
 import { warn } from "./log";
@@ -27,22 +15,14 @@ export interface Round {
     /** Instances in no group at all that still carry the leader's tags. */
     orphans: ObservedInstance[];
     /** What could not be read, and the groups whose election has failed for that. */
-    unread: Unread[];
-    /** What a sweep has not looked at yet; missing without a sweep. */
-    rest?: Rest;
-}
-
-interface Unread {
-    groups: string[];
-    error: Error;
-}
-
-/** The rest of a sweep: groups by name, and those on further pages, whose names are not known yet. */
-interface Rest {
-    names: string[];
-    hasPages: boolean;
-    /** Token of the next page; missing for the first one. */
-    nextToken?: string;
+    unread: { groups: string[]; error: Error }[];
+    /** What a sweep has not looked at yet: groups by name, and whether there are others on further pages. */
+    rest?: {
+        names: string[];
+        hasPages: boolean;
+        /** Token of the next page; missing for the first one. */
+        nextToken?: string;
+    };
 }
 
 const groupsInRound = 100;
@@ -70,7 +50,7 @@ export async function* observe(aws: Aws, batch: Batch, startingToken?: string): 
 /** Looks at the groups that events name, directly or by an instance: reads until nothing that is named is unread. */
 const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
     const { scope } = aws;
-    const asked = new Set(batch.triggers.keys());
+    let asked = new Set(batch.triggers.keys());
     let reading = await readFirst(aws, batch);
     while (true) {
         const triggers = triggersOf(scope, batch, reading);
@@ -88,9 +68,7 @@ const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
             await orUnread(suspected, () => readHomes(aws, ids)),
             ...(await readNamed(aws, names)),
         );
-        for (const one of [...names, ...ids]) {
-            asked.add(one);
-        }
+        asked = new Set([...asked, ...names, ...ids]);
     }
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.
@@ -101,11 +79,9 @@ const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
     return { groups: groups.filter(isRead), orphans, unread: reading.unread };
 };
 
-/** What was read of the groups that events name. */
+/** What was read, and what could not be. */
 interface Reading extends View {
-    /** Instances of our groups that depart, if they carry one of the stack's tags. */
-    departing: Tagged[];
-    unread: Unread[];
+    unread: Round["unread"];
 }
 
 /** Instances that events mention without saying where they belong. */
@@ -113,13 +89,12 @@ const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...d
 
 /** What can be asked at once, in one round trip: groups, and instances that depart or are mentioned. */
 const readFirst = async (aws: Aws, batch: Batch): Promise<Reading> => {
-    const [departing, ids] = [[...batch.departing.keys()], mentioned(batch)];
-    const tagged = async (some: string[], ...filters: Filter[]) =>
-        some.length > 0 ? await readTagged(aws, withIds(some), ...filters) : [];
+    const ids = mentioned(batch);
+    // Most state changes concern other instances; one filtered read finds ours.
+    const departing = { ids: [...batch.departing.keys()], prefixes: aws.scope.asgPrefixes };
     const answers = await Promise.all([
-        // Most state changes concern other instances; one filtered read finds ours.
-        orUnread([], async () => ({ departing: await tagged(departing, inOurGroups(aws)) })),
-        orUnread([], async () => ({ tagged: byId(await tagged(ids)) })),
+        orUnread([], () => readTagged(aws, departing)),
+        orUnread([], () => readTagged(aws, { ids })),
         orUnread([], () => readHomes(aws, ids)),
         readNamed(aws, [...batch.triggers.keys()]),
     ]);
@@ -132,15 +107,15 @@ const readNamed = async (aws: Aws, names: string[]): Promise<Partial<Reading>[]>
         return [];
     }
     // An electorate's leader may be in any of its groups, and the tags of one that has just moved may lag.
-    const filters = aws.scope.electorateTag ? [] : [inGroups(names)];
+    const among = aws.scope.electorateTag ? {} : { groups: names };
     const named = await orUnread(names, async () => {
-        const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, ...filters)]);
-        return { groups: byName(groups), tagged: byId(tagged) };
+        const [groups, tagged] = await Promise.all([readGroups(aws, names), readTagged(aws, among)]);
+        return { ...groups, ...tagged };
     });
     const together = [...(named.groups?.values() ?? [])].filter(({ electorate }) => electorate !== undefined);
     const electorates = [...new Set(together.map(({ electorate = "" }) => electorate))];
     const ofThem = together.map(({ name }) => name);
-    return [named, await orUnread(ofThem, async () => ({ groups: byName(await readElectorates(aws, electorates)) }))];
+    return [named, await orUnread(ofThem, () => readElectorates(aws, electorates))];
 };
 
 /** What can't be read fails for the groups that need it. */
@@ -152,34 +127,27 @@ const joined = (...readings: Partial<Reading>[]): Reading => ({
     groups: new Map(readings.flatMap(({ groups = [] }) => [...groups])),
     tagged: new Map(readings.flatMap(({ tagged = [] }) => [...tagged])),
     homes: new Map(readings.flatMap(({ homes = [] }) => [...homes])),
-    departing: readings.flatMap(({ departing = [] }) => departing),
     unread: readings.flatMap(({ unread = [] }) => unread),
 });
 
-const byName = (groups: ListedGroup[]) => new Map(groups.map((group) => [group.name, group]));
-
-const byId = (tagged: Tagged[]) => new Map(tagged.map((instance) => [instance.id, instance]));
-
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
-const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> => {
+const triggersOf = (scope: Scope, batch: Batch, { tagged, homes }: Reading): Map<string, Trigger[]> => {
     const triggers = new Map(batch.triggers);
     const add = (group?: string, trigger?: Trigger) =>
         trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
     const homeOf = (id: string) => homes.get(id)?.group;
-    for (const { id, group } of departing.filter((instance) => instance.leads)) {
-        add(group, batch.departing.get(id));
-    }
+    const leaders = [...tagged.values()].filter(({ leads }) => leads);
     for (const [id, trigger] of batch.unplaced) {
         add(homeOf(id), trigger);
     }
-    const leads = (id: string) => tagged.get(id)?.leads;
-    for (const id of [...batch.detached.keys()].filter(leads)) {
-        add(homeOf(id), { type: detachType });
+    for (const { id, group } of leaders) {
+        add(group, batch.departing.get(id));
+        add(homeOf(id), batch.detached.has(id) ? { type: detachType } : undefined);
     }
     // A leader that went to another group asks for an election there, too.
-    for (const { id, group = "", state } of tagged.values()) {
+    for (const { id, group = "", state } of leaders) {
         const isNamed = batch.detached.has(id) || batch.unplaced.has(id);
-        if (leads(id) && !isEnding({ state }) && group !== homeOf(id) && !isNamed) {
+        if (!isEnding({ state }) && group !== homeOf(id) && !isNamed) {
             add(homeOf(id), triggers.get(group)?.[0]);
         }
     }
@@ -192,20 +160,20 @@ const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Re
 /** Looks at every group that is not seen yet, a page at a time, then at electorates, whose groups may be on any page. */
 async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?: string): AsyncGenerator<Round> {
     const triggers = (names: string[]) => new Map(names.map((name) => [name, [batch.sweep as Trigger]]));
-    const reading = readTagged(aws).then((tagged) => withSuspects(aws, joined({ tagged: byId(tagged) })));
+    const reading = readTagged(aws).then((tagged) => withSuspects(aws, joined(tagged)));
     reading.catch(() => {}); // awaited with the first page
     const later: string[] = []; // electorates' groups
     let view = joined();
-    let rest: Rest = { names: later, hasPages: true, nextToken: startingToken };
+    let rest: Round["rest"] = { names: later, hasPages: true, nextToken: startingToken };
     try {
         for await (const page of pagesFrom(aws, startingToken)) {
-            const fresh = page.groups.filter(({ name }) => !seen.has(name));
+            const fresh = [...page.groups.values()].filter(({ name }) => !seen.has(name));
             for (const { name } of fresh) {
                 seen.add(name); // the last page may have been looked at from the token on
             }
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
-            view = await withHomesOf(aws, joined(await reading, view, { groups: byName(page.groups) }), names);
+            view = await withHomesOf(aws, joined(await reading, view, page), names);
             rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
             yield {
                 groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
@@ -254,25 +222,23 @@ const withSuspects = async (aws: Aws, reading: Reading): Promise<Reading> => {
 async function* pagesFrom(
     aws: Aws,
     startingToken?: string,
-): AsyncGenerator<{ groups: ListedGroup[]; hasMore: boolean; nextToken?: string }> {
-    const names = new Set<string>();
+): AsyncGenerator<Pick<View, "groups"> & { hasMore: boolean; nextToken?: string }> {
+    let names: string[] = [];
     if (startingToken !== undefined) {
         try {
             for await (const page of readGroupPages(aws, startingToken)) {
-                for (const { name } of page.groups) {
-                    names.add(name);
-                }
+                names = [...names, ...page.groups.keys()];
                 yield { ...page, hasMore: true };
             }
         } catch (error) {
-            if (names.size > 0 || !isRefusal(error as Error)) {
+            if (names.length > 0 || !isRefusal(error as Error)) {
                 throw error;
             }
             warn("the sweep starts over", error); // the token is too old
         }
     }
     for await (const page of readGroupPages(aws)) {
-        const hasMore = page.nextToken !== undefined && !page.groups.some(({ name }) => names.has(name));
+        const hasMore = page.nextToken !== undefined && !names.some((name) => page.groups.has(name));
         yield { ...page, hasMore };
         if (!hasMore) {
             break;

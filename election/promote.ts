@@ -53,12 +53,10 @@ export const promote = async (aws: Aws, round: PlannedRound): Promise<WrittenRou
     const signal = deadline.within(deadline.millisLeft() - pauseMillis - millisToPromote);
     const [, stripped] = await Promise.all([take(aws, steps, "demote", signal), strip(aws, round.orphans, signal)]);
     const going = steps.filter(({ result }) => !result.error);
+    const ready = going.filter(({ waits }) => !waits);
     const waiting = going.filter(({ waits }) => waits);
     await Promise.all([
-        promoteFirst(
-            aws,
-            going.filter(({ waits }) => !waits),
-        ),
+        promoteFirst(aws, ready),
         waiting.length > 0 ? sleep(pauseMillis).then(() => promoteFirst(aws, waiting)) : undefined,
         adopt(aws, going),
         take(aws, steps, "retire", deadline.signal),

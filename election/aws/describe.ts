@@ -1,16 +1,11 @@
 // How AWS is asked about groups and instances: one function for each call, with its limits and pages.
-import type {
-    AutoScalingGroup,
-    AutoScalingInstanceDetails,
-    DescribeAutoScalingGroupsCommandInput,
-    DescribeAutoScalingGroupsCommandOutput,
-    Instance,
-} from "@aws-sdk/client-auto-scaling";
-import type { Filter, InstanceStatus } from "@aws-sdk/client-ec2";
+import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
+import type { InstanceStatus } from "@aws-sdk/client-ec2";
 import { warn } from "../log";
 import { eligibleKey, groupKey, isOurs, isTrue, marksVeto, pausedKey, type Scope, sinceKey } from "../scope";
 import { chunks, idsIn, isGone, requireList, requireString, withContext } from "./answers";
 import type { Aws } from "./clients";
+import { millisForLoad } from "./deadline";
 
 /** An Auto Scaling group, as DescribeAutoScalingGroups lists it. */
 export interface ListedGroup {
@@ -48,6 +43,14 @@ export interface Tagged {
     group?: string;
 }
 
+/** What was read so far, by name or id. */
+export interface View {
+    groups: Map<string, ListedGroup>;
+    tagged: Map<string, Tagged>;
+    /** How Auto Scaling lists an instance that was asked for; undefined if it is in no group. */
+    homes: Map<string, Member | undefined>;
+}
+
 /** What EC2 says of a candidate. */
 export interface Status {
     /** EC2's state; missing if EC2 doesn't know the instance. */
@@ -60,44 +63,48 @@ export type Checks = "ok" | "unknown" | "impaired";
 
 const listing = "autoscaling:DescribeAutoScalingGroups";
 
-/** All pages of an answer, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
-const readAll = async <T>(
-    { deadline: { signal } }: Aws,
+/** All items of an answer's pages, or none: an error on any page is the error of the whole. Empty pages may precede full ones. */
+const readAll = async <P, T>(
+    aws: Aws,
     action: string,
     resources: string[],
-    ask: (options: { abortSignal: AbortSignal }) => AsyncIterable<T>,
+    pages: AsyncIterable<P>,
+    listIn: (page: P) => T[] | undefined,
 ): Promise<T[]> => {
     const collect = async () => {
-        const all: T[] = [];
-        for await (const page of ask({ abortSignal: signal })) {
+        const all: P[] = [];
+        for await (const page of pages) {
             all.push(page);
         }
         return all;
     };
-    return withContext(action, resources, collect(), signal);
+    const answers = await withContext(action, resources, collect(), aws.deadline.signal);
+    return answers.flatMap((page) => requireList(listIn(page), action));
 };
 
 /** The stack's groups of these names, 50 at most and one at least: none would mean all groups. Unknown ones are left out. */
-export const readGroups = (aws: Aws, names: string[]): Promise<ListedGroup[]> =>
+export const readGroups = (aws: Aws, names: string[]): Promise<Pick<View, "groups">> =>
     readListing(aws, names, { AutoScalingGroupNames: names });
 
 /** The stack's groups with these values of the electorates' tag. AWS refuses more than 5 values of a tag in one call. */
-export const readElectorates = async (aws: Aws, values: string[]): Promise<ListedGroup[]> => {
+export const readElectorates = async (aws: Aws, values: string[]): Promise<Pick<View, "groups">> => {
     const answers = chunks(values, 5).map((Values) =>
         readListing(aws, Values, { Filters: [{ Name: `tag:${aws.scope.electorateTag}`, Values }] }),
     );
-    return (await Promise.all(answers)).flat();
+    return { groups: new Map((await Promise.all(answers)).flatMap(({ groups }) => [...groups])) };
 };
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 const readListing = async (
     aws: Aws,
     resources: string[],
-    request: DescribeAutoScalingGroupsCommandInput,
-): Promise<ListedGroup[]> => {
+    request: AutoScaling.DescribeAutoScalingGroupsCommandInput,
+): Promise<Pick<View, "groups">> => {
     const client = { client: aws.autoScaling, pageSize: 100 };
-    const answers = await readAll(aws, listing, resources, (options) => aws.pages.groups(client, request, options));
-    return answers.flatMap((page) => listedGroups(aws, page));
+    const pages = aws.pages.groups(client, request, { abortSignal: aws.deadline.signal });
+    return {
+        groups: listedGroups(aws, await readAll(aws, listing, resources, pages, (page) => page.AutoScalingGroups)),
+    };
 };
 
 /**
@@ -108,7 +115,7 @@ const readListing = async (
 export async function* readGroupPages(
     aws: Aws,
     startingToken?: string,
-): AsyncGenerator<{ groups: ListedGroup[]; nextToken?: string }> {
+): AsyncGenerator<Pick<View, "groups"> & { nextToken?: string }> {
     const { signal } = aws.deadline;
     const client = { client: aws.autoScaling, pageSize: 100, startingToken };
     const pages = aws.pages.groups(client, {}, { abortSignal: signal });
@@ -117,16 +124,17 @@ export async function* readGroupPages(
         if (done) {
             return;
         }
-        yield { groups: listedGroups(aws, page), nextToken: page.NextToken };
+        const groups = listedGroups(aws, requireList(page.AutoScalingGroups, listing));
+        yield { groups, nextToken: page.NextToken };
     }
 }
 
-const listedGroups = ({ scope }: Aws, page: DescribeAutoScalingGroupsCommandOutput): ListedGroup[] =>
-    requireList(page.AutoScalingGroups, listing)
-        .map((group) => listedGroup(scope, group))
-        .filter(({ name }) => isOurs(scope, name));
+const listedGroups = ({ scope }: Aws, groups: AutoScaling.AutoScalingGroup[]): View["groups"] => {
+    const listed = groups.map((group) => listedGroup(scope, group));
+    return new Map(listed.flatMap((group) => (isOurs(scope, group.name) ? [[group.name, group]] : [])));
+};
 
-const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScalingGroup): ListedGroup => {
+const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScaling.AutoScalingGroup): ListedGroup => {
     const name = requireString(group.AutoScalingGroupName, listing);
     const tags = new Map(requireList(group.Tags, listing).map(({ Key, Value }) => [Key, Value]));
     const electorate = electorateTag && tags.get(electorateTag);
@@ -140,7 +148,7 @@ const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScalingGroup):
     };
 };
 
-const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string): Member => ({
+const memberOf = (instance: AutoScaling.Instance | AutoScaling.AutoScalingInstanceDetails, group: string): Member => ({
     id: requireString(instance.InstanceId, listing),
     lifecycleState: requireString(instance.LifecycleState, listing),
     // In capitals in DescribeAutoScalingInstances.
@@ -149,55 +157,59 @@ const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string
     protected: instance.ProtectedFromScaleIn === true,
 });
 
-/** Instances that carry one of the stack's tags and pass every filter. */
-export const readTagged = async (aws: Aws, ...filters: Filter[]): Promise<Tagged[]> => {
+/**
+ * Instances that carry one of the stack's tags.
+ *
+ * @param among.ids only these
+ * @param among.groups only those whose own tag names one of these groups, or begins with one of `among.prefixes`
+ */
+export const readTagged = async (
+    aws: Aws,
+    { ids, groups = [], prefixes = [] }: { ids?: string[]; groups?: string[]; prefixes?: string[] } = {},
+): Promise<Pick<View, "tagged">> => {
+    if (ids?.length === 0) {
+        return { tagged: new Map() };
+    }
     const action = "ec2:DescribeInstances";
     const { tagKey } = aws.scope;
+    const among = [
+        { Name: "instance-id", Values: ids ?? [] },
+        { Name: `tag:${groupKey}`, Values: [...groups.map(literally), ...prefixes.map((one) => `${literally(one)}*`)] },
+    ].filter(({ Values }) => Values.length > 0);
     const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
-    const request = { Filters: [carrying, ...filters] };
-    const resources = filters.flatMap(({ Values = [] }) => Values);
+    const request = { Filters: [carrying, ...among] };
+    const resources = among.flatMap(({ Values }) => Values);
     const client = { client: aws.ec2, pageSize: 1000 };
-    const answers = await readAll(aws, action, resources, (options) => aws.pages.instances(client, request, options));
-    return answers
-        .flatMap((page) => requireList(page.Reservations, action))
-        .flatMap((reservation) => requireList(reservation.Instances, action))
-        .map((instance) => {
-            const tags = new Map(requireList(instance.Tags, action).map(({ Key, Value }) => [Key, Value]));
-            return {
-                id: requireString(instance.InstanceId, action),
-                state: requireString(instance.State?.Name, action),
-                leads: isTrue(tags.get(tagKey)),
-                since: tags.get(sinceKey(tagKey)),
-                vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
-                group: tags.get(groupKey),
-            };
-        });
+    const pages = aws.pages.instances(client, request, { abortSignal: aws.deadline.signal });
+    const reservations = await readAll(aws, action, resources, pages, (page) => page.Reservations);
+    const instances = reservations.flatMap((reservation) => requireList(reservation.Instances, action));
+    const tagged = instances.map((instance): Tagged => {
+        const tags = new Map(requireList(instance.Tags, action).map(({ Key, Value }) => [Key, Value]));
+        return {
+            id: requireString(instance.InstanceId, action),
+            state: requireString(instance.State?.Name, action),
+            leads: isTrue(tags.get(tagKey)),
+            since: tags.get(sinceKey(tagKey)),
+            vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
+            group: tags.get(groupKey),
+        };
+    });
+    return { tagged: new Map(tagged.map((one) => [one.id, one])) };
 };
-
-/** Instances whose own tag names one of these groups. */
-export const inGroups = (names: string[]): Filter => ({ Name: `tag:${groupKey}`, Values: names.map(literally) });
-
-/** Instances whose own tag names a group of the stack. */
-export const inOurGroups = ({ scope }: Aws): Filter => ({
-    Name: `tag:${groupKey}`,
-    Values: scope.asgPrefixes.map((prefix) => `${literally(prefix)}*`),
-});
-
-export const withIds = (ids: string[]): Filter => ({ Name: "instance-id", Values: ids });
 
 // A filter takes * and ? for any characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
 const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
 
 /** How Auto Scaling lists instances, by their ids: undefined if in no group. Those in warm pools are listed, too. */
-export const readHomes = async (aws: Aws, ids: string[]): Promise<{ homes: Map<string, Member | undefined> }> => {
+export const readHomes = async (aws: Aws, ids: string[]): Promise<Pick<View, "homes">> => {
     const action = "autoscaling:DescribeAutoScalingInstances";
     const client = { client: aws.autoScaling };
-    const answers = chunks(ids, 50).map((InstanceIds) =>
-        readAll(aws, action, InstanceIds, (options) => aws.pages.members(client, { InstanceIds }, options)),
-    );
-    const listed = (await Promise.all(answers))
-        .flat()
-        .flatMap((page) => requireList(page.AutoScalingInstances, action));
+    const options = { abortSignal: aws.deadline.signal };
+    const answers = chunks(ids, 50).map((InstanceIds) => {
+        const pages = aws.pages.members(client, { InstanceIds }, options);
+        return readAll(aws, action, InstanceIds, pages, (page) => page.AutoScalingInstances);
+    });
+    const listed = (await Promise.all(answers)).flat();
     const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action)));
     return { homes: new Map(ids.map((id) => [id, members.find((member) => member.id === id)])) };
 };
@@ -209,15 +221,13 @@ export const readStatuses = async (aws: Aws, ids: string[]): Promise<Map<string,
 const readStatusPart = async (aws: Aws, ids: string[]): Promise<[string, Status | Error][]> => {
     const action = "ec2:DescribeInstanceStatus";
     try {
-        const client = { client: aws.ec2 };
         const request = { InstanceIds: ids, IncludeAllInstances: true };
-        const answers = await readAll(aws, action, ids, (options) => aws.pages.statuses(client, request, options));
-        return answers
-            .flatMap((answer) => requireList(answer.InstanceStatuses, action))
-            .map((status) => [
-                requireString(status.InstanceId, action),
-                { state: status.InstanceState?.Name, checks: checksOf(status, action) },
-            ]);
+        const pages = aws.pages.statuses({ client: aws.ec2 }, request, { abortSignal: aws.deadline.signal });
+        const statuses = await readAll(aws, action, ids, pages, (page) => page.InstanceStatuses);
+        return statuses.map((status) => [
+            requireString(status.InstanceId, action),
+            { state: status.InstanceState?.Name, checks: checksOf(status, action) },
+        ]);
     } catch (error) {
         // One unknown id fails the whole call.
         const named = idsIn((error as Error).cause as Error);
@@ -245,11 +255,10 @@ const checksOf = ({ InstanceStatus, SystemStatus, Events }: InstanceStatus, acti
  * Average CPUUtilization of instances in the last 15 minutes, in percent, by id. What can't be read is missing, with a warning.
  *
  * @param now milliseconds since 1970
- * @param millis how long the reading may take
  */
-export const readLoad = async (aws: Aws, ids: string[], now: number, millis: number): Promise<Map<string, number>> => {
+export const readLoad = async (aws: Aws, ids: string[], now: number): Promise<Map<string, number>> => {
     const action = "cloudwatch:GetMetricData";
-    const abortSignal = aws.deadline.within(millis);
+    const abortSignal = aws.deadline.within(millisForLoad);
     const period = { StartTime: new Date(now - 15 * 60 * 1000), EndTime: new Date(now) };
     const metric = { Namespace: "AWS/EC2", MetricName: "CPUUtilization" };
     // A call takes 500 queries, and gives some hundred times as many values in one page.

@@ -39,14 +39,10 @@ export const giveTags = async (aws: Aws, gifts: Gift[], abortSignal: AbortSignal
             ...(since === undefined ? [] : [{ Key: sinceKey(tagKey), Value: since }]),
         ];
         const ids = same.map(({ id }) => id);
-        return writeAll(aws, ids, (Resources) =>
-            withContext(
-                "ec2:CreateTags",
-                Resources,
-                aws.ec2.createTags({ Resources, Tags }, { abortSignal }),
-                abortSignal,
-            ),
-        );
+        return writeAll(aws, ids, (Resources) => {
+            const answer = aws.ec2.createTags({ Resources, Tags }, { abortSignal });
+            return withContext("ec2:CreateTags", Resources, answer, abortSignal);
+        });
     });
     return new Map((await Promise.all(writes)).flatMap((outcomes) => [...outcomes]));
 };

@@ -27,10 +27,7 @@ export const observing: Record<string, Mutation> = {
         "(ids.length > 0 ? [ids] : []).map((InstanceIds)",
     ],
     "a group's failed read fails all": ["({ unread: [{ groups, error }] })", "{ throw error; }"],
-    "leave out a departing instance": [
-        "for (const { id, group } of departing.filter((instance) => instance.leads)) {",
-        "for (const { id, group } of []) {",
-    ],
+    "leave out a departing instance": ["add(group, batch.departing.get(id));", ""],
 
     // The two lists of Auto Scaling.
     "don't understand health in capitals": ["/^healthy$/i.test(", "/^Healthy$/.test("],
@@ -48,13 +45,13 @@ export const observing: Record<string, Mutation> = {
         "[];",
     ],
     "strip an orphan that a group lists": [
-        "const isInNone = homes.has(id) && homes.get(id) === undefined && !isListed;",
+        "const isInNone = homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);",
         "const isInNone = homes.has(id) && homes.get(id) === undefined;",
     ],
 
     // Where an instance belongs, and which groups are looked at.
     "strip on an old Detach": [
-        "const isInNone = homes.has(id) && homes.get(id) === undefined && !isListed;",
+        "const isInNone = homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);",
         "const isInNone = true;",
     ],
     "strip an instance that has led elsewhere since": ["left.includes(group)", "true"],
@@ -73,8 +70,8 @@ export const observing: Record<string, Mutation> = {
         "...(electorate === undefined ? {} : { electorate }),",
     ],
     "read the leaders of the group that an event names only": [
-        "scope.electorateTag ? [] : [",
-        "false ? [] : [",
+        "aws.scope.electorateTag ? {} : {",
+        "false ? {} : {",
         "electorates",
     ],
     "leave a group's newer tags unseen": [
@@ -101,7 +98,10 @@ export const observing: Record<string, Mutation> = {
         "asgPrefixes.some((prefix) => name.startsWith(prefix))",
         "asgPrefixes.slice(0, 1).some((prefix) => name.startsWith(prefix))",
     ],
-    "second prefix ignored when an instance departs": ["scope.asgPrefixes.map(", "scope.asgPrefixes.slice(0, 1).map("],
+    "second prefix ignored when an instance departs": [
+        "prefixes: aws.scope.asgPrefixes }",
+        "prefixes: aws.scope.asgPrefixes.slice(0, 1) }",
+    ],
 
     // Sweeps that go on.
     "pages before the token are never looked at": [
@@ -113,7 +113,7 @@ export const observing: Record<string, Mutation> = {
         "yield { ...page, hasMore: false }; return;",
     ],
     "a token that AWS refuses ends the sweep": [
-        "names.size > 0 || !(0, answers_1.isRefusal)(error)",
+        "names.length > 0 || !(0, answers_1.isRefusal)(error)",
         "true",
         "tests/election/progress.test.ts",
     ],
@@ -136,8 +136,8 @@ export const observing: Record<string, Mutation> = {
         "const gone = ((...unused) => [])(",
     ],
     "a sweep looks at a group that an event named again": [
-        "const fresh = page.groups.filter(({ name }) => !seen.has(name));",
-        "const fresh = page.groups;",
+        "const fresh = [...page.groups.values()].filter(({ name }) => !seen.has(name));",
+        "const fresh = [...page.groups.values()];",
         "a sweep comes with an event about a group",
     ],
     "a sweep looks twice at the page where it began": [
