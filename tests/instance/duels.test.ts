@@ -7,7 +7,6 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -27,7 +26,7 @@ const wait = 3;
 const pollMillis = 20;
 
 const kinds = [
-    ...["plain", "deaf", "slow", "family", "daemon", "own-group", "stopped"],
+    ...["plain", "deaf", "slow", "family", "daemon", "deaf-daemon", "own-group", "stopped"],
     ...["leaves-daemon", "leaves-child", "quick", "brief"],
 ];
 const faults: Answer[] = [
@@ -46,8 +45,8 @@ const signals: NodeJS.Signals[] = [
     ...(["SIGKILL", "SIGKILL", "SIGSTOP"] as const),
 ];
 
-/** All that chance decides in a run; times in milliseconds. */
-const scenes = () => {
+/** All that chance decides in a run; times in milliseconds. In a stopped run STOP comes while a daemon is to be ended. */
+const scenes = (stopped: boolean) => {
     const millis = (max: number, min = 0) => fc.integer({ min, max });
     const place = fc.constantFrom<0 | 1>(0, 1);
     const trouble = fc.record({
@@ -58,19 +57,22 @@ const scenes = () => {
     const instance = fc.record({
         millisecondsForAnAnswer: fc.constantFrom(0, 0, 5, 30),
         // One for each start.
-        kinds: fc.infiniteStream(fc.constantFrom(...kinds)),
+        kinds: fc.infiniteStream(fc.constantFrom(...(stopped ? ["deaf-daemon"] : kinds))),
         trouble: fc.option(trouble, { freq: 2 }),
     });
+    const signal = fc.record({ after: millis(3500), place, name: fc.constantFrom(...signals) });
     const scene = fc.record({
         shell: fc.constantFrom(...shells),
         // Either metadata fails briefly at most, or the lead counts as lost when it can't be read.
         blind: fc.constantFrom(0.6, 30),
         restartMillis: fc.constantFrom(0, 50),
         instances: fc.tuple(instance, instance),
-        signal: fc.option(fc.record({ after: millis(3500), place, name: fc.constantFrom(...signals) }), { freq: 2 }),
+        signal: stopped ? fc.constant(null) : fc.option(signal, { freq: 2 }),
+        // After the work's end has begun.
+        stopAfter: stopped ? millis(grace * 1000) : fc.constant(undefined),
         first: place,
         leadsAfter: millis(400),
-        leadsFor: millis(1800),
+        leadsFor: stopped ? millis(1800, 1200) : millis(1800),
         loss: fc.constantFrom("is about to leave", "has the tag false", "has no tag"),
         successorLeadsFor: millis(1200, 600),
     });
@@ -116,7 +118,7 @@ interface Report {
 
 /** Plays a run. The same seed plays the same scene, but for the machine's own timing. */
 async function duel(seed: number, environment: Record<string, string>): Promise<Report> {
-    const scene = firstOf(fc.sample(scenes(), { seed, numRuns: 1 }));
+    const scene = firstOf(fc.sample(scenes(seed % 5 === 0), { seed, numRuns: 1 }));
     const { shell, blind, first } = scene;
     const began = uptime();
     const story: string[] = [];
@@ -127,7 +129,7 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
 
     const mark = `${process.pid}-${seed}`;
     const processes: Process[] = [];
-    const scripts: { exited: Promise<unknown>; errors: Promise<string> }[] = [];
+    const scripts: { exited: Promise<unknown> }[] = [];
     let over = false;
 
     /** An instance: its metadata, and what starts leader-while on it again whenever it has ended. */
@@ -136,6 +138,14 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
         const service = await Metadata.start({ ...followerTags });
         Object.assign(service, { id: `i-000000000000000${place}`, millisecondsForAnAnswer });
         let supervisor: ChildProcess | undefined;
+
+        /** Signals leader-while, which is the only child of what supervises it. */
+        function signal(name: NodeJS.Signals): void {
+            tell(`instance ${place}'s leader-while gets ${name}`);
+            for (const pid of childrenOf(supervisor?.pid ?? 0)) {
+                send(pid, name);
+            }
+        }
 
         function start(): void {
             const kind = kinds.next().value;
@@ -161,7 +171,13 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
                     setTimeout(() => over || start(), scene.restartMillis);
                 }
             });
-            scripts.push({ exited: once(child, "exit"), errors: text(child.stderr as NodeJS.ReadableStream) });
+            createInterface(child.stderr as NodeJS.ReadableStream).on("line", (line) => {
+                tell(`instance ${place}: ${line}`);
+                if (scene.stopAfter !== undefined && place === first && / stops /.test(line)) {
+                    setTimeout(() => signal("SIGSTOP"), scene.stopAfter);
+                }
+            });
+            scripts.push({ exited: once(child, "exit") });
         }
 
         /** For a while its metadata fails. */
@@ -184,12 +200,6 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
         }
 
         start();
-        /** Signals leader-while, which is the only child of what supervises it. */
-        const signal = (name: NodeJS.Signals) => {
-            for (const pid of childrenOf(supervisor?.pid ?? 0)) {
-                send(pid, name);
-            }
-        };
         return { service, signal, disturbed: disturb() };
     }
 
@@ -210,7 +220,6 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
         if (scene.signal) {
             const { after, place, name } = scene.signal;
             await sleep(after);
-            tell(`instance ${place}'s leader-while gets ${name}`);
             instances[place].signal(name);
         }
     }
@@ -267,9 +276,6 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
         send(pid, "SIGKILL");
     }
     clearInterval(poll);
-    for (const { errors } of scripts) {
-        story.push(...(await errors).split("\n").filter((line) => line !== ""));
-    }
     for (const { service } of instances) {
         service.stop();
     }

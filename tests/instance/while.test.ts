@@ -82,8 +82,10 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         const before = looks();
         await until(() => looks() > before + least);
     }
+    // It starts no process that TERM could miss for long. Its shell remarks on how sleep has ended.
+    const busy = "while :; do sleep 0.1; done 2>/dev/null";
     /** Work that notes its process id, and its end by TERM. */
-    const worker = (then = "sleep 1000 & wait") => [
+    const worker = (then = busy) => [
         "sh",
         "-c",
         `trap 'echo TERM >>"${folder}/got"; exit 0' TERM; echo $$ >>"${folder}/started"; ${then}`,
@@ -286,17 +288,32 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         expect(run.stderr).to.match(/killed sh: it didn't end within 0.30 s/);
     });
 
-    row("ends the work though it is stopped itself", async () => {
-        lead();
-        const run = new Run(worker());
-        await hasBegun();
-        await run.says(/starts/);
-        run.child.kill("SIGSTOP");
-        loseLead();
-        await until(() => lines("got").length === 1);
-        run.child.kill("SIGCONT");
-        expect(await run.end).to.equal(leadLost);
-    });
+    /** Work that notes TERM and goes on, with a daemon if one is named. */
+    const deaf = (daemon = "") => worker(`trap 'echo TERM >>"${folder}/got"' TERM; ${daemon} ${busy}`);
+    /** How a leader-while can be stopped so that it can't end itself. */
+    const stops: Record<string, (script: number) => Promise<void>> = {
+        "before the lead is lost": async (script) => {
+            process.kill(script, "SIGSTOP");
+            loseLead();
+        },
+        "while it ends the work": async (script) => {
+            loseLead();
+            await until(() => lines("got").length === 1);
+            process.kill(script, "SIGSTOP");
+        },
+    };
+    for (const [when, stop] of Object.entries(stops)) {
+        row(`is killed when its work has ended if it was stopped ${when}`, async () => {
+            lead();
+            const run = new Run(deaf(), short);
+            await hasBegun();
+            await run.says(/starts/);
+            await stop(found(run.child.pid));
+            await run.end;
+            expect(run.child.signalCode).to.equal("SIGKILL");
+            await run.leavesNothing();
+        });
+    }
 
     row("ends the work's group soon after it was killed, though no supervisor does", async () => {
         lead();
@@ -326,31 +343,53 @@ underEachShell("leader-while", followerTags, (machine, row) => {
     });
 
     withTool("unshare", () =>
-        it("as the first process of a container ends it, and all that is in it, with the lead", async () => {
-            const then = "setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000 & wait";
-            const [unshare = "", ...inside] = [
-                ...namespace,
-                ...under(machine.shell, whileScript),
-                ...quick,
-                ...worker(then),
-            ];
-            const mark = newMark();
-            const env = { ...machine.environment(), [markName]: mark };
-            /** Starts it, has it end so, and gives its exit status. */
-            const endedBy = async (end: (script: number) => void, times: number) => {
+        describe("as the first process of a container", () => {
+            const daemon = "setsid sh -c 'trap \"\" TERM; sleep 1000' &";
+            const contain = async (work: string[], options: string[]) => {
+                const [program = "", ...args] = [
+                    ...namespace,
+                    ...under(machine.shell, whileScript),
+                    ...options,
+                    ...work,
+                ];
+                const mark = newMark();
                 lead();
-                const container = spawn(found(find(unshare)), inside, { env });
-                const ended = once(container, "close");
-                await hasBegun(times);
-                end(only(childrenOf(found(container.pid))));
-                const [status] = await ended;
-                await leavesNothing(mark);
-                return status;
+                const child = spawn(found(find(program)), args, {
+                    env: { ...machine.environment(), [markName]: mark },
+                    stdio: "ignore",
+                });
+                const ended = once(child, "exit");
+                await hasBegun();
+                return { mark, ended, container: found(child.pid), script: only(childrenOf(found(child.pid))) };
             };
-            expect(await endedBy(loseLead, 1)).to.equal(leadLost);
-            expect(await endedBy((script) => process.kill(script, "SIGTERM"), 2)).to.equal(0);
-            expect(lines("got")).to.have.length(2);
-            await endedBy((script) => process.kill(script, "SIGKILL"), 3);
+
+            const ends: Record<string, { end: (script: number) => void; status?: number }> = {
+                "the lead is lost": { end: loseLead, status: leadLost },
+                "TERM comes": { end: (script) => process.kill(script, "SIGTERM"), status: 0 },
+                "KILL comes": { end: (script) => process.kill(script, "SIGKILL") },
+            };
+            for (const [when, { end, status }] of Object.entries(ends)) {
+                row(`ends all that is in it when ${when}`, async () => {
+                    const work = worker(`${daemon} ${busy}`);
+                    const { mark, ended, script } = await contain(work, quick);
+                    end(script);
+                    const [actual] = await ended;
+                    await leavesNothing(mark);
+                    expect(status ?? actual).to.equal(actual);
+                    expect(lines("got")).to.have.length(status === undefined ? 0 : 1);
+                });
+            }
+
+            for (const [when, stop] of Object.entries(stops)) {
+                row(`ends all that is in it but itself if it was stopped ${when}`, async () => {
+                    const { mark, ended, container, script } = await contain(deaf(daemon), short);
+                    await stop(script);
+                    await until(() => processesWith(`${markName}=${mark}`).length === 2);
+                    expect(processesWith(`${markName}=${mark}`)).to.have.members([container, script]);
+                    process.kill(script, "SIGCONT");
+                    expect(await ended).to.deep.equal([leadLost, null]);
+                });
+            }
         }),
     );
 

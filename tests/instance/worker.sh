@@ -26,7 +26,8 @@ case $1 in
         sh "$0" child &
         exec sleep 1000
         ;;
-    daemon)
+    daemon | deaf-daemon)
+        [ "$1" = daemon ] || trap '' TERM INT
         setsid sh "$0" child &
         exec sleep 1000
         ;;
