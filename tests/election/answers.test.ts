@@ -2,10 +2,12 @@
 
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
-import { awsError } from "../simulator/aws/faults";
-import { loggedAt, writesIn } from "../simulator/changes";
-import { firstOf, firstTwo } from "../simulator/lists";
-import { a, addMembers, atFive, b, leadersOf, leading, populate, rule, sweep, tagKey } from "../simulator/scenario";
+import { awsError, denied, failing } from "../simulator/aws/faults";
+import { callsOf, loggedAt, writesIn } from "../simulator/changes";
+import { firstTwo } from "../simulator/lists";
+import { addGroups, addMembers, populate } from "../simulator/members";
+import { a, b, c } from "../simulator/names";
+import { expectOneLeader, leadersOf, rule, sweep } from "../simulator/scenario";
 
 describe("An election that can't read everything", () => {
     const unreadable: [what: string, action: string, secondPage: boolean][] = [
@@ -17,10 +19,7 @@ describe("An election that can't read everything", () => {
     for (const [what, action, secondPage] of unreadable) {
         rule(`writes nothing of which it lacks ${what}, and the next sweep looks again`, async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
-            for (const group of ["awseb-blog", "awseb-wiki", "awseb-zoo"]) {
-                world.region.addInstance(group, leading(atFive));
-                world.region.addInstance(group);
-            }
+            addGroups(world, 3, 2, "led");
             world.region.pageSize = 2;
             const error = awsError("InternalError", "An internal error has occurred", 500);
             world.region.fault = (call) =>
@@ -46,15 +45,13 @@ describe("An election that can't read everything", () => {
     }
 
     rule("decides from all pages", async (world) => {
-        const groups = Array.from({ length: 7 }, (_, place) => `awseb-${place}`);
-        const old = groups.slice(2).map((group) => world.region.addInstance(group, leading(atFive)));
-        for (const group of groups) {
-            world.region.addInstance(group);
-        }
+        addMembers(world, { [a]: {}, [b]: {} });
+        const groups = addGroups(world, 6, 2, "led");
+        const old = groups.map((group) => leadersOf(world, group));
         world.region.pageSize = 2;
         await sweep(world);
-        expect(groups.map((group) => leadersOf(world, group).length)).to.deep.equal(groups.map(() => 1));
-        expect(groups.slice(2).flatMap((group) => leadersOf(world, group))).to.deep.equal(old);
+        expectOneLeader(world);
+        expect(groups.map((group) => leadersOf(world, group))).to.deep.equal(old);
     });
 });
 
@@ -66,41 +63,32 @@ describe("What AWS answers is named when it can't be used:", () => {
     ] as const) {
         rule(what, async (world) => {
             populate(world);
-            world.region.fault = (call) => (call.action === action ? { answer: () => answer } : undefined);
-            world.stack.sweep();
-            await world.timeline.pass(2000);
+            world.region.fault = failing(action, { answer: () => answer });
+            await sweep(world);
             const failures = loggedAt("error", world).map((entry) => entry.reason);
             expect(failures.join()).to.contain(`${action}: AWS answered`);
-            expect(world.region.calls.filter((call) => /Tags$/.test(call.action))).to.deep.equal([]);
+            expect(writesIn(world.region.calls)).to.deep.equal([]);
         });
     }
 
     rule("the status checks of others count beside an instance that EC2 doesn't know", async (world) => {
-        const { region, stack } = world;
-        const unknown = region.addInstance("awseb-shop");
-        region.addInstance("awseb-shop", { checks: "impaired", load: 0 });
-        const sound = region.addInstance("awseb-shop");
-        region.fault = ({ action, input }) =>
-            action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(unknown)
-                ? { error: awsError("InvalidInstanceID.NotFound", `The instance ID '${unknown}' does not exist`) }
-                : undefined;
-        stack.sweep();
-        await stack.settle();
-        expect(region.leaders("awseb-shop", tagKey)).to.deep.equal([sound]);
+        addMembers(world, { [a]: {}, [b]: { checks: "impaired", load: 0 }, [c]: {} });
+        const error = awsError("InvalidInstanceID.NotFound", `The instance ID '${a}' does not exist`);
+        world.region.fault = ({ action, input }) =>
+            action === "ec2:DescribeInstanceStatus" && input.InstanceIds.includes(a) ? { error } : undefined;
+        await sweep(world);
+        expect(leadersOf(world)).to.deep.equal([c]);
     });
 
     rule("a policy that refuses everything is asked some 60 times, not for each of 500 groups", async (world) => {
-        for (let group = 0; group < 500; group++) {
-            world.fleet.addGroup(`awseb-${group}`, 1);
+        addGroups(world, 500, 1, "leaderless");
+        world.region.fault = failing("ec2:CreateTags", denied);
+        const reports = await sweep(world);
+        expect(callsOf(world, "ec2:CreateTags").length).to.be.below(130);
+        for (const { outcome, reason } of reports) {
+            expect(outcome).to.equal("failed");
+            expect(reason).to.contain("UnauthorizedOperation");
         }
-        world.region.fault = ({ action }) =>
-            action === "ec2:CreateTags" ? { error: awsError("UnauthorizedOperation", "no", 403) } : undefined;
-        world.stack.sweep();
-        await world.stack.settle();
-        expect(world.region.calls.filter(({ action }) => action === "ec2:CreateTags").length).to.be.below(130);
-        const { reports } = firstOf(world.stack.invocations);
-        expect(new Set(reports.map(({ outcome }) => outcome))).to.deep.equal(new Set(["failed"]));
-        expect(firstOf(reports).reason).to.contain("UnauthorizedOperation");
     });
 
     rule("a departure in the batch of a sweep is named among what asked for the election", async (world) => {

@@ -1,7 +1,9 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import type { Region } from "../simulator/aws/region";
-import { populate, programWith, sinceKey, tagKey } from "../simulator/scenario";
+import { populate } from "../simulator/members";
+import { sinceKey, tagKey } from "../simulator/names";
+import { programWith } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
 

@@ -2,32 +2,14 @@
 
 import { expect } from "chai";
 import { spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
+import { failOnce, timedOut } from "../simulator/aws/faults";
 import { groupKey } from "../simulator/aws/region";
-import { writesIn } from "../simulator/changes";
-import { firstOf } from "../simulator/lists";
-import {
-    a,
-    addMembers,
-    atFive,
-    b,
-    c,
-    countLeaders,
-    eventOf,
-    failOnce,
-    isoTime,
-    leadersOf,
-    leading,
-    minute,
-    receive,
-    rule,
-    second,
-    shop,
-    sinceKey,
-    start,
-    sweep,
-    tagKey,
-    timedOut,
-} from "../simulator/scenario";
+import { countLeaders, writesIn } from "../simulator/changes";
+import { atFive, minute, second, start } from "../simulator/clock";
+import { found, only } from "../simulator/lists";
+import { addMembers, leading, standby, tag, untag } from "../simulator/members";
+import { a, b, c, shop, sinceKey, tagKey } from "../simulator/names";
+import { eventOf, leadersOf, quietRule, receive, rule, sweep } from "../simulator/scenario";
 
 describe("An election", () => {
     describe("while EC2's reads lag", () => {
@@ -36,7 +18,7 @@ describe("An election", () => {
         rule("counts its own promotion as read", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
             world.region.lag = () => lagging;
-            const { leader } = firstOf(await sweep(world));
+            const { leader } = only(await sweep(world));
             await receive(world, eventOf(world, "launch-successful", a));
             await receive(world, eventOf(world, "launch-successful", b));
             expect(leadersOf(world)).to.deep.equal([leader]);
@@ -44,7 +26,7 @@ describe("An election", () => {
         });
 
         rule("counts its own demotion as read", async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {} });
+            addMembers(world, { [a]: leading(atFive, standby), [b]: {} });
             world.region.lag = () => lagging;
             await sweep(world);
             world.region.setMember(a, { lifecycleState: "InService" });
@@ -68,12 +50,11 @@ describe("An election", () => {
 
         rule("elects again after 30 seconds if no event reports that its leader has lost the tag", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
-            const { leader } = firstOf(await sweep(world));
+            const { leader } = only(await sweep(world));
             world.stack.fate = () => [];
-            world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
+            untag(world, found(leader));
             await world.timeline.pass(20_000);
-            const [report] = await sweep(world);
-            expect(report).to.include({ outcome: "kept", leader });
+            expect(only(await sweep(world))).to.include({ outcome: "kept", leader });
             expect(leadersOf(world)).to.deep.equal([]);
             await world.timeline.pass(11_000);
             await sweep(world);
@@ -94,7 +75,7 @@ describe("An election", () => {
             addMembers(world, { [a]: { load: 10 }, [b]: { load: 30 } });
             world.region.lag = () => lagging;
             await sweep(world);
-            world.region.setTags(b, { [tagKey]: "true", [sinceKey]: isoTime(world.timeline.now) });
+            tag(world, b);
             await world.stack.settle();
             await world.timeline.pass(minute);
             await sweep(world);
@@ -105,12 +86,11 @@ describe("An election", () => {
     describe("while memory may be wrong", () => {
         const lagging = 5000;
 
-        rule("demotes an instance again that got the tag back after its demotion", async (world) => {
-            addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
-            world.stack.fate = () => [];
-            const { leader } = firstOf(await sweep(world));
+        quietRule("demotes an instance again that got the tag back after its demotion", async (world) => {
+            addMembers(world, { [a]: leading(atFive, standby), [b]: {}, [c]: {} });
+            const { leader } = only(await sweep(world));
             world.region.setTags(a, { [tagKey]: "true", [sinceKey]: atFive });
-            world.region.setState(leader as string, "terminated");
+            world.region.setState(found(leader), "terminated");
             const counts = countLeaders(world);
             await sweep(world);
             expect(leadersOf(world)).to.have.length(1).and.to.not.include(a);
@@ -118,13 +98,12 @@ describe("An election", () => {
             expect(Math.max(...counts), "most leaders after a write").to.equal(1);
         });
 
-        rule("demotes no leader that a read shows for one that memory alone shows", async (world) => {
+        quietRule("demotes no leader that a read shows for one that memory alone shows", async (world) => {
             addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-            world.stack.fate = () => [];
-            const { leader } = firstOf(await sweep(world));
-            const other = [a, b, c].find((id) => id !== leader) as string;
+            const { leader } = only(await sweep(world));
+            const other = leader === a ? b : a;
             // An operator moves the tag, with an older since, and no event comes.
-            world.region.setTags(leader as string, { [tagKey]: undefined, [sinceKey]: undefined });
+            untag(world, found(leader));
             world.region.setTags(other, { [tagKey]: "true", [sinceKey]: atFive });
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([other]);
@@ -133,17 +112,16 @@ describe("An election", () => {
             expect(leadersOf(world)).to.deep.equal([other]);
         });
 
-        rule("keeps no stopped former leader after a demotion whose answer was lost", async (world) => {
+        quietRule("keeps no stopped former leader after a demotion whose answer was lost", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
-            world.stack.fate = () => [];
-            const { leader } = firstOf(await sweep(world));
+            const { leader } = only(await sweep(world));
             const other = leader === a ? b : a;
-            world.region.setMember(leader as string, { healthStatus: "Unhealthy" });
+            world.region.setMember(found(leader), { healthStatus: "Unhealthy" });
             world.region.fault = failOnce("ec2:DeleteTags", { error: timedOut, afterEffect: true });
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([]);
-            world.region.setMember(leader as string, { healthStatus: "Healthy" });
-            world.region.setState(leader as string, "stopped");
+            world.region.setMember(found(leader), { healthStatus: "Healthy" });
+            world.region.setState(found(leader), "stopped");
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([other]);
         });
@@ -173,7 +151,7 @@ describe("An election", () => {
                 world.region.setState(a, "shutting-down");
                 await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
                 expect(leadersOf(world)).to.deep.equal([b]);
-                world.region.setMember(b, { lifecycleState: "Standby" });
+                world.region.setMember(b, standby);
                 await sweep(world);
                 expect(world.region.tags(a)[tagKey]).to.equal(undefined);
                 expect(leadersOf(world)).to.deep.equal([b]);
@@ -183,7 +161,7 @@ describe("An election", () => {
         rule(
             "takes a read that a leader is shutting down for newer than an event that it is stopping",
             async (world) => {
-                addMembers(world, { [a]: leading(atFive), [b]: { lifecycleState: "Standby" } });
+                addMembers(world, { [a]: leading(atFive), [b]: standby });
                 world.region.setState(a, "shutting-down");
                 await receive(world, stateEvent(world.timeline.now, a, "stopping"));
                 expect(world.region.tags(a)[tagKey], "a leader that may stay, if it were stopping").to.equal(undefined);
@@ -207,7 +185,7 @@ describe("An election", () => {
             await receive(world, spotEvent(timeline.now, b));
             expect(leadersOf(world)).to.deep.equal([c]);
             await timeline.pass(minute);
-            region.setMember(c, { lifecycleState: "Standby" });
+            region.setMember(c, standby);
             await sweep(world);
             expect(leadersOf(world), "none of the warned ones").to.deep.equal([c]);
         });

@@ -4,81 +4,45 @@ import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { allows, requestsOf, rolePolicyOf } from "../simulator/aws/iam";
 import { groupKey } from "../simulator/aws/region";
-import { loggedAt } from "../simulator/changes";
-import { firstOf, found } from "../simulator/lists";
-import {
-    a,
-    addLedGroup,
-    addMembers,
-    atFive,
-    atFour,
-    b,
-    c,
-    callsOf,
-    d,
-    denied,
-    eligibleKey,
-    eventOf,
-    failing,
-    inPermittedWorld,
-    leadersOf,
-    leading,
-    programWith,
-    receive,
-    rule,
-    second,
-    shop,
-    sinceKey,
-    sweep,
-    tagKey,
-    untag,
-} from "../simulator/scenario";
+import { callsOf } from "../simulator/changes";
+import { atFive, atFour, second } from "../simulator/clock";
+import { addLedGroup, addMembers, leading, standby, unhealthy, untag, vetoed } from "../simulator/members";
+import { a, b, c, d, eligibleKey, shop, sinceKey, tagKey } from "../simulator/names";
+import { eventOf, leadersOf, programWith, receive, rule, sweep } from "../simulator/scenario";
 import { accountId } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 
+const blog = "awseb-blog";
+/** Tags that an operator has set. */
+const others = { Name: "shop", isLeader: "true", "app:isleader": "true", [`${tagKey}:sinc`]: "x", since: "x" };
+
 describe("An election", () => {
     describe("of what is not ours", () => {
-        /** Whatever the stack does, nothing is written for the groups of these names. */
-        async function leavesAlone(world: World, groups: string[]): Promise<void> {
-            const ids = groups.flatMap((group) => [
-                world.region.addInstance(group),
-                world.region.addInstance(group, { ...leading(atFive), lifecycleState: "Standby" }),
-                world.region.addInstance(group, { ...leading(atFive), state: "terminated" }),
-            ]);
-            const before = ids.map((id) => world.region.tags(id));
+        rule("leaves groups alone that have another prefix, whatever is reported of them", async (world) => {
+            const groups = ["shop", "my-awseb-shop", "Awseb-shop", "awseb", " awseb-shop"];
+            const members = groups.flatMap((group) =>
+                [{}, leading(atFive, standby), leading(atFive, { state: "terminated" })].map((options) => {
+                    const id = world.region.addInstance(group, options);
+                    return { group, id, tags: world.region.tags(id) };
+                }),
+            );
             await sweep(world);
-            for (const [place, id] of ids.entries()) {
-                const group = found(groups[Math.floor(place / 3)]);
+            for (const { group, id, tags } of members) {
                 world.stack.send(scalingEvent("launch-successful", world.timeline.now, group, id));
                 world.stack.send(stateEvent(world.timeline.now, id, "stopping"));
                 world.stack.send(spotEvent(world.timeline.now, id));
-                world.stack.send(tagEvent(world.timeline.now, id, [tagKey], world.region.tags(id)));
+                world.stack.send(tagEvent(world.timeline.now, id, [tagKey], tags));
             }
             await world.stack.settle();
-            await sweep(world);
-            expect(world.stack.invocations.length).to.be.greaterThan(2);
-            expect(ids.map((id) => world.region.tags(id))).to.deep.equal(before);
-        }
-
-        rule("leaves groups alone that have another prefix", async (world) => {
-            await leavesAlone(world, ["shop", "my-awseb-shop", "Awseb-shop", "awseb", " awseb-shop"]);
             addMembers(world, { [a]: {} });
             await sweep(world);
+            expect(world.stack.invocations.length).to.be.greaterThan(2);
+            expect(members.map(({ id }) => world.region.tags(id))).to.deep.equal(members.map(({ tags }) => tags));
             expect(leadersOf(world)).to.deep.equal([a]);
         });
 
         rule("leaves other tags alone, with whatever key", async (world) => {
-            const others = {
-                Name: "shop",
-                isLeader: "true",
-                "app:isleader": "true",
-                [`${tagKey}:sinc`]: "x",
-                since: "x",
-            };
-            addMembers(world, {
-                [a]: { lifecycleState: "Standby", tags: { ...leading(atFive).tags, ...others } },
-                [b]: { tags: others },
-            });
+            addMembers(world, { [a]: leading(atFive, { ...standby, tags: others }), [b]: { tags: others } });
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([b]);
             expect(world.region.tags(a)).to.deep.equal({ ...others, [sinceKey]: atFive, [groupKey]: shop });
@@ -89,10 +53,7 @@ describe("An election", () => {
             rule(
                 `takes none for a leader whose tag says ${JSON.stringify(value)}, and leaves that tag`,
                 async (world) => {
-                    addMembers(world, {
-                        [a]: { ...leading(atFive, value), healthStatus: "Unhealthy" },
-                        [b]: {},
-                    });
+                    addMembers(world, { [a]: leading(atFive, unhealthy, value), [b]: {} });
                     const before = world.region.tags(a);
                     await sweep(world);
                     expect(leadersOf(world)).to.deep.equal([b]);
@@ -102,39 +63,29 @@ describe("An election", () => {
         }
 
         rule("does not take one group's leader for another's whose name looks like a pattern", async (world) => {
-            const names = ["awseb-*", "awseb-?", "awseb-\\*", "awseb-b", "awseb-", "awseb-*b"];
-            const ids = names.map((name) => world.region.addInstance(name));
-            const old = names.map((name) => world.region.addInstance(name, leading(atFive)));
-            world.region.setMember(firstOf(old), { healthStatus: "Unhealthy" });
-            const [id, name] = [firstOf(ids), firstOf(names)];
-            await receive(world, eventOf(world, "launch-successful", id, name));
-            expect(leadersOf(world, name)).to.deep.equal([id]);
-            for (const name of names) {
-                await receive(world, eventOf(world, "launch-successful", id, name));
+            const patterns = ["awseb-?", "awseb-\\*", "awseb-b", "awseb-", "awseb-*b"];
+            const leaders = patterns.map((name) => world.region.addInstance(name, leading(atFive)));
+            addMembers(world, { [a]: {}, [b]: leading(atFive, unhealthy) }, "awseb-*");
+            for (const name of ["awseb-*", ...patterns]) {
+                await receive(world, eventOf(world, "launch-successful", a, name));
             }
-            expect(names.slice(1).flatMap((name) => leadersOf(world, name))).to.deep.equal(old.slice(1));
+            expect(leadersOf(world, "awseb-*")).to.deep.equal([a]);
+            expect(patterns.flatMap((name) => leadersOf(world, name))).to.deep.equal(leaders);
         });
     });
 
     describe("with several prefixes", () => {
-        const shops = "shop-eu";
-        const copy = "CodeDeploy_shop_d-1";
-        const foreign = "blog-eu";
+        const asgPrefix = "shop- CodeDeploy_";
+        const [shops, copy, foreign] = ["shop-eu", "CodeDeploy_shop_d-1", "blog-eu"] as const;
         const three = [
             { group: shops, id: a },
             { group: copy, id: b },
             { group: foreign, id: c },
         ];
 
-        /** A test whose stack has two prefixes; its policy must allow every call. */
-        function wideRule(
-            name: string,
-            act: (world: World) => Promise<void>,
-            config: Record<string, string> = {},
-        ): void {
-            it(name, async () =>
-                inPermittedWorld(await programWith({ asgPrefix: "shop- CodeDeploy_", ...config }), act),
-            );
+        /** A test whose stack has two prefixes. */
+        function wideRule(name: string, act: (world: World) => Promise<void>, config: Record<string, string> = {}) {
+            rule(name, act, { asgPrefix, ...config });
         }
 
         wideRule(
@@ -155,7 +106,7 @@ describe("An election", () => {
         );
 
         it("may tag instances of each, and none of a third", async () => {
-            const permits = rolePolicyOf(await programWith({ asgPrefix: "shop- CodeDeploy_" }));
+            const permits = rolePolicyOf(await programWith({ asgPrefix }));
             const place = { partition: "aws", region: "us-east-1", accountId };
             for (const action of ["ec2:CreateTags", "ec2:DeleteTags"] as const) {
                 const mayTag = (group: string) =>
@@ -215,37 +166,11 @@ describe("An election", () => {
             },
             { electorateTag: "service" },
         );
-
-        wideRule("warns in each sweep of those that no group has, and of no other", async (world) => {
-            const warned = () => loggedAt("warn", world).map((entry) => entry.about.asgPrefix);
-            addMembers(world, { [a]: {} }, shops);
-            addMembers(world, { [c]: {} }, foreign);
-            await sweep(world);
-            expect(warned()).to.deep.equal(["CodeDeploy_"]);
-            addMembers(world, { [b]: {} }, copy);
-            await sweep(world);
-            expect(warned()).to.deep.equal(["CodeDeploy_"]);
-            world.region.groups.clear();
-            await sweep(world);
-            expect(warned()).to.deep.equal(["CodeDeploy_", "shop-", "CodeDeploy_"]);
-        });
-
-        wideRule(
-            "warns of none when the groups could not be listed, or not all of them were looked at",
-            async (world) => {
-                addMembers(world, { [a]: {} }, shops);
-                world.region.fault = failing("autoscaling:DescribeAutoScalingGroups", denied);
-                await sweep(world);
-                expect(JSON.stringify(world.lines)).to.not.contain("begins with the prefix");
-            },
-        );
     });
 
     describe("of an orphan", () => {
-        const others = { Name: "orphan" };
-
         rule("takes both tags off it, and no other, when a Detach event names it", async (world) => {
-            addMembers(world, { [a]: { tags: { ...leading(atFive).tags, ...others } }, [b]: {} });
+            addMembers(world, { [a]: leading(atFive, { tags: others }), [b]: {} });
             world.region.detach(a);
             await receive(world, eventOf(world, "detach-successful", a));
             expect(world.region.tags(a)).to.deep.equal(others);
@@ -254,21 +179,20 @@ describe("An election", () => {
 
         rule("takes both tags off it when a tag event names it", async (world) => {
             const id = world.region.addInstance(undefined);
-            world.region.setTags(id, { ...leading(atFive).tags, ...others });
+            world.region.setTags(id, leading(atFive, { tags: others }).tags ?? {});
             await world.stack.settle();
             expect(world.region.tags(id)).to.deep.equal(others);
         });
 
         rule("takes both tags off it when the sweep finds it, off many at once", async (world) => {
-            const ids = Array.from({ length: 120 }, () =>
-                world.region.addInstance(undefined, { tags: { ...leading(atFive).tags, ...others } }),
-            );
+            const orphan = leading(atFive, { tags: others });
+            const ids = Array.from({ length: 120 }, () => world.region.addInstance(undefined, orphan));
             await sweep(world);
             expect(ids.map((id) => world.region.tags(id))).to.deep.equal(ids.map(() => others));
         });
 
         rule(
-            "takes both tags off one without since, if a Detach event says that it left a group of ours",
+            "takes the tags off one without a proper since, if a Detach event says that it was ours",
             async (world) => {
                 for (const since of [undefined, "2099-01-01T00:00:00.000Z"]) {
                     const id = world.region.addInstance(undefined, leading(since));
@@ -287,10 +211,11 @@ describe("An election", () => {
         });
 
         rule("leaves one alone whose tag has another value", async (world) => {
-            const id = world.region.addInstance(undefined, leading(atFive, "false"));
+            const other = leading(atFive, {}, "false");
+            const id = world.region.addInstance(undefined, other);
             await receive(world, eventOf(world, "detach-successful", id));
             await sweep(world);
-            expect(world.region.tags(id)).to.deep.equal(leading(atFive, "false").tags);
+            expect(world.region.tags(id)).to.deep.equal(other.tags);
         });
 
         rule("never strips a member because of an old Detach event", async (world) => {
@@ -303,13 +228,9 @@ describe("An election", () => {
         rule("never strips a member whose tags don't name its group yet", async (world) => {
             const id = world.region.addInstance(undefined, leading(atFive));
             const before = world.region.tags(id);
-            world.region.addGroup(shop).members.push({
-                id,
-                lifecycleState: "InService",
-                healthStatus: "Healthy",
-                protected: false,
-            });
-            await receive(world, eventOf(world, "detach-successful", id, "awseb-blog"));
+            world.region.enlist(id, shop, "InService");
+            world.region.setTags(id, { [groupKey]: undefined });
+            await receive(world, eventOf(world, "detach-successful", id, blog));
             expect(world.region.tags(id)).to.include(before);
         });
 
@@ -324,13 +245,11 @@ describe("An election", () => {
 
     describe("of a leader that its group does not list", () => {
         rule("demotes one that moved into another group of ours, which has one leader at once", async (world) => {
-            const { region, fleet, stack, timeline } = world;
-            const blog = "awseb-blog";
+            const { region, fleet, stack } = world;
             addMembers(world, { [a]: leading(atFive), [b]: {} });
             addMembers(world, { [c]: leading(atFour), [d]: {} }, blog);
             fleet.detach(a);
             fleet.attach(a, blog);
-            await timeline.pass(1000);
             await stack.settle();
             expect(leadersOf(world)).to.deep.equal([b]);
             expect(leadersOf(world, blog)).to.deep.equal([c]);
@@ -340,14 +259,10 @@ describe("An election", () => {
         rule("finds one in another group of ours, though its own tag still names the old group", async (world) => {
             const { region } = world;
             addMembers(world, { [a]: leading(atFive), [b]: {} });
-            addMembers(world, { [c]: leading(atFour), [d]: {} }, "awseb-blog");
+            addMembers(world, { [c]: leading(atFour), [d]: {} }, blog);
             region.unlist(a);
-            region.groups.get("awseb-blog")?.members.push({
-                id: a,
-                lifecycleState: "InService",
-                healthStatus: "Healthy",
-                protected: false,
-            });
+            region.enlist(a, blog, "InService");
+            region.setTags(a, { [groupKey]: shop });
             await receive(world, eventOf(world, "terminate-unsuccessful", b));
             const leaders = [a, b, c, d].filter((id) => region.tags(id)[tagKey] === "true");
             // It is fit where it is listed, and has the later since.
@@ -368,28 +283,29 @@ describe("An election", () => {
     });
 
     describe("of an instance whose tag event does not name its group", () => {
-        const bare = (tags: Record<string, string>) =>
-            Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith("aws:")));
+        /** Reports a change of an instance's tag, without AWS's own tags. */
+        async function reportBare(world: World, key: string): Promise<void> {
+            const tags = Object.entries(world.region.tags(a)).filter(([key]) => !key.startsWith("aws:"));
+            await receive(world, tagEvent(world.timeline.now, a, [key], Object.fromEntries(tags)));
+        }
 
         rule("elects anew when its tag was taken", async (world) => {
-            const { region, stack, timeline } = world;
             addMembers(world, { [a]: leading(atFive), [b]: {} });
-            stack.fate = () => [];
+            world.stack.fate = () => [];
             untag(world, a);
-            await receive(world, tagEvent(timeline.now, a, [tagKey], bare(region.tags(a))));
+            await reportBare(world, tagKey);
             expect(leadersOf(world)).to.have.length(1);
         });
 
         rule("replaces a leader that is vetoed, and may choose it again once the veto is lifted", async (world) => {
-            const { region, stack, timeline } = world;
-            addMembers(world, { [a]: leading(atFive), [b]: {} });
+            const { region, stack } = world;
+            addMembers(world, { [a]: leading(atFive, vetoed), [b]: {} });
             stack.fate = () => [];
-            region.setTags(a, { [eligibleKey]: "false" });
-            await receive(world, tagEvent(timeline.now, a, [eligibleKey], bare(region.tags(a))));
+            await reportBare(world, eligibleKey);
             expect(leadersOf(world)).to.deep.equal([b]);
             region.setTags(a, { [eligibleKey]: undefined });
-            region.setMember(b, { lifecycleState: "Standby" });
-            await receive(world, tagEvent(timeline.now, a, [eligibleKey], bare(region.tags(a))));
+            region.setMember(b, standby);
+            await reportBare(world, eligibleKey);
             expect(leadersOf(world)).to.deep.equal([a]);
         });
     });

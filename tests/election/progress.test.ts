@@ -2,98 +2,82 @@
 
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
-import { awsError, type Fault } from "../simulator/aws/faults";
-import { loggedAt } from "../simulator/changes";
+import { awsError, denied, type Fault, failing, failOnce } from "../simulator/aws/faults";
+import { callsOf, loggedAt } from "../simulator/changes";
+import { atFive, atFour, minute, second } from "../simulator/clock";
 import { firstOf, found } from "../simulator/lists";
-import {
-    a,
-    addMembers,
-    atFive,
-    atFour,
-    b,
-    c,
-    callsOf,
-    denied,
-    eventOf,
-    failOnce,
-    leadersOf,
-    leading,
-    minute,
-    orphansOf,
-    rule,
-    second,
-    sweep,
-} from "../simulator/scenario";
+import { addGroups, addMembers, leading, standby } from "../simulator/members";
+import { a, b, c } from "../simulator/names";
+import { eventOf, leadersOf, orphansOf, quietRule, sweep } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
 describe("A sweep that has too little time", () => {
-    const groups = Array.from({ length: 450 }, (_, index) => `awseb-${String(index).padStart(3, "0")}`);
-    const leaderless = (world: World) => groups.filter((group) => leadersOf(world, group).length !== 1);
-
-    function slowRule(name: string, act: (world: World) => Promise<void>): void {
-        rule(name, async (world) => {
-            for (const group of groups) {
-                world.fleet.addGroup(group, 1);
-            }
-            world.stack.fate = () => [];
+    /** A test of 450 groups of one member without a leader, while AWS is slow. */
+    function slowRule(name: string, act: (world: World, groups: string[]) => Promise<void>): void {
+        quietRule(name, async (world) => {
+            const groups = addGroups(world, 450, 1, "leaderless");
             world.region.latency = 700; // a round takes three of these, an invocation has ten seconds
-            await act(world);
+            await act(world, groups);
         });
     }
 
-    slowRule("finishes the rounds that it began, and names those that it leaves", async (world) => {
+    const leaderless = (world: World, groups: string[]) =>
+        groups.filter((group) => leadersOf(world, group).length !== 1);
+
+    slowRule("finishes the rounds that it began, and names those that it leaves", async (world, groups) => {
         await sweep(world);
         const { error, start: began, end, reports } = firstOf(world.stack.invocations);
         expect(error).to.equal(undefined);
         expect(end - began).to.be.below(10 * second);
-        const left = leaderless(world);
+        const left = leaderless(world, groups);
         expect(left).to.have.length.within(50, 350);
         expect(reports).to.have.length(groups.length - left.length);
-        const warnings = world.lines.filter(({ level }) => level === "warn").map(({ entry }) => JSON.stringify(entry));
-        expect(warnings.join()).to.contain("left to the next sweep");
+        expect(JSON.stringify(loggedAt("warn", world))).to.contain("left to the next sweep");
     });
 
-    slowRule("is continued by the next one, until each group has a leader", async (world) => {
+    slowRule("is continued by the next one, until each group has a leader", async (world, groups) => {
         const counts: number[] = [];
         for (let sweeps = 0; sweeps < 4 && counts.at(-1) !== 0; sweeps++) {
             await sweep(world);
-            counts.push(leaderless(world).length);
+            counts.push(leaderless(world, groups).length);
         }
         expect(counts.at(-1), `groups without a leader after each sweep: ${counts}`).to.equal(0);
         expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
     });
 
-    slowRule("is begun anew by the next one if AWS refuses the token to go on from", async (world) => {
+    slowRule("is begun anew by the next one if AWS refuses the token to go on from", async (world, groups) => {
         await sweep(world);
-        const before = leaderless(world).length;
+        const before = leaderless(world, groups).length;
         world.region.latency = 20;
         world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
             error: awsError("ValidationError", "The token has expired."),
         });
         await sweep(world);
         expect(before).to.be.above(0);
-        expect(leaderless(world)).to.deep.equal([]);
-        const warnings = loggedAt("warn", world);
-        expect(JSON.stringify(warnings)).to.contain("the sweep starts over").and.to.contain("token has expired");
+        expect(leaderless(world, groups)).to.deep.equal([]);
+        expect(JSON.stringify(loggedAt("warn", world)))
+            .to.contain("the sweep starts over")
+            .and.to.contain("token has expired");
     });
 
-    slowRule("is begun anew after an outage: the page that fails must not hide those before it", async (world) => {
-        await sweep(world);
-        const left = leaderless(world);
-        world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
-            error: awsError("InternalFailure", "An internal error has occurred.", 500),
-        });
-        await sweep(world);
-        expect(leaderless(world)).to.deep.equal(left);
-        const asked = world.region.calls.length;
-        await sweep(world);
-        const calls = world.region.calls.slice(asked);
-        const first = calls.find(({ action }) => action === "autoscaling:DescribeAutoScalingGroups");
-        expect(first?.input.NextToken).to.equal(undefined);
-        expect(first?.start).to.be.a("number");
-    });
+    slowRule(
+        "is begun anew after an outage: the page that fails must not hide those before it",
+        async (world, groups) => {
+            await sweep(world);
+            const left = leaderless(world, groups);
+            world.region.fault = failOnce("autoscaling:DescribeAutoScalingGroups", {
+                error: awsError("InternalFailure", "An internal error has occurred.", 500),
+            });
+            await sweep(world);
+            expect(leaderless(world, groups)).to.deep.equal(left);
+            const asked = world.region.calls.length;
+            await sweep(world);
+            const next = world.region.calls.slice(asked).filter(({ action }) => /Groups$/.test(action));
+            expect(firstOf(next).input.NextToken).to.equal(undefined);
+        },
+    );
 
-    slowRule("looks first at the groups that events name in the same batch", async (world) => {
+    slowRule("looks first at the groups that events name in the same batch", async (world, groups) => {
         const last = found(groups.at(-1));
         const busy = stateEvent(world.timeline.now, "i-fffffffffffffffff", "stopping");
         world.stack.fate = () => [300];
@@ -127,27 +111,26 @@ describe("An invocation", () => {
 
     /** A group that hands over, one that has no leader, and an orphan: each action is called. */
     function arrange(world: World): void {
-        addMembers(world, { [a]: { ...leading(atFive), lifecycleState: "Standby" }, [b]: {}, [c]: {} });
+        addMembers(world, { [a]: leading(atFive, standby), [b]: {}, [c]: {} });
         world.fleet.addGroup("awseb-vacant", 2);
         world.region.addInstance(undefined, leading(atFour));
     }
 
     for (const action of actions) {
         for (const [how, fault] of Object.entries(faults)) {
-            rule(
+            quietRule(
                 `ends in time with a report that names ${action}, if its answer ${how}`,
                 async (world) => {
                     arrange(world);
-                    world.stack.fate = () => [];
-                    world.region.fault = (call) => (call.action === action ? fault : undefined);
+                    world.region.fault = failing(action, fault);
                     await sweep(world);
                     expect(callsOf(world, action)).to.not.be.empty;
                     for (const { error, start: began, end } of world.stack.invocations) {
                         expect(error).to.equal(undefined);
                         expect(end - began).to.be.at.most(10 * second);
                     }
-                    const lines = world.lines.filter(({ level }) => level === "error" || level === "warn");
-                    expect(JSON.stringify(lines)).to.contain(action);
+                    const problems = [...loggedAt("error", world), ...loggedAt("warn", world)];
+                    expect(JSON.stringify(problems)).to.contain(action);
                     expect(leadersOf(world).length).to.be.at.most(1);
 
                     world.region.fault = () => undefined;
@@ -163,21 +146,15 @@ describe("An invocation", () => {
         }
     }
 
-    rule(
+    quietRule(
         "goes on through empty pages, however AWS divides an answer",
         async (world) => {
-            const names = Array.from({ length: 5 }, (_, index) => `awseb-${index}`);
-            for (const name of names) {
-                world.region.addInstance(name, leading(atFive));
-                world.region.addInstance(name);
-            }
+            addGroups(world, 5, 2, "led");
             world.fleet.addGroup("awseb-vacant", 2);
             world.region.pageSize = 2;
             world.region.emptyPages = true;
-            const reports = await sweep(world);
-            expect(reports.map(({ outcome }) => outcome).sort()).to.deep.equal(
-                [...names.map(() => "kept"), "elected"].sort(),
-            );
+            const outcomes = (await sweep(world)).map(({ outcome }) => outcome);
+            expect(outcomes.sort()).to.deep.equal(["elected", ...Array(5).fill("kept")]);
             expect(leadersOf(world, "awseb-vacant")).to.have.length(1);
         },
         { protectLeader: "true" },

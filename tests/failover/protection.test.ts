@@ -1,84 +1,72 @@
 // Leaders are protected from scaling in, no other protection is touched, and no election depends on it.
 
 import { expect } from "chai";
-import { awsError, type Call } from "../simulator/aws/faults";
-import { metricIn } from "../simulator/changes";
+import { awsError, type Fault, failing, failOnce } from "../simulator/aws/faults";
+import { callsOf, loggedAt, metricIn } from "../simulator/changes";
+import { atFive, minute, second } from "../simulator/clock";
 import { firstOf, found, only } from "../simulator/lists";
+import { leading, tag, unhealthy } from "../simulator/members";
+import { shop } from "../simulator/names";
 import {
-    atFive,
     eventOf,
-    inPermittedWorld,
+    expectOneLeader,
     leadersOf,
-    minute,
-    type OthersOf,
-    openShop,
-    programWith,
+    quietRule,
     receive,
+    rule,
     type Shop,
-    second,
-    shop,
-    sinceKey,
+    shopRule,
     sweep,
-    tagKey,
 } from "../simulator/scenario";
-import type { Program } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 
 const setProtection = "autoscaling:SetInstanceProtection";
+const protectLeader = { protectLeader: "true" };
 
-const forbidden = awsError("AccessDenied", "not authorized to perform: autoscaling:SetInstanceProtection", 403);
-const refused = awsError("ValidationError", "The instance is not in InService or EnteringStandby or Standby.");
+/** Members of the group that scaling in spares. */
+const protectedIn = ({ region, fleet }: World): string[] =>
+    fleet.members(shop).filter((id) => region.memberOf(id)?.member.protected);
+
+/** A test in a region of its own, whose stack protects leaders. */
+const protectingRule = (name: string, act: (world: World) => Promise<void>) => rule(name, act, protectLeader);
+
+/** A test of a stack that protects leaders, with a group whose leader is protected. */
+function protectedRule(name: string, size: number, act: (world: Shop) => Promise<void>): void {
+    const protect = (world: Shop) => {
+        world.region.setMember(world.leader, { protected: true });
+        return act(world);
+    };
+    shopRule(name, size, protect, protectLeader);
+}
 
 describe("A protected leader", () => {
-    let program: Program;
-    before(async () => {
-        program = await programWith({ protectLeader: "true" });
-    });
-
-    /** A test in a region of its own, whose stack protects leaders, or another one; its policy must allow every call. */
-    function allowedRule(name: string, act: (world: World) => Promise<void>, of = () => program): void {
-        it(name, () => inPermittedWorld(of(), act));
-    }
-
-    function shopRule<N extends number>(name: string, size: N, act: (world: Shop<OthersOf<N>>) => Promise<void>): void {
-        allowedRule(name, async (world) => {
-            const opened = await openShop(world, size);
-            world.region.setMember(opened.leader, { protected: true });
-            await act(opened);
-        });
-    }
-
     describe("is", () => {
-        allowedRule(
+        protectingRule(
             "the instance that is promoted, at once, and no event repairs what is lost later",
             async (world) => {
-                const { region, fleet } = world;
-                const [first] = fleet.addGroup(shop, 3);
+                const [first] = world.fleet.addGroup(shop, 3);
                 await receive(world, eventOf(world, "launch-successful", first));
                 const leader = only(leadersOf(world));
                 expect(protectedIn(world)).to.deep.equal([leader]);
-                region.setMember(leader, { protected: false });
+                world.region.setMember(leader, { protected: false });
                 await receive(world, eventOf(world, "launch-successful", first));
                 expect(protectedIn(world)).to.deep.equal([]);
             },
         );
 
-        shopRule("the successor, and the old leader loses it", 3, async (world) => {
-            const { region, leader, others } = world;
-            region.setMember(leader, { healthStatus: "Unhealthy" });
+        protectedRule("the successor, and the old leader loses it", 3, async (world) => {
+            world.region.setMember(world.leader, unhealthy);
             await sweep(world);
-            expect(others).to.include(leadersOf(world)[0]);
-            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+            expect(protectedIn(world)).to.deep.equal([expectOneLeader(world, world.others)]);
         });
 
-        shopRule(
+        protectedRule(
             "the successor that an operator chose, after the next sweep, and the old leader loses it at once",
             3,
             async (world) => {
-                const { region, stack, timeline, others } = world;
-                const [heir] = others;
-                region.setTags(heir, { [tagKey]: "true", [sinceKey]: new Date(timeline.now).toISOString() });
-                await stack.settle();
+                const heir = firstOf(world.others);
+                tag(world, heir);
+                await world.stack.settle();
                 expect(leadersOf(world)).to.deep.equal([heir]);
                 expect(protectedIn(world)).to.deep.equal([]);
                 await sweep(world);
@@ -86,78 +74,74 @@ describe("A protected leader", () => {
             },
         );
 
-        shopRule("repaired by the sweep if it is lost", 3, async (world) => {
-            const { region, leader } = world;
-            region.setMember(leader, { protected: false });
+        protectedRule("repaired by the sweep if it is lost", 3, async (world) => {
+            world.region.setMember(world.leader, { protected: false });
             await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([leader]);
-            expect(protectedIn(world)).to.deep.equal([leader]);
+            expect(leadersOf(world)).to.deep.equal([world.leader]);
+            expect(protectedIn(world)).to.deep.equal([world.leader]);
         });
 
-        shopRule("left as it is by a sweep if it is there: no call", 3, async (world) => {
-            const { region, leader } = world;
-            const before = region.calls.length;
+        protectedRule("left as it is by a sweep if it is there: no call", 3, async (world) => {
             await sweep(world);
-            expect(protectedIn(world)).to.deep.equal([leader]);
-            expect(region.calls.slice(before)).to.have.length(2);
+            expect(protectedIn(world)).to.deep.equal([world.leader]);
+            expect(callsOf(world, setProtection)).to.deep.equal([]);
         });
 
-        allowedRule("the leader that stays, and all that are demoted lose theirs, 50 in a call", async (world) => {
-            const { region, fleet, stack } = world;
-            const members = fleet.addGroup(shop, 80);
-            const crowd = members.slice(0, 70);
-            stack.fate = () => [];
-            for (const id of crowd) {
-                region.setTags(id, { [tagKey]: "true", [sinceKey]: atFive });
-                region.setMember(id, { protected: true });
-            }
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([members[0]]);
-            expect(protectedIn(world)).to.deep.equal([members[0]]);
-            expect(protections(region.calls)).to.have.length(2);
-        });
+        quietRule(
+            "the leader that stays, and all that are demoted lose theirs, 50 in a call",
+            async (world) => {
+                const crowd = Array.from({ length: 70 }, () => world.region.addInstance(shop, leading(atFive)));
+                for (const id of crowd) {
+                    world.region.setMember(id, { protected: true });
+                }
+                await sweep(world);
+                expect(leadersOf(world)).to.deep.equal([crowd[0]]);
+                expect(protectedIn(world)).to.deep.equal([crowd[0]]);
+                expect(callsOf(world, setProtection)).to.have.length(2);
+            },
+            protectLeader,
+        );
     });
 
-    shopRule("keeps what it had before it led, when it leads no more", 2, async (world) => {
+    protectedRule("keeps what it had before it led, when it leads no more", 2, async (world) => {
         const { region, leader, others } = world;
-        region.setMember(others[0], { protected: true });
-        region.setMember(leader, { healthStatus: "Unhealthy" });
+        region.setMember(firstOf(others), { protected: true });
+        region.setMember(leader, unhealthy);
         await sweep(world);
         expect(leadersOf(world)).to.deep.equal(others);
         expect(protectedIn(world), "the old leader loses what its promotion set").to.deep.equal(others);
         region.setMember(leader, { healthStatus: "Healthy" });
-        region.setMember(others[0], { healthStatus: "Unhealthy" });
+        region.setMember(firstOf(others), unhealthy);
         await sweep(world);
         expect(leadersOf(world)).to.deep.equal([leader]);
-        expect(protectedIn(world).sort()).to.deep.equal([leader, others[0]].sort());
+        expect(protectedIn(world)).to.deep.equal([leader, firstOf(others)]);
     });
 
-    shopRule("keeps it in a group that protects all its new instances", 3, async (world) => {
-        const { region, fleet, leader } = world;
-        Object.assign(region.groups.get(shop) as object, { protectsNew: true });
+    protectedRule("keeps it in a group that protects all its new instances", 3, async (world) => {
+        const { region, fleet, leader, others } = world;
+        found(region.groups.get(shop)).protectsNew = true;
         for (const id of fleet.members(shop)) {
             region.setMember(id, { protected: true });
         }
-        region.setMember(leader, { healthStatus: "Unhealthy" });
+        region.setMember(leader, unhealthy);
         await sweep(world);
-        expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
+        expectOneLeader(world, others);
         expect(protectedIn(world)).to.deep.equal(fleet.members(shop));
-        expect(protections(region.calls)).to.deep.equal([]);
+        expect(callsOf(world, setProtection)).to.deep.equal([]);
     });
 
-    shopRule("is not protected while its group is to be emptied, so that the group can be", 1, async (world) => {
-        const { region, leader } = world;
-        Object.assign(region.groups.get(shop) as object, { desired: 0 });
+    protectedRule("is not protected while its group is to be emptied, so that the group can be", 1, async (world) => {
+        found(world.region.groups.get(shop)).desired = 0;
         for (let sweeps = 0; sweeps < 2; sweeps++) {
             await sweep(world);
         }
-        expect(leadersOf(world)).to.deep.equal([leader]);
+        expect(leadersOf(world)).to.deep.equal([world.leader]);
         expect(protectedIn(world)).to.deep.equal([]);
-        const settings = protections(region.calls).map(({ input }) => input.ProtectedFromScaleIn);
-        expect(settings).to.not.include(true);
+        const settings = callsOf(world, setProtection).map(({ input }) => input.ProtectedFromScaleIn);
+        expect(settings).to.deep.equal([false]);
     });
 
-    shopRule("is spared when its group scales in, though it is the oldest", 4, async (world) => {
+    protectedRule("is spared when its group scales in, though it is the oldest", 4, async (world) => {
         const { fleet, timeline, leader, others } = world;
         expect(fleet.scale(shop, 2)).to.deep.equal(others.slice(0, 2));
         await timeline.pass(2 * minute);
@@ -166,90 +150,72 @@ describe("A protected leader", () => {
     });
 
     describe("if it can't be protected", () => {
-        const faults: Record<string, World["region"]["fault"]> = {
-            "it isn't allowed": ({ action }) => (action === setProtection ? { error: forbidden } : undefined),
-            "Auto Scaling refuses": ({ action }) => (action === setProtection ? { error: refused } : undefined),
-            "Auto Scaling is asked too often": ({ action }) =>
-                action === setProtection ? { error: awsError("Throttling", "Rate exceeded") } : undefined,
+        const faults: Record<string, Fault> = {
+            "it isn't allowed": { error: awsError("AccessDenied", `not authorized to perform: ${setProtection}`, 403) },
+            "Auto Scaling is asked too often": { error: awsError("Throttling", "Rate exceeded") },
         };
         for (const [why, fault] of Object.entries(faults)) {
-            allowedRule(
+            protectingRule(
                 `because ${why}: it leads all the same, a warning and a metric say so, the next sweep repairs it`,
                 async (world) => {
-                    const { region, fleet, stack, lines } = world;
+                    const { region, fleet, stack } = world;
                     fleet.addGroup(shop, 3);
-                    region.fault = fault;
-                    await sweep(world);
-                    const [leader] = leadersOf(world);
-                    expect(leadersOf(world)).to.have.length(1);
+                    region.fault = failing(setProtection, fault);
+                    const report = only(await sweep(world));
+                    const leader = expectOneLeader(world);
+                    expect(report).to.include({ outcome: "elected", leader });
                     expect(protectedIn(world)).to.deep.equal([]);
-                    expect(stack.invocations.map(({ error }) => error)).to.not.include.members([forbidden, refused]);
-                    expect(firstOf(stack.invocations).reports).to.have.length(1);
-                    expect(firstOf(firstOf(stack.invocations).reports)).to.include({ outcome: "elected", leader });
-                    const warnings = lines.filter(({ level }) => level === "warn").map(({ entry }) => entry);
-                    expect(warnings).to.have.length(1);
-                    expect(warnings[0].about).to.include(setProtection).and.include(leader).and.include(shop);
+                    const { error } = firstOf(stack.invocations);
+                    expect(error).to.equal(undefined);
+                    const warning = only(loggedAt("warn", world));
+                    expect(warning.about).to.include(setProtection).and.include(leader).and.include(shop);
                     expect(metricIn(world, "FailedProtections")).to.deep.equal([1]);
-                    expect(lines.filter(({ level }) => level === "error")).to.deep.equal([]);
+                    expect(loggedAt("error", world)).to.deep.equal([]);
 
                     region.fault = () => undefined;
-                    stack.sweep();
-                    await stack.settle();
+                    await sweep(world);
                     expect(leadersOf(world)).to.deep.equal([leader]);
                     expect(protectedIn(world)).to.deep.equal([leader]);
-                    expect(metricIn(world, "FailedProtections"), "nothing failed in the second sweep").to.have.length(
-                        1,
-                    );
+                    expect(metricIn(world, "FailedProtections"), "no more than before").to.have.length(1);
                 },
             );
         }
 
-        allowedRule("and its election dies: the group comes to rest with one protected leader", async (world) => {
-            const { region, fleet, stack, timeline } = world;
-            fleet.addGroup(shop, 3);
-            let happened = false;
-            region.fault = ({ action }) => {
-                const dies = action === setProtection && !happened;
-                happened ||= dies;
-                return dies ? { dies } : undefined;
-            };
-            stack.sweeping = true;
-            await timeline.pass(5 * minute);
-            expect(happened).to.equal(true);
-            expect(leadersOf(world)).to.have.length(1);
-            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
+        protectingRule("and its election dies: the group comes to rest with one protected leader", async (world) => {
+            world.fleet.addGroup(shop, 3);
+            world.region.fault = failOnce(setProtection, { dies: true });
+            world.stack.sweeping = true;
+            await world.timeline.pass(5 * minute);
+            expect(callsOf(world, setProtection).length).to.be.above(1);
+            expect(protectedIn(world)).to.deep.equal([expectOneLeader(world)]);
         });
 
-        shopRule(
+        protectedRule(
             "in what is left of the function's time: the election is reported before that is over",
             3,
             async (world) => {
                 const { region, stack, timeline, leader, others } = world;
-                await timeline.pass(minute);
                 stack.fate = () => [];
-                const before = stack.invocations.length;
                 // Reading, ranking, demoting and promoting take nine of ten seconds.
                 region.latency = 2250;
-                region.setMember(leader, { healthStatus: "Unhealthy" });
+                region.setMember(leader, unhealthy);
                 stack.sweep();
                 await timeline.pass(12 * second);
-                const { error, reports } = found(stack.invocations[before]);
+                const { error, reports } = only(stack.invocations.slice(-1));
                 expect(error).to.equal(undefined);
-                expect(others).to.include.members(leadersOf(world));
-                expect(reports).to.have.length(1);
-                expect(reports[0]).to.include({ outcome: "elected", leader: leadersOf(world)[0] });
+                const successor = expectOneLeader(world, others);
+                expect(only(reports)).to.include({ outcome: "elected", leader: successor });
                 expect(metricIn(world, "FailedProtections")).to.deep.equal([2]);
 
                 region.latency = 20;
-                stack.sweep();
-                await timeline.pass(second);
-                expect(protectedIn(world)).to.include.members(leadersOf(world));
+                await sweep(world);
+                expect(protectedIn(world)).to.include(successor);
             },
         );
     });
 
     describe("must be in service:", () => {
-        allowedRule(
+        protectingRule(
             "an arriving one is protected by the first sweep that finds it so, and no call is made before",
             async (world) => {
                 const { region, fleet, timeline } = world;
@@ -260,7 +226,7 @@ describe("A protected leader", () => {
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("Pending");
                 await timeline.pass(10 * second);
                 await sweep(world);
-                expect(protections(region.calls)).to.deep.equal([]);
+                expect(callsOf(world, setProtection)).to.deep.equal([]);
 
                 await timeline.pass(minute);
                 expect(region.memberOf(leader)?.member.lifecycleState).to.equal("InService");
@@ -272,52 +238,28 @@ describe("A protected leader", () => {
             },
         );
 
-        shopRule("one that is terminated or detached is not tried", 3, async (world) => {
-            const { region, fleet, timeline, leader, others } = world;
+        protectedRule("one that is terminated or detached is not tried", 3, async (world) => {
+            const { fleet, timeline, leader, others } = world;
             fleet.terminate(leader);
             await timeline.pass(2 * minute);
-            const successor = only(leadersOf(world));
-            expect(others).to.include(successor);
+            const successor = expectOneLeader(world, others);
             fleet.detach(successor);
             await timeline.pass(2 * minute);
-            expect(leadersOf(world)).to.have.length(1).and.to.not.include(successor);
-            expect(protectedIn(world)).to.deep.equal(leadersOf(world));
-            expect(protections(region.calls).map(({ input }) => input.InstanceIds)).to.deep.equal([
-                [successor],
-                leadersOf(world),
-            ]);
+            const last = expectOneLeader(world);
+            expect(protectedIn(world)).to.deep.equal([last]);
+            const tried = callsOf(world, setProtection).map(({ input }) => input.InstanceIds);
+            expect(tried).to.deep.equal([[successor], [last]]);
             expect(metricIn(world, "FailedProtections")).to.deep.equal([]);
         });
     });
 
-    describe("is none if the setting is off:", () => {
-        let off: Program;
-        before(async () => {
-            off = await programWith();
-        });
-
-        allowedRule(
-            "no call is made, and whatever protection there is stays",
-            async (world) => {
-                const { region, fleet } = world;
-                const [leader, theirs] = fleet.addGroup(shop, 3);
-                region.setTags(leader, { [tagKey]: "true", [sinceKey]: atFive });
-                region.setMember(leader, { protected: true, healthStatus: "Unhealthy" });
-                region.setMember(theirs, { protected: true });
-                await sweep(world);
-                expect(leadersOf(world)).to.have.length(1).and.to.not.include(leader);
-                expect(protectedIn(world)).to.deep.equal([leader, theirs]);
-                expect(protections(region.calls)).to.deep.equal([]);
-            },
-            () => off,
-        );
+    shopRule("is none if the setting is off: whatever protection there is stays", 3, async (world) => {
+        const { region, leader, others } = world;
+        region.setMember(leader, { protected: true, ...unhealthy });
+        region.setMember(firstOf(others), { protected: true });
+        await sweep(world);
+        expectOneLeader(world, others);
+        expect(protectedIn(world)).to.deep.equal([leader, firstOf(others)]);
+        expect(callsOf(world, setProtection)).to.deep.equal([]);
     });
 });
-
-/** Members of a group that scaling in spares. */
-function protectedIn({ region }: World, group = shop): string[] {
-    const members = region.groups.get(group)?.members ?? [];
-    return members.filter((member) => member.protected).map(({ id }) => id);
-}
-
-const protections = (calls: Call[]): Call[] => calls.filter(({ action }) => action === setProtection);

@@ -1,6 +1,8 @@
 // The ways of losing a leader, by the words of election/README.md, whose table a test holds against them.
+
+import { atFour } from "../simulator/clock";
 import { firstOf } from "../simulator/lists";
-import { atFour, sinceKey, tagKey } from "../simulator/scenario";
+import { sinceKey, tagKey } from "../simulator/names";
 import type { World } from "../simulator/world";
 
 /** Has a group lose its leader. */

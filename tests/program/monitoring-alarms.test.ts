@@ -2,10 +2,12 @@
 import { expect } from "chai";
 import { codeIn, Document } from "../integration/readme/document";
 import { rehearse } from "../rehearsal/rehearsal";
+import { minute } from "../simulator/clock";
 import { actionsOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
 import { record } from "../simulator/monitoring/recorder";
-import { minute, programWith, tagKey } from "../simulator/scenario";
+import { tagKey } from "../simulator/names";
+import { programWith } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 import {
     alarmsOf,

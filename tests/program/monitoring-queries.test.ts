@@ -6,7 +6,8 @@ import { rehearse } from "../rehearsal/rehearsal";
 import type { Line } from "../simulator/clock";
 import { found } from "../simulator/lists";
 import { runQuery } from "../simulator/monitoring/insights";
-import { programWith, tagKey } from "../simulator/scenario";
+import { tagKey } from "../simulator/names";
+import { programWith } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
 const day = 24 * 60 * 60;

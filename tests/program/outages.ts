@@ -2,10 +2,12 @@
 // They are played with the packaged function, the alarms as they are registered, and CloudWatch's rules for them.
 import { stateEvent } from "../simulator/aws/events";
 import { awsError } from "../simulator/aws/faults";
+import { minute, second } from "../simulator/clock";
 import { type Alarm, type Change, type Conditions, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
 import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
-import { eligibleKey, leadersOf, minute, programWith, second, tagKey } from "../simulator/scenario";
+import { eligibleKey, tagKey } from "../simulator/names";
+import { leadersOf, programWith } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
 import { type Program, physicalNames } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";

@@ -14,7 +14,8 @@ import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
 import { inThisProcess } from "../simulator/command-line";
 import { firstOf, firstTwo, only } from "../simulator/lists";
-import { programWith, sinceKey, tagKey } from "../simulator/scenario";
+import { sinceKey, tagKey } from "../simulator/names";
+import { programWith } from "../simulator/scenario";
 import { project, root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 

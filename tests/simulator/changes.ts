@@ -1,5 +1,6 @@
 import type { Call } from "./aws/faults";
 import type { Line } from "./clock";
+import { shop, tagKey } from "./names";
 import type { World } from "./world";
 
 /** An instance that got the tag or lost it, and when. */
@@ -23,6 +24,13 @@ export function noteChanges({ region, timeline }: World, tagKey: string): Change
     return changes;
 }
 
+/** Notes after each write how many live leaders the shop has. */
+export function countLeaders({ region }: World): number[] {
+    const counts: number[] = [];
+    region.afterWrite.push(() => counts.push(region.leaders(shop, tagKey).length));
+    return counts;
+}
+
 /** Lines that CloudWatch reads as metrics. */
 export function metricLinesIn({ lines }: Pick<World, "lines">): Record<string, unknown>[] {
     return lines.filter(({ level }) => level === "stdout").map(({ entry }) => JSON.parse(entry));
@@ -37,6 +45,9 @@ export function metricIn(world: Pick<World, "lines">, name: string): unknown[] {
 export function loggedAt(level: Line["level"], { lines }: Pick<World, "lines">): Line["entry"][] {
     return lines.filter((line) => line.level === level).map(({ entry }) => entry);
 }
+
+export const callsOf = ({ region }: World, action: string): Call[] =>
+    region.calls.filter((call) => call.action === action);
 
 export function writesIn(calls: Call[]): Call[] {
     return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));

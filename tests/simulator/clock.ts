@@ -2,12 +2,24 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 const realSetImmediate = setImmediate;
 
+export const second = 1000;
+export const minute = 60 * second;
+export const hour = 60 * minute;
+/** Where every timeline starts. */
+export const start = Date.parse("2026-11-23T06:00:00.000Z");
+export const isoTime = (at: number): string => new Date(at).toISOString();
+export const [atFour, atFive, atHalfPastFive] = [
+    isoTime(start - 2 * hour),
+    isoTime(start - hour),
+    isoTime(start - hour / 2),
+];
+
 /** Time that passes only when all work waits: what is due is done in the order of its time, then of its arrival. */
 export class Timeline {
     private due: { at: number; order: number; act: () => void }[] = [];
     private orders = 0;
 
-    constructor(public now = Date.parse("2026-11-23T06:00:00.000Z")) {}
+    constructor(public now = start) {}
 
     /** Does something at a time, at once if that is past. */
     at(time: number, act: () => void): void {

@@ -38,6 +38,22 @@ export function awsError(name: string, message: string, status = 400): Error {
     return Object.assign(new Error(message), { name, $fault: "client", $metadata: { httpStatusCode: status } });
 }
 
+export const denied = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
+export const timedOut = awsError("TimeoutError", "socket hang up", 0);
+
+/** A fault of every call of an action, or of those that name one of some instances. */
+export function failing(action: string, fault: Fault | Error, ids?: string[]): (call: Call) => Fault | undefined {
+    const isMeant = ({ input }: Call) => !ids || ids.some((id) => input.Resources?.includes(id));
+    const happening = fault instanceof Error ? { error: fault } : fault;
+    return (call) => (call.action === action && isMeant(call) ? happening : undefined);
+}
+
+/** A fault of the first call of an action, and of no later one. */
+export function failOnce(action: string, fault: Fault): (call: Call) => Fault | undefined {
+    const faults = [fault];
+    return (call) => (call.action === action ? faults.pop() : undefined);
+}
+
 /** Refuses a request that asks for more than AWS allows. */
 export function limit(what: string, size: number, most: number): void {
     if (size > most) {

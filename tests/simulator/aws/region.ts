@@ -233,7 +233,7 @@ export class Region {
     }
 
     /** Ids of the live instances of a group that carry the tag with the value true. */
-    leaders(group: string, tagKey: string): string[] {
+    leaders(group: string | undefined, tagKey: string): string[] {
         return [...this.instances.keys()].filter((id) => {
             const { state, tags } = this.current(id);
             const live = state !== "shutting-down" && state !== "terminated";
