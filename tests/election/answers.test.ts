@@ -1,13 +1,11 @@
 // What AWS answers: errors, single pages, refusals about one instance. No election decides from half an answer.
 
 import { expect } from "chai";
-import { stateEvent } from "../simulator/aws/events";
 import { awsError, denied, failing } from "../simulator/aws/faults";
 import { callsOf, loggedAt, writesIn } from "../simulator/changes";
-import { firstTwo } from "../simulator/lists";
 import { addGroups, addMembers, populate } from "../simulator/members";
 import { a, b, c } from "../simulator/names";
-import { expectOneLeader, leadersOf, rule, sweep } from "../simulator/scenario";
+import { leadersOf, rule, sweep } from "../simulator/scenario";
 
 describe("An election that can't read everything", () => {
     const unreadable: [what: string, action: string, secondPage: boolean][] = [
@@ -43,16 +41,6 @@ describe("An election that can't read everything", () => {
             }
         });
     }
-
-    rule("decides from all pages", async (world) => {
-        addMembers(world, { [a]: {}, [b]: {} });
-        const groups = addGroups(world, 6, 2, "led");
-        const old = groups.map((group) => leadersOf(world, group));
-        world.region.pageSize = 2;
-        await sweep(world);
-        expectOneLeader(world);
-        expect(groups.map((group) => leadersOf(world, group))).to.deep.equal(old);
-    });
 });
 
 describe("What AWS answers is named when it can't be used:", () => {
@@ -89,16 +77,5 @@ describe("What AWS answers is named when it can't be used:", () => {
             expect(outcome).to.equal("failed");
             expect(reason).to.contain("UnauthorizedOperation");
         }
-    });
-
-    rule("a departure in the batch of a sweep is named among what asked for the election", async (world) => {
-        const { leader } = populate(world);
-        world.stack.sweep();
-        await world.timeline.pass(10); // what comes now waits until that sweep is over
-        world.stack.send(stateEvent(world.timeline.now, leader, "stopping"));
-        await sweep(world);
-        const report = firstTwo(world.stack.invocations)[1].reports.find(({ group }) => group === "awseb-led");
-        expect(report?.triggers).to.have.members(["Scheduled Event", "EC2 Instance State-change Notification"]);
-        expect(report?.demoted).to.deep.equal([leader]);
     });
 });

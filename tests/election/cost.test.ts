@@ -5,7 +5,7 @@ import { type BusEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";
 import { roundTripsIn, writesIn } from "../simulator/changes";
 import { atFive, minute } from "../simulator/clock";
-import { firstOf, firstTwo, found, only } from "../simulator/lists";
+import { firstOf, firstTwo, found } from "../simulator/lists";
 import { addGroups, addLedGroup, type Options, standby, unhealthy, untag } from "../simulator/members";
 import { shop, sinceKey, tagKey } from "../simulator/names";
 import { eventOf, inOwnRegion, leadersOf, quietRule, receive, rule, sweep } from "../simulator/scenario";
@@ -210,23 +210,6 @@ describe("What elections cost", () => {
                     expect(leaderless(world, names), "without a leader after the next sweep").to.deep.equal([]);
                 });
             }
-
-            quietRule(`${code} of one that is to be demoted: all other groups hand over`, async (world) => {
-                const names = addGroups(world, 500, 2, "led");
-                for (const id of oldestOf(world, names)) {
-                    world.region.setMember(id, unhealthy);
-                }
-                const bad = refuse(world, "ec2:DeleteTags", code, message, 1);
-                await sweep(world);
-                const spoilt = groupOf(world, only(bad));
-                for (const name of names.filter((one) => one !== spoilt)) {
-                    expect(leadersOf(world, name), name).to.deep.equal([world.fleet.members(name)[1]]);
-                }
-                // An instance that can't be demoted leads on, unless EC2 doesn't know it any more.
-                if (code !== "InvalidInstanceID.NotFound") {
-                    expect(leadersOf(world, spoilt)).to.deep.equal(bad);
-                }
-            });
         }
     });
 

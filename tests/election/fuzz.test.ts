@@ -64,7 +64,7 @@ describe("Whatever it is,", () => {
         await fc.assert(
             fc.asyncProperty(action, fc.nat(1), path, anything, (which, nth, place, other) =>
                 inWorld(program, async (world) => {
-                    const { ours } = populate(world);
+                    const ours = populate(world);
                     const wrong = watch(world.region, ours);
                     let seen = 0;
                     world.region.fault = (call) =>

@@ -1,7 +1,6 @@
 // Each way of losing a leader that no event reports: which instance leads after the next sweep, and that two never lead.
 
 import { expect } from "chai";
-import { groupKey } from "../simulator/aws/region";
 import { noteChanges } from "../simulator/changes";
 import { minute, second } from "../simulator/clock";
 import { shop, tagKey } from "../simulator/names";
@@ -34,65 +33,30 @@ describe("Losing a leader", () => {
                 watchedRule,
             );
         }
-
-        shopRule(
-            "a Spot warning that never comes: the interruption counts",
-            2,
-            async (world) => {
-                const { timeline, fleet, stack, leader, others } = world;
-                stack.fate = (event) => (event["detail-type"].includes("Spot") ? [] : [300]);
-                fleet.warn(leader);
-                await timeline.pass(2 * minute - 1);
-                expectOneLeader(world, [leader]);
-                await timeline.pass(promptly);
-                expectOneLeader(world, others);
-            },
-            {},
-            watchedRule,
-        );
     });
 
-    describe("when the group grows, shrinks or begins", () => {
-        watchedRule(
-            "a new stack gives every group of its prefix a leader at its first sweep, and no other group",
-            async (world) => {
-                const sizes = { "awseb-one": 1, "awseb-few": 3, "awseb-many": 12, "awseb-none": 0 };
-                for (const [name, size] of Object.entries(sizes)) {
-                    world.fleet.addGroup(name, size);
-                }
-                const foreign = world.fleet.addGroup("web", 2);
-                world.stack.sweeping = true;
-                await world.timeline.pass(sweptMillis);
-                expect(Object.keys(sizes).map((name) => leadersOf(world, name).length)).to.deep.equal([1, 1, 1, 0]);
-                for (const id of foreign) {
-                    expect(world.region.tags(id)).to.deep.equal({ [groupKey]: "web" });
-                }
-            },
-        );
+    watchedRule(
+        "an arriving leader gives way within a second to the first member in service, and stays out",
+        async (world) => {
+            const { timeline, region, fleet, stack } = world;
+            const changes = noteChanges(world, tagKey);
+            fleet.addGroup(shop, 0);
+            const slow = fleet.launch(shop, { hook: true });
+            stack.sweep();
+            await timeline.pass(promptly);
+            expectOneLeader(world, [slow]);
 
-        watchedRule(
-            "an arriving leader gives way within a second to the first member in service, and stays out",
-            async (world) => {
-                const { timeline, region, fleet, stack } = world;
-                const changes = noteChanges(world, tagKey);
-                fleet.addGroup(shop, 0);
-                const slow = fleet.launch(shop, { hook: true });
-                stack.sweep();
-                await timeline.pass(promptly);
-                expectOneLeader(world, [slow]);
+            const quick = fleet.launch(shop);
+            await timeline.pass(35 * second - 1);
+            expectOneLeader(world, [slow]);
+            await timeline.pass(promptly);
+            expectOneLeader(world, [quick]);
 
-                const quick = fleet.launch(shop);
-                await timeline.pass(35 * second - 1);
-                expectOneLeader(world, [slow]);
-                await timeline.pass(promptly);
-                expectOneLeader(world, [quick]);
-
-                stack.sweeping = true;
-                await timeline.pass(5 * minute);
-                expect(region.memberOf(slow)?.member.lifecycleState).to.equal("InService");
-                expectOneLeader(world, [quick]);
-                expect(changes.filter(({ leads }) => leads)).to.have.length(2);
-            },
-        );
-    });
+            stack.sweeping = true;
+            await timeline.pass(5 * minute);
+            expect(region.memberOf(slow)?.member.lifecycleState).to.equal("InService");
+            expectOneLeader(world, [quick]);
+            expect(changes.filter(({ leads }) => leads)).to.have.length(2);
+        },
+    );
 });

@@ -61,28 +61,6 @@ describe("Groups that elect together", () => {
                 });
             }
         }
-
-        environmentRule(
-            "when the leader ends on the way: its successor may have to move, and one leads in the end",
-            async (world) => {
-                const { region, fleet, stack, timeline } = world;
-                stack.sweeping = true;
-                const old = fleet.addGroup(blue, 2, environment());
-                await timeline.pass(2 * minute);
-                const overlaps = noteOverlaps(world);
-                const added = await bringUp(world, 2);
-                for (const id of old) {
-                    fleet.crash(id);
-                }
-                await timeline.pass(1000);
-                expectLeaderOfShop(world, added);
-                await moveAll(world, added);
-                region.groups.delete(green);
-                await timeline.pass(10 * minute);
-                expectLeaderOfShop(world);
-                expect(overlaps).to.deep.equal([]);
-            },
-        );
     });
 
     describe("and a leader that moves from one to the other", () => {

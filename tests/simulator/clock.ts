@@ -108,10 +108,8 @@ export const running = new AsyncLocalStorage<Container>();
 
 /** Runs something with the timeline in place of the machine's clock, and what it logs collected. */
 export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () => Promise<T>): Promise<T> {
-    const real = { now: Date.now, setTimeout: globalThis.setTimeout, write: process.stdout.write };
-    const realTimeout = AbortSignal.timeout;
-    const { error, warn, info, debug } = console;
-    const realConsole = { error, warn, info, debug };
+    const real = { now: Date.now, setTimeout, timeout: AbortSignal.timeout, write: process.stdout.write };
+    const realConsole = { ...console };
     Date.now = () => timeline.now;
     // In a container that has ended no timer fires.
     const unlessDead = (act: () => void) => {
@@ -122,19 +120,14 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         timeline.at(timeline.now + millis, unlessDead(resolve))) as never;
     AbortSignal.timeout = (millis) => {
         const controller = new AbortController();
-        const at = timeline.now + millis;
         const { signal } = controller;
+        const at = timeline.now + millis;
+        const abort = unlessDead(() => controller.abort());
         const listen = signal.addEventListener.bind(signal);
         // Due only if it has a listener: a timeline with less on it is gone through sooner.
-        let isDue = false;
         signal.addEventListener = (...listener: Parameters<typeof listen>) => {
-            if (!isDue) {
-                timeline.at(
-                    at,
-                    unlessDead(() => controller.abort()),
-                );
-            }
-            isDue = true;
+            signal.addEventListener = listen;
+            timeline.at(at, abort);
             listen(...listener);
         };
         return signal;
@@ -154,7 +147,7 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
     } finally {
         Date.now = real.now;
         globalThis.setTimeout = real.setTimeout;
-        AbortSignal.timeout = realTimeout;
+        AbortSignal.timeout = real.timeout;
         process.stdout.write = real.write;
         Object.assign(console, realConsole);
     }

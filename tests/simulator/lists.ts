@@ -7,9 +7,6 @@ export type Tuple<T, N extends number, Items extends T[] = []> = number extends 
       ? Items
       : Tuple<T, N, [...Items, T]>;
 
-/** All items but the first. */
-export type Rest<Items extends unknown[]> = Items extends [unknown, ...infer Others] ? Others : Items;
-
 /** Makes items, as many as a number says. */
 export function times<T, N extends number>(count: N, make: (index: number) => T): Tuple<T, N> {
     return Array.from({ length: count }, (_, index) => make(index)) as Tuple<T, N>;

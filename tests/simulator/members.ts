@@ -1,6 +1,6 @@
 // Groups and members that tests start from.
 import type { Region } from "./aws/region";
-import { atFive, hour, isoTime, start } from "./clock";
+import { atFive, atFour, atHalfPastFive, isoTime } from "./clock";
 import { found, times } from "./lists";
 import { eligibleKey, shop, sinceKey, tagKey } from "./names";
 import type { World } from "./world";
@@ -47,13 +47,12 @@ export function addGroups(world: World, count: number, size: number, led: "led" 
 }
 
 /** A group of ours with a leader, another that needs one, an orphan, and a foreign group with the tag; the ids that are ours. */
-export function populate({ fleet, region }: World): { ours: string[]; leader: string; orphan: string } {
-    const leader = region.addInstance("awseb-led", leading(isoTime(start - 5 * hour)));
-    const led = [leader, region.addInstance("awseb-led")];
+export function populate({ fleet, region }: World): string[] {
+    const led = [leading(atFour), {}].map((options) => region.addInstance("awseb-led", options));
     const vacant = fleet.addGroup("awseb-vacant", 2);
-    const orphan = region.addInstance(undefined, leading(isoTime(start - 4 * hour)));
-    region.addInstance("foreign", leading(isoTime(start - 3 * hour)));
-    return { ours: [...led, ...vacant, orphan], leader, orphan };
+    const orphan = region.addInstance(undefined, leading(atFive));
+    region.addInstance("foreign", leading(atHalfPastFive));
+    return [...led, ...vacant, orphan];
 }
 
 /** Takes the leader's tags off instances, as an operator may. */

@@ -1,6 +1,7 @@
 // One table of verbs for what can happen to a fleet: histories, regressions and the rehearsal's day are made of them.
 import { spotEvent } from "./aws/events";
-import { groupKey } from "./aws/region";
+import { groupKey, type Region } from "./aws/region";
+import { hour, isoTime, second } from "./clock";
 import type { Electorates, Franchise } from "./electorates";
 import type { World } from "./world";
 
@@ -13,15 +14,10 @@ export interface Scene extends World {
 /** A value of the tag `since`, in relation to the leader's and to the time. */
 export type Since = "none" | "earlier" | "now" | "same" | "soon" | "later" | "malformed" | "farFuture" | "edge";
 
-interface OfInstance {
-    id: string;
-}
-
-interface OfGroup {
-    group: string;
-}
-
-const hourMillis = 60 * 60 * 1000;
+type OfInstance = { id: string };
+type OfGroup = { group: string };
+type ForAWhile = { millis: number };
+type List = keyof Region["leftOut"];
 
 /** What can't happen at the time doesn't. */
 export const verbs = {
@@ -39,7 +35,7 @@ export const verbs = {
     retire: ({ fleet }: Scene, { id }: OfInstance) => fleet.retire(id),
     crash: ({ fleet }: Scene, { id }: OfInstance) => fleet.crash(id),
     /** It is shutting down for a while, and works on. */
-    endSlowly: ({ fleet }: Scene, { id, millis }: OfInstance & { millis: number }) => fleet.crash(id, millis),
+    endSlowly: ({ fleet }: Scene, { id, millis }: OfInstance & ForAWhile) => fleet.crash(id, millis),
     stop: ({ fleet }: Scene, { id }: OfInstance) => fleet.stop(id),
     start: ({ fleet }: Scene, { id }: OfInstance) => fleet.start(id),
     becomeUnhealthy: ({ fleet }: Scene, { id }: OfInstance) => fleet.becomeUnhealthy(id),
@@ -49,7 +45,7 @@ export const verbs = {
     detach: ({ fleet }: Scene, { id }: OfInstance) => fleet.detach(id),
     attach: ({ fleet }: Scene, { id, group }: OfInstance & OfGroup) => fleet.attach(id, group),
     /** The instance is detached from its group, and attached to another one later. */
-    move: ({ fleet, timeline }: Scene, { id, group, millis }: OfInstance & OfGroup & { millis: number }) => {
+    move: ({ fleet, timeline }: Scene, { id, group, millis }: OfInstance & OfGroup & ForAWhile) => {
         fleet.detach(id);
         timeline.at(timeline.now + millis, () => fleet.attach(id, group));
     },
@@ -61,11 +57,8 @@ export const verbs = {
     /** The group's health checks are suspended: it doesn't notice what becomes of its members. */
     suspend: ({ fleet }: Scene, { group }: OfGroup) => fleet.suspended.add(group),
     /** The instance's protection from scaling in is set or removed. */
-    protect: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) => {
-        if (region.memberOf(id)) {
-            region.setMember(id, { protected: on });
-        }
-    },
+    protect: ({ region }: Scene, { id, on }: OfInstance & { on: boolean }) =>
+        region.memberOf(id) && region.setMember(id, { protected: on }),
     /** CPU load in percent, and the status of EC2's checks. */
     condition: ({ region }: Scene, { id, load, checks }: OfInstance & { load: number | undefined; checks: string }) =>
         Object.assign(region.instance(id), { load, checks }),
@@ -94,50 +87,24 @@ export const verbs = {
     date: (scene: Scene, { id, since }: OfInstance & { since: Since }) =>
         scene.region.setTags(id, sinceTag(scene, id, since)),
     /** A group gets another value of the electorates' tag, or loses the tag. */
-    joinElectorate: (
-        { region, scope: { electorateTag } }: Scene,
-        { group, electorate }: OfGroup & { electorate?: string },
-    ) => {
-        const tags = region.groups.get(group)?.tags;
-        if (tags) {
-            delete tags[electorateTag];
-            Object.assign(tags, electorate === undefined ? {} : { [electorateTag]: electorate });
-        }
-    },
+    joinElectorate: (scene: Scene, { group, electorate }: OfGroup & { electorate?: string }) =>
+        tagGroup(scene, group, scene.scope.electorateTag, electorate),
     /** A group's tag pauses its elections, with a value in whatever case, or does no more. */
-    pause: ({ region, scope: { tagKey } }: Scene, { group, value }: OfGroup & { value?: string }) => {
-        const tags = region.groups.get(group)?.tags;
-        if (tags) {
-            delete tags[`${tagKey}:paused`];
-            Object.assign(tags, value === undefined ? {} : { [`${tagKey}:paused`]: value });
-        }
-    },
+    pause: (scene: Scene, { group, value }: OfGroup & { value?: string }) =>
+        tagGroup(scene, group, `${scene.scope.tagKey}:paused`, value),
     /** The instance's own tag names no group for a while, as it may just after an instance was attached. */
-    nameNoGroup: ({ region, timeline }: Scene, { id, millis }: OfInstance & { millis: number }) => {
-        const group = region.tags(id)[groupKey];
-        region.setTags(id, { [groupKey]: undefined });
-        timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: group }));
-    },
+    nameNoGroup: (scene: Scene, { id, millis }: OfInstance & ForAWhile) => nameForAWhile(scene, id, undefined, millis),
     /** It names another group for a while, as it may after a move. */
-    nameOldGroup: ({ region, timeline }: Scene, { id, group, millis }: OfInstance & OfGroup & { millis: number }) => {
-        const own = region.tags(id)[groupKey];
-        region.setTags(id, { [groupKey]: group });
-        timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));
-    },
+    nameOldGroup: (scene: Scene, { id, group, millis }: OfInstance & OfGroup & ForAWhile) =>
+        nameForAWhile(scene, id, group, millis),
     /** One of Auto Scaling's two lists leaves a member out for a while. */
-    leaveOut: (
-        { region, timeline }: Scene,
-        { id, of, millis }: OfInstance & { of: "groups" | "instances"; millis: number },
-    ) => {
+    leaveOut: ({ region, timeline }: Scene, { id, of, millis }: OfInstance & ForAWhile & { of: List }) => {
         region.leaveOut(id, of, true);
         timeline.at(timeline.now + millis, () => region.leaveOut(id, of, false));
     },
     /** A group that has no members is deleted. */
-    remove: ({ fleet, region }: Scene, { group }: OfGroup) => {
-        if (fleet.members(group).length === 0) {
-            region.groups.delete(group);
-        }
-    },
+    remove: ({ fleet, region }: Scene, { group }: OfGroup) =>
+        fleet.members(group).length === 0 && region.groups.delete(group),
 };
 
 export type Verb = keyof typeof verbs;
@@ -145,31 +112,35 @@ export type Verb = keyof typeof verbs;
 /** What a verb takes beside the scene: the instance or the group that it is about, and more. */
 export type Args<V extends Verb> = Parameters<(typeof verbs)[V]>[1];
 
-function sinceTag({ region, timeline, scope: { tagKey }, electorates }: Scene, id: string, since: Since) {
+/** A group's tag gets another value, or goes. */
+function tagGroup({ region }: Scene, group: string, key: string, value: string | undefined): void {
+    const tags = region.groups.get(group)?.tags ?? {};
+    delete tags[key];
+    Object.assign(tags, value === undefined ? {} : { [key]: value });
+}
+
+function nameForAWhile({ region, timeline }: Scene, id: string, group: string | undefined, millis: number): void {
+    const own = region.tags(id)[groupKey];
+    region.setTags(id, { [groupKey]: group });
+    timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));
+}
+
+function sinceTag({ region, timeline: { now }, scope: { tagKey }, electorates }: Scene, id: string, since: Since) {
     const key = `${tagKey}:since`;
     const group = region.tags(id)[groupKey];
     const leader = group === undefined ? undefined : electorates.leaders(electorates.nameOf(group))[0];
     const leads = leader === undefined ? undefined : region.tags(leader)[key];
     const led = Date.parse(leads ?? "");
-    const at = (millis: number): Record<string, string> => ({ [key]: new Date(millis).toISOString() });
-    switch (since) {
-        case "none":
-            return {};
-        case "earlier":
-            return at(timeline.now - hourMillis);
-        case "now":
-            return at(timeline.now);
-        case "same":
-            return leads === undefined ? {} : { [key]: leads };
-        case "soon":
-            return at((led <= timeline.now + 24 * hourMillis ? led : timeline.now) + 1);
-        case "later":
-            return at(timeline.now + hourMillis);
-        case "malformed":
-            return { [key]: "yesterday" };
-        case "farFuture":
-            return at(timeline.now + 48 * hourMillis);
-        case "edge":
-            return at(timeline.now + 24 * hourMillis + 5000);
-    }
+    const values: Record<Since, string | undefined> = {
+        none: undefined,
+        earlier: isoTime(now - hour),
+        now: isoTime(now),
+        same: leads,
+        soon: isoTime((led <= now + 24 * hour ? led : now) + 1),
+        later: isoTime(now + hour),
+        malformed: "yesterday",
+        farFuture: isoTime(now + 48 * hour),
+        edge: isoTime(now + 24 * hour + 5 * second),
+    };
+    return values[since] === undefined ? {} : { [key]: values[since] };
 }
