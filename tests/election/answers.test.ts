@@ -1,5 +1,4 @@
 // What AWS answers: errors, single pages, refusals about one instance. No election decides from half an answer.
-
 import { expect } from "chai";
 import { awsError, denied, failing } from "../simulator/aws/faults";
 import { callsOf, loggedAt, writesIn } from "../simulator/changes";

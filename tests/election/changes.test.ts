@@ -1,5 +1,4 @@
 // Changing the leader: demotions before promotions, what a refused write costs, and the since that a promotion writes.
-
 import { expect } from "chai";
 import { denied, failing, failOnce, timedOut } from "../simulator/aws/faults";
 import { groupKey } from "../simulator/aws/region";

@@ -1,5 +1,4 @@
 // What elections cost: calls, and round trips, which are calls that overlap in time. And what a refused write costs the others.
-
 import { expect } from "chai";
 import { type BusEvent, spotEvent, stateEvent } from "../simulator/aws/events";
 import { awsError, type Call } from "../simulator/aws/faults";

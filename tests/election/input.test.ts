@@ -1,5 +1,4 @@
 // Whatever the queue hands over: each sample event whole, doubled and broken in every field, and what else may come.
-
 import { expect } from "chai";
 import type { Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, samples as oldSamples, scalingEvent, spotEvent, stateEvent } from "../simulator/aws/events";

@@ -1,5 +1,4 @@
 // Memory: what a container wrote itself counts before what EC2 answers, and gives way to what is newer.
-
 import { expect } from "chai";
 import { spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";

@@ -1,5 +1,4 @@
 // Messages: each change of a leader is published once where a topic is set, beside what matters, and nothing of it elsewhere.
-
 import Module from "node:module";
 import { expect } from "chai";
 import { invoke, pointSdkAt } from "../simulator/aws/endpoint";

@@ -1,5 +1,4 @@
 // What is not ours stays as it is, and what is ours is taken off an instance that left its group.
-
 import { expect } from "chai";
 import { scalingEvent, spotEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { allows, requestsOf, rolePolicyOf } from "../simulator/aws/iam";

@@ -1,5 +1,4 @@
 // A paused group: nothing is written there, nothing pages, and reports say what an election would do.
-
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { loggedAt, metricIn, writesIn } from "../simulator/changes";

@@ -1,5 +1,4 @@
 // Progress: what an invocation does first, what it leaves to the next one, and that no call of AWS keeps it from its report.
-
 import { expect } from "chai";
 import { stateEvent } from "../simulator/aws/events";
 import { awsError, denied, type Fault, failing, failOnce } from "../simulator/aws/faults";

@@ -1,5 +1,4 @@
 // Choosing: which of the candidates an election promotes, and why.
-
 import { expect } from "chai";
 import { type Call, denied, failing } from "../simulator/aws/faults";
 import { callsOf, loggedAt, writesIn } from "../simulator/changes";

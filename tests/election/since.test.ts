@@ -1,5 +1,4 @@
 // The since that an election writes beside the tag: a fencing token that only grows, and that each fit leader gets.
-
 import { expect } from "chai";
 import { denied, failing, failOnce, timedOut } from "../simulator/aws/faults";
 import { groupKey } from "../simulator/aws/region";

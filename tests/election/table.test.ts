@@ -1,5 +1,4 @@
 // The decision table: each row through decide(), and through the packaged function in a region.
-
 import { expect } from "chai";
 import { type Decision, decide, tiers } from "../../election/decide";
 import { type Group, isFit, type Instance as Observed, sinceOf } from "../../election/group";

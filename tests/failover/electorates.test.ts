@@ -1,5 +1,4 @@
 // Groups that carry the same value of a tag elect one leader together, and keep it while instances move between them.
-
 import { expect } from "chai";
 import { awsError } from "../simulator/aws/faults";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";

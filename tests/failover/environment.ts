@@ -1,5 +1,4 @@
 // An Elastic Beanstalk environment: groups that carry the same value of a tag, and what they and their leader go through.
-
 import { expect } from "chai";
 import { only } from "../simulator/lists";
 import { addMembers, type Options } from "../simulator/members";

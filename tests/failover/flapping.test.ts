@@ -1,5 +1,4 @@
 // Flapping: after three promotions in a group within a minute, tag events cause no promotion there until the next sweep.
-
 import { expect } from "chai";
 import { atFive, minute, second } from "../simulator/clock";
 import { addLedGroup, leading, untag } from "../simulator/members";

@@ -1,5 +1,4 @@
 // The pause between demotion and promotion: a live leader has time to see that it no longer leads.
-
 import { expect } from "chai";
 import { failOnce, timedOut } from "../simulator/aws/faults";
 import { writesIn } from "../simulator/changes";

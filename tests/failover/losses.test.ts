@@ -1,5 +1,4 @@
 // Each way of losing a leader that no event reports: which instance leads after the next sweep, and that two never lead.
-
 import { expect } from "chai";
 import { noteChanges } from "../simulator/changes";
 import { minute, second } from "../simulator/clock";

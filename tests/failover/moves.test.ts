@@ -1,5 +1,4 @@
 // A leader keeps its tag while it moves between groups that elect together, as in an immutable update of Elastic Beanstalk.
-
 import { expect } from "chai";
 import { type BusEvent, stateEvent, tagEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";

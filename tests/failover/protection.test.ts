@@ -1,5 +1,4 @@
 // Leaders are protected from scaling in, no other protection is touched, and no election depends on it.
-
 import { expect } from "chai";
 import { awsError, type Fault, failing, failOnce } from "../simulator/aws/faults";
 import { callsOf, loggedAt, metricIn } from "../simulator/changes";

@@ -1,5 +1,4 @@
 // The ways of losing a leader, by the words of election/README.md, whose table a test holds against them.
-
 import { atFour } from "../simulator/clock";
 import { firstOf } from "../simulator/lists";
 import { sinceKey, tagKey } from "../simulator/names";
