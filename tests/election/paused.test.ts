@@ -4,7 +4,7 @@ import { stateEvent } from "../simulator/aws/events";
 import { loggedAt, metricIn, writesIn } from "../simulator/changes";
 import { atFive, atFour, second } from "../simulator/clock";
 import { found, only } from "../simulator/lists";
-import { addMembers, leading, type Options, standby, unhealthy, vetoed } from "../simulator/members";
+import { addMembers, leading, type Members, type Options, standby, unhealthy, vetoed } from "../simulator/members";
 import { a, b, c, pausedKey, shop, sinceKey, tagKey } from "../simulator/names";
 import { eventOf, leadersOf, orphansOf, receive, rule, sweep } from "../simulator/scenario";
 import type { World } from "../simulator/world";
@@ -162,7 +162,7 @@ describe("A paused group", () => {
             expect([...loggedAt("warn", world), ...loggedAt("error", world)]).to.deep.equal([]);
         });
 
-        const reasons: [what: string, members: Parameters<typeof addMembers>[1], reason: string][] = [
+        const reasons: [what: string, members: Members, reason: string][] = [
             ["nothing", { [a]: leading(atFive), [b]: {} }, "change nothing: fit"],
             ["a choice", { [a]: {}, [b]: {}, [c]: standby }, "choose one of 2: no leader"],
             [

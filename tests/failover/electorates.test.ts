@@ -4,7 +4,7 @@ import { awsError } from "../simulator/aws/faults";
 import { metricLinesIn, roundTripsIn, writesIn } from "../simulator/changes";
 import { atFive, atFour } from "../simulator/clock";
 import { firstOf, firstTwo, found, only } from "../simulator/lists";
-import { leading, standby, unhealthy, untag } from "../simulator/members";
+import { leading, type Members, standby, unhealthy, untag } from "../simulator/members";
 import { a, b, c, d } from "../simulator/names";
 import { eventOf, leadersOf, quietRule, receive, rule, sweep } from "../simulator/scenario";
 import type { World } from "../simulator/world";
@@ -25,7 +25,6 @@ const lone = "awseb-lone";
 
 describe("Groups with the same value of the electorate's tag", () => {
     describe("have one leader, by the decision table over all members", () => {
-        type Members = Parameters<typeof addElectorate>[1];
         const cases: [what: string, members: Members, others: Members, leader: string][] = [
             ["a fit leader stays", { [a]: {} }, { [b]: leading(atFive), [c]: {} }, b],
             [

@@ -1,7 +1,7 @@
 // An Elastic Beanstalk environment: groups that carry the same value of a tag, and what they and their leader go through.
 import { expect } from "chai";
 import { only } from "../simulator/lists";
-import { addMembers, type Options } from "../simulator/members";
+import { addMembers, type Members } from "../simulator/members";
 import { leadersOf, rule } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
@@ -17,23 +17,13 @@ export const environmentRule = (name: string, act: (world: World) => Promise<voi
     rule(name, act, { electorateTag });
 
 /** A group with members of given ids. */
-export function addGroup(
-    world: World,
-    name: string,
-    tags: Record<string, string>,
-    members: Record<string, Options>,
-): void {
+export function addGroup(world: World, name: string, tags: Record<string, string>, members: Members): void {
     world.region.addGroup(name, tags);
     addMembers(world, members, name);
 }
 
 /** Two groups with the same value of the tag. */
-export function addElectorate(
-    world: World,
-    members: Record<string, Options>,
-    others: Record<string, Options>,
-    [first, second] = [blue, green],
-): void {
+export function addElectorate(world: World, members: Members, others: Members, [first, second] = [blue, green]): void {
     addGroup(world, first, environment(), members);
     addGroup(world, second, environment(), others);
 }
