@@ -54,6 +54,8 @@ function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watc
         `It goes off ${(sweeps - 1) * sweepMinutes} to ${sweeps * sweepMinutes + gatherMinutes} minutes after the cause.`;
     const named = electorateTag ? `each group, or all groups with one value of ${electorateTag},` : "each group";
     const query = (id: string, stat: string, about: Metric) => ({ id, metric: { ...about, period, stat } });
+    // REPEAT, in case MAX has no value where one of the two has none.
+    const sweepsInUse = "FILL(sweeps, 0) + 0 * MAX([FILL(queue, REPEAT), FILL(rule, REPEAT)])";
     return {
         "no-leader": {
             alarmDescription: sentences`Stack ${stack}: ${inARow} sweeps in a row (${each}) found a group that wants instances but has no
@@ -96,13 +98,7 @@ function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watc
                     metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", { QueueName: queueName }),
                 ),
                 query("rule", "Sum", metric("AWS/Events", "TriggeredRules", { RuleName: ruleNames.sweep })),
-                {
-                    id: "count",
-                    // REPEAT, in case MAX has no value where one of the two has none.
-                    expression: "FILL(sweeps, 0) + 0 * MAX([FILL(queue, REPEAT), FILL(rule, REPEAT)])",
-                    label: "Sweeps",
-                    returnData: true,
-                },
+                { id: "count", expression: sweepsInUse, label: "Sweeps", returnData: true },
             ],
             comparisonOperator: "LessThanThreshold",
             evaluationPeriods: without,
@@ -226,6 +222,7 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
     });
     const ages = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queueName]];
     const undelivered = Object.values(ruleNames).map((name) => ["AWS/Events", "FailedInvocations", "RuleName", name]);
+    const groups = "Groups without a leader, with several, with a failed election";
     const lost = "Lost events: losses that only a sweep found, deliveries to the queue that failed";
     const failed = "Errors and throttles of the function, and reads that failed";
     const query = [`SOURCE '${logGroupName}'`, change, changes, "sort @timestamp desc", "limit 20"].join(" | ");
@@ -233,11 +230,7 @@ export function dashboardBody(stack: string, region: string, watched: Watched): 
     return {
         widgets: [
             graph("Leader changes", "Sum", own("LeaderChanges", "FlappingGroups")),
-            graph(
-                "Groups without a leader, with several, with a failed election",
-                "Maximum",
-                own("VacantGroups", "ContestedGroups", "FailedElections"),
-            ),
+            graph(groups, "Maximum", own("VacantGroups", "ContestedGroups", "FailedElections")),
             graph("Milliseconds from an event to the new leader's tag", "Maximum", own("ElectionDelay")),
             graph(lost, "Sum", [...own("SweptLosses"), ...undelivered]),
             graph("Age of the oldest event in the queue, in seconds", "Maximum", ages),

@@ -34,10 +34,8 @@ export function rolePolicy(settings: Settings, location: Location, queueArn: str
     };
 }
 
-function writeStatements(
-    { asgPrefixes, tagKey, protectLeader, changeTopicArn }: Settings,
-    { partition, region, accountId }: Location,
-) {
+function writeStatements(settings: Settings, { partition, region, accountId }: Location) {
+    const { asgPrefixes, tagKey, protectLeader, changeTopicArn } = settings;
     const names = asgPrefixes.map((prefix) => `${prefix}*`);
     const ofGroup = `arn:${partition}:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/`;
     const groups = names.map((name) => `${ofGroup}${name}`);
@@ -86,23 +84,13 @@ export function trustPolicy({ accountId }: Pick<Location, "accountId">) {
  */
 export function queuePolicy(queueArn: string, ruleArns: string[]) {
     const sending = { Action: "sqs:SendMessage", Resource: queueArn };
+    const rules = { "aws:SourceArn": ruleArns };
+    const service = { Service: "events.amazonaws.com" };
     return {
         Version: "2012-10-17",
         Statement: [
-            {
-                Sid: "RulesSend",
-                Effect: "Allow",
-                Principal: { Service: "events.amazonaws.com" },
-                ...sending,
-                Condition: { ArnEquals: { "aws:SourceArn": ruleArns } },
-            },
-            {
-                Sid: "OthersDoNot",
-                Effect: "Deny",
-                Principal: "*",
-                ...sending,
-                Condition: { ArnNotEquals: { "aws:SourceArn": ruleArns } },
-            },
+            { Sid: "RulesSend", Effect: "Allow", Principal: service, ...sending, Condition: { ArnEquals: rules } },
+            { Sid: "OthersDoNot", Effect: "Deny", Principal: "*", ...sending, Condition: { ArnNotEquals: rules } },
         ],
     };
 }

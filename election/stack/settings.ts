@@ -48,7 +48,7 @@ const integer =
     (text = "", refuse) =>
         /^(0|[1-9]\d{0,4})$/.test(text) && allowed(Number(text)) ? Number(text) : refuse(rule);
 
-const flag: Reader<boolean> = (text, refuse) => matching(/^(true|false)$/, "true or false")(text, refuse) === "true";
+const flag: Reader<boolean> = (text, refuse) => text === "true" || (text !== "false" && refuse("true or false"));
 
 const tagKeyReader = matching(
     /^(?!aws:)[0-9a-zA-Z_+=,.@:-]{1,119}$/i,
