@@ -3,6 +3,7 @@ import { type Batch, sweepType } from "./events";
 import { type Group, type Instance, isEnding, isFit, isReady, labelOf, leadersOf, sinceOf } from "./group";
 import { warn } from "./log";
 import { type MetricName, metricNamespace } from "./metrics";
+import type { Plan } from "./plan";
 import type { Written, WrittenRound } from "./promote";
 import { emptyPrefixes, type Scope } from "./scope";
 
@@ -12,7 +13,7 @@ export interface Report {
     group: string;
     /** Names of an electorate's groups. */
     groups?: string[];
-    outcome: "kept" | "elected" | "vacant" | "empty" | "paused" | "failed";
+    outcome: Plan["outcome"];
     /** Id of the instance that leads now, as far as is known. */
     leader?: string;
     /** Since when it leads, as its tag says. */
@@ -59,13 +60,13 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
         warn("ignored", sentence);
     }
     const elections = rounds.flatMap(({ written }) => written);
-    const reports = elections.map(({ report }) => report);
     const unread = rounds.flatMap((round) => round.unread);
     const lists = { candidates: [], leaders: [], demoted: [], triggers: [] };
     const failed = unread.flatMap(({ groups, error: { message: reason } }) =>
         groups.map((group): Report => ({ group, outcome: "failed", ...lists, reason })),
     );
-    for (const report of [...reports, ...failed]) {
+    const reports = [...elections.map(({ report }) => report), ...failed];
+    for (const report of reports) {
         log(report);
     }
     for (const round of rounds) {
@@ -73,34 +74,36 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
     }
     const isUnfinished = logRest(rounds.at(-1)?.rest);
 
-    const real = elections.filter(({ pretended }) => !pretended);
     for (const report of reports.filter(({ dryRun }) => !dryRun)) {
-        measureChange(scope.stack, report, now);
+        measureChange(scope, report, now);
     }
+    const real = elections.filter(({ pretended }) => !pretended);
+    const unranked = elections.filter(
+        ({ decision, plan }) => decision.outcome === "choose" && plan.outcome === "failed",
+    );
     const counts: Metrics = {
         FailedMessages: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
         FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
-        FailedReads: unread.length + elections.filter(isUnranked).length,
+        FailedReads: unread.length + unranked.length,
         FlappingGroups: real.filter((election) => flaps(election, now)).length,
         SweptLosses: real.filter((election) => isSweptLoss(election, now)).length,
     };
     // A metric costs by the hour in which it is sent.
     for (const [name, count] of Object.entries(counts).filter(([, number]) => number > 0)) {
-        measure({ [name]: count }, { Stack: scope.stack }, now);
+        measure(scope, { [name]: count }, now);
     }
     if (batch.sweep) {
-        const swept = elections.filter(({ group }) => group.exists).map(({ report }) => report);
-        if (unread.length === 0 && !isUnfinished) {
-            for (const asgPrefix of emptyPrefixes(scope, swept)) {
-                warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
-            }
-        }
+        const swept = elections.filter(({ group }) => group.exists);
         // Without a list of the groups a sweep has looked at nothing, and must not look as if all were well.
         if (swept.length + failed.length > 0 || unread.length === 0) {
-            measureSweep(scope.stack, [...swept, ...failed], now);
+            measureSweep(scope, swept, failed, now);
+        }
+        const looked = swept.map(({ report }) => report);
+        for (const asgPrefix of unread.length === 0 && !isUnfinished ? emptyPrefixes(scope.asgPrefixes, looked) : []) {
+            warn("no group's name begins with the prefix", { asgPrefix, region: process.env.AWS_REGION });
         }
     }
-    return [...reports, ...failed];
+    return reports;
 };
 
 /** What an election came to. `now` is in milliseconds since 1970. */
@@ -148,7 +151,7 @@ const idsOf = (instances: Instance[]): string[] => instances.slice(0, mostIds).m
 /** Logs an election: failures, vacant groups and changes always, what a sweep finds in order at debug level only. */
 const log = (report: Report): void => {
     const { outcome } = report;
-    const isNews = isChange(report) || isPaused(report) || report.triggers.some((type) => type !== sweepType);
+    const isNews = isChange(report) || outcome === "paused" || report.triggers.some((type) => type !== sweepType);
     const level = isNews ? "info" : "debug";
     console[outcome === "failed" ? "error" : outcome === "vacant" ? "warn" : level](report);
 };
@@ -179,9 +182,6 @@ const logRest = (rest: Finished["rest"]): boolean => {
     return about.length > 0;
 };
 
-/** Whether candidates could not be ranked, because their states could not be read. */
-const isUnranked = ({ decision, plan }: Written): boolean => decision.outcome === "choose" && plan.outcome === "failed";
-
 /** Whether a sweep replaced a leader that EC2 had ended, and no event had reported it. */
 const isSweptLoss = ({ group, plan }: Written, now: number): boolean => {
     const leaders = group.instances.filter(({ leads }) => leads);
@@ -195,7 +195,7 @@ const flaps = ({ group, decision, plan }: Written, now: number): boolean => {
     const hasLed = group.instances.filter((instance) => sinceOf(instance, now) > 0);
     const last = latest(hasLed, now);
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
-    const isHeldBack = group.flapping === true && decision.outcome !== "kept" && !isPaused(plan);
+    const isHeldBack = group.flapping === true && decision.outcome !== "kept" && plan.outcome !== "paused";
     return isHeldBack || (plan.outcome === "elected" && isTaken);
 };
 
@@ -204,49 +204,44 @@ const latest = (instances: Instance[], now: number): Instance | undefined =>
     [...instances].sort((a, b) => sinceOf(a, now) - sinceOf(b, now)).at(-1);
 
 /** Counts what a sweep has found. How many groups it looked at is in the line only: a metric costs, and no alarm needs it. */
-const measureSweep = (stack: string, reports: Report[], now: number): void => {
-    const count = (counts: (report: Report) => boolean) => reports.filter(counts).length;
+const measureSweep = (scope: Scope, swept: Reported[], failed: Report[], now: number): void => {
+    const reports = [...swept.map(({ report }) => report), ...failed];
     // Where nothing is written, a group whose leader would be elected has none, and one that would lose its leader has one.
-    const isVacant = ({ outcome, dryRun, leaders }: Report) =>
-        dryRun ? ["vacant", "elected"].includes(outcome) && leaders.length === 0 : outcome === "vacant";
-    const counts: Metrics = {
-        VacantGroups: count(isVacant),
-        ContestedGroups: count((report) => report.leaders.length > 1 && !isPaused(report)),
-        FailedElections: count(({ outcome }) => outcome === "failed"),
+    const isVacant = ({ group, report: { outcome, dryRun, leaders } }: Reported) =>
+        dryRun
+            ? ["vacant", "elected"].includes(outcome) && group.desired > 0 && leaders.length === 0
+            : outcome === "vacant";
+    const counts = {
+        VacantGroups: swept.filter(isVacant).length,
+        ContestedGroups: reports.filter(({ outcome, leaders }) => leaders.length > 1 && outcome !== "paused").length,
+        FailedElections: reports.filter(({ outcome }) => outcome === "failed").length,
     };
-    measure(counts, { Stack: stack, Groups: reports.length }, now);
+    measure(scope, counts, now, { Groups: reports.length });
 };
 
 /** Counts a change of a group's leader, if there was one, and measures how long it took. */
-const measureChange = (stack: string, report: Report, now: number): void => {
+const measureChange = (scope: Scope, report: Report, now: number): void => {
     if (isChange(report)) {
         // An electorate's label may hold any letter; a dimension holds ASCII, and doesn't begin with a colon.
-        const group = report.group.replace(/^:|[^ -~]/g, "?");
-        measure({ LeaderChanges: 1 }, { Stack: stack, Group: group }, now);
+        measure(scope, { LeaderChanges: 1 }, now, { Group: report.group.replace(/^:|[^ -~]/g, "?") });
     }
     if (report.delay !== undefined) {
-        measure({ ElectionDelay: report.delay }, { Stack: stack }, now, "Milliseconds");
+        measure(scope, { ElectionDelay: report.delay }, now);
     }
 };
 
 /** Whether a group's leader changed, or lost the tag. */
 export const isChange = ({ outcome, demoted }: Report): boolean => outcome === "elected" || demoted.length > 0;
 
-const isPaused = ({ outcome }: Pick<Report, "outcome">): boolean => outcome === "paused";
-
 type Metrics = Partial<Record<MetricName, number>>;
 
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-const measure = (
-    values: Metrics,
-    fields: { Stack: string; Group?: string; Groups?: number },
-    Timestamp: number,
-    Unit: "Count" | "Milliseconds" = "Count",
-): void => {
+const measure = ({ stack }: Scope, values: Metrics, now: number, fields: { Group?: string; Groups?: number } = {}) => {
     const Dimensions = [["Stack"], ...("Group" in fields ? [["Stack", "Group"]] : [])];
-    const Metrics = Object.keys(values).map((Name) => ({ Name, Unit }));
+    const unitOf = (Name: string) => (Name === "ElectionDelay" ? "Milliseconds" : "Count");
+    const Metrics = Object.keys(values).map((Name) => ({ Name, Unit: unitOf(Name) }));
     const CloudWatchMetrics = [{ Namespace: metricNamespace, Dimensions, Metrics }];
-    const line = { _aws: { Timestamp, CloudWatchMetrics }, ...fields, ...values };
+    const line = { _aws: { Timestamp: now, CloudWatchMetrics }, Stack: stack, ...fields, ...values };
     // Not by the console: Lambda would wrap the line, and CloudWatch would find no metrics in it.
     process.stdout.write(`${JSON.stringify(line)}\n`);
 };

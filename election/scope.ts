@@ -24,10 +24,7 @@ export const isOurs = ({ asgPrefixes }: Scope, name: unknown): name is string =>
     typeof name === "string" && asgPrefixes.some((prefix) => name.startsWith(prefix));
 
 /** The prefixes that no group, or electorate's group, that was found has: they may be mistyped. */
-export const emptyPrefixes = (
-    { asgPrefixes }: Pick<Scope, "asgPrefixes">,
-    found: { group: string; groups?: string[] }[],
-): string[] => {
+export const emptyPrefixes = (asgPrefixes: string[], found: { group: string; groups?: string[] }[]): string[] => {
     const names = found.flatMap(({ group, groups = [group] }) => groups);
     return asgPrefixes.filter((prefix) => !names.some((name) => name.startsWith(prefix)));
 };

@@ -57,7 +57,7 @@ export async function main(
         const aws = connect()(scope, deadline);
         const region = await aws.ec2.config.region();
         const statuses = await statusOf(aws);
-        const isEmpty = emptyPrefixes(scope, statuses).length > 0;
+        const isEmpty = emptyPrefixes(scope.asgPrefixes, statuses).length > 0;
         const others = isEmpty ? await groupsThere(aws) : [];
         const json = `${JSON.stringify(statuses, undefined, 2)}\n`;
         stdout.write(values.json ? json : tableOf(statuses, scope, region, others));

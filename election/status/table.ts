@@ -39,7 +39,7 @@ export function tableOf(
     ];
     const some = `${others.slice(0, mostNamed).join(", ")}${others.length > mostNamed ? ", …" : ""}`;
     const there = others.length > 0 ? `Groups there: ${some}.` : "There is no group at all.";
-    const empty = emptyPrefixes({ asgPrefixes }, statuses);
+    const empty = emptyPrefixes(asgPrefixes, statuses);
     return [
         ...(statuses.length > 0 ? found : []),
         ...empty.map((prefix) => `No group's name begins with ${prefix} in ${region}. ${there}`),

@@ -320,6 +320,8 @@ describe("With dryRun", () => {
         region.addInstance("awseb-ended", leading(atFive, { state: "terminated" }));
         region.addInstance("awseb-ended");
         region.addGroup("awseb-empty");
+        region.addGroup("awseb-unwanted").desired = 0;
+        region.addInstance("awseb-unwanted");
         addMembers(world, { [a]: leading(atFive) }, "awseb-led");
         addMembers(world, { [b]: leading(atFive, standby), [c]: {} }, "awseb-unfit");
         region.addInstance("awseb-vetoed", leading(atFive, vetoed));

@@ -19,11 +19,10 @@ export function metrics(evidence: Evidence, note: Note): Checker {
         return lines.map(({ entry }) => JSON.parse(entry) as Record<string, unknown>);
     };
     /** Where no instance leads, though the group wants one: nothing changes that, if nothing is written. */
-    const leaderless = (view: View, elected: string[]) =>
+    const leaderless = (view: View) =>
         electorates.names().filter((home) => {
             const groups = electorates.groups(home).flatMap((name) => world.region.groups.get(name) ?? []);
-            const wants =
-                groups.some(({ desired, members }) => (desired ?? members.length) > 0) || elected.includes(home);
+            const wants = groups.some(({ desired, members }) => (desired ?? members.length) > 0);
             const leads = leadersIn(view, home, expect.tagKey).some(([, sight]) => isAlive(sight));
             return wants && !leads && !electorates.paused().has(home);
         });
@@ -68,8 +67,7 @@ export function metrics(evidence: Evidence, note: Note): Checker {
             if (!expect.dryRun) {
                 compare("VacantGroups", vacant);
             } else if (view) {
-                const elected = swept.filter(({ outcome }) => outcome === "elected").map(({ group }) => group);
-                compare("VacantGroups", leaderless(view, elected).length);
+                compare("VacantGroups", leaderless(view).length);
             }
             const isContested = ({ leaders, outcome }: Reports[number]) => leaders.length > 1 && outcome !== "paused";
             compare("ContestedGroups", swept.filter(isContested).length);
