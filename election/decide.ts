@@ -120,10 +120,7 @@ const leaderless = ({ exists, desired, instances }: Group, leaders: Instance[], 
 };
 
 /** Why a member can't be chosen, in a word or two. What no read has shown yet, EC2's states show when candidates are ranked. */
-const whyNoCandidate = (
-    { state = "running", vetoed, warned }: Instance,
-    { lifecycleState, healthStatus }: Member,
-): string => {
+const whyNoCandidate = ({ state = "running", vetoed, warned }: Instance, { lifecycleState, healthStatus }: Member) => {
     if (vetoed) {
         return "vetoed";
     }
@@ -147,14 +144,10 @@ const candidatesOf = ({ instances }: Group, isLeaderless: boolean): Candidate[] 
     const fit = others.filter((instance) => isReady(instance) && !instance.warned);
     const arriving = others.filter(isArriving);
     const as = (tier: "fit" | "arriving", states: string[]) => {
-        return ({ id, launched, refused }: Instance): Candidate => ({
-            id,
-            tier: refused ? `${tier}, but refused` : tier,
-            states,
-            launched,
-        });
+        return ({ id, launched, refused }: Instance): Candidate => {
+            return { id, tier: refused ? `${tier}, but refused` : tier, states, launched };
+        };
     };
-    return [...fit.map(as("fit", ["running"])), ...arriving.map(as("arriving", ["pending", "running"]))].filter(
-        ({ tier }) => isLeaderless || tier === "fit",
-    );
+    const candidates = [...fit.map(as("fit", ["running"])), ...arriving.map(as("arriving", ["pending", "running"]))];
+    return candidates.filter(({ tier }) => isLeaderless || tier === "fit");
 };

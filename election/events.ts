@@ -11,28 +11,30 @@ export interface Trigger {
 }
 
 /** What a batch of events says. Events are hints to look: what they name is read before anything is decided. */
-export interface Batch {
+export type Batch = ReturnType<typeof emptyBatch>;
+
+const emptyBatch = () => ({
     /** The scheduled event, if every group is to be looked at. */
-    sweep?: Trigger;
+    sweep: undefined as Trigger | undefined,
     /** Groups of the stack that events name. */
-    triggers: Map<string, Trigger[]>;
+    triggers: new Map<string, Trigger[]>(),
     /** Ids of instances that a launch event names. */
-    launched: Set<string>;
+    launched: new Set<string>(),
     /** Ids of instances that stop, end or get a Spot warning; their groups are not known. */
-    departing: Map<string, Trigger>;
+    departing: new Map<string, Trigger>(),
     /** States of instances, in the order in which events report them. */
-    states: { id: string; state: string; at: number }[];
+    states: [] as { id: string; state: string; at: number }[],
     /** Spot interruption warnings: when each instance got its last one. */
-    warned: Map<string, number>;
+    warned: new Map<string, number>(),
     /** Ids of instances that were detached, each with the groups of the stack that it left. */
-    detached: Map<string, string[]>;
+    detached: new Map<string, string[]>(),
     /** Ids of instances whose tags changed, and whose group the event does not name. */
-    unplaced: Map<string, Trigger>;
+    unplaced: new Map<string, Trigger>(),
     /** What tag events say of instances, in the order in which they came. */
-    tagged: { id: string; at: number; leads: boolean; since?: string }[];
+    tagged: [] as { id: string; at: number; leads: boolean; since?: string }[],
     /** A sentence for each event, or part of one, that is ignored. */
-    ignored: string[];
-}
+    ignored: [] as string[],
+});
 
 export const sweepType = "Scheduled Event";
 /** What the schedule sends, as far as it is read. */
@@ -60,25 +62,16 @@ const departingStates = ["stopping", "shutting-down"];
 
 /** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
 export const eventPatterns = ({ asgPrefixes, tagKey }: Scope) => {
-    const from = (source: string) => {
+    const pattern = (source: string, detail: object) => {
         const own = Object.keys(kinds).filter((kind) => kind.startsWith(`${source} `));
-        return { source: [source], "detail-type": own.map((kind) => kind.slice(source.length + 1)) };
+        return { source: [source], "detail-type": own.map((kind) => kind.slice(source.length + 1)), detail };
     };
+    const ofInstances = { service: ["ec2"], "resource-type": ["instance"] };
     return {
-        scaling: {
-            ...from("aws.autoscaling"),
-            detail: { AutoScalingGroupName: asgPrefixes.map((prefix) => ({ prefix })) },
-        },
+        scaling: pattern("aws.autoscaling", { AutoScalingGroupName: asgPrefixes.map((prefix) => ({ prefix })) }),
         // A Spot warning has no state.
-        departures: { ...from("aws.ec2"), detail: { state: [...departingStates, { exists: false }] } },
-        tags: {
-            ...from("aws.tag"),
-            detail: {
-                "changed-tag-keys": [tagKey, eligibleKey(tagKey)],
-                service: ["ec2"],
-                "resource-type": ["instance"],
-            },
-        },
+        departures: pattern("aws.ec2", { state: [...departingStates, { exists: false }] }),
+        tags: pattern("aws.tag", { "changed-tag-keys": [tagKey, eligibleKey(tagKey)], ...ofInstances }),
     };
 };
 
@@ -89,17 +82,7 @@ export const eventPatterns = ({ asgPrefixes, tagKey }: Scope) => {
  * @param now milliseconds since 1970
  */
 export const readBatch = (scope: Scope, bodies: unknown[], now: number): Batch => {
-    const batch: Batch = {
-        triggers: new Map(),
-        launched: new Set(),
-        departing: new Map(),
-        states: [],
-        warned: new Map(),
-        detached: new Map(),
-        unplaced: new Map(),
-        tagged: [],
-        ignored: [],
-    };
+    const batch = emptyBatch();
     for (const body of bodies) {
         const event = parse(body);
         const problem = event ? readEvent(scope, batch, event, now) : "not an event";
@@ -134,10 +117,6 @@ const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): stri
     const id = [detail.EC2InstanceId, detail["instance-id"]].find(isInstanceId);
     const problem = read({ event, detail, group, id, trigger, scope, batch, now });
     return problem && `${type} ${problem}`;
-};
-
-const readSweep = ({ batch, trigger }: Reading): undefined => {
-    batch.sweep = trigger;
 };
 
 const readScaling = ({ group }: Reading): string | undefined => (group ? undefined : "without a group name");
@@ -213,7 +192,9 @@ const kinds: Record<string, (reading: Reading) => string | undefined> = {
     "aws.ec2 EC2 Instance State-change Notification": readState,
     "aws.ec2 EC2 Spot Instance Interruption Warning": readWarning,
     [`aws.tag ${tagType}`]: readTags,
-    [`aws.events ${sweepType}`]: readSweep,
+    [`aws.events ${sweepType}`]: ({ batch, trigger }) => {
+        batch.sweep = trigger;
+    },
 };
 
 type Fields = Record<string, unknown>;

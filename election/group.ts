@@ -90,11 +90,10 @@ export const latestSince = ({ instances, orphans, latestWritten = 0 }: Group, no
     Math.max(latestWritten, 0, ...[...instances, ...orphans].map((instance) => sinceOf(instance, now)));
 
 /** Whether EC2 has begun to end an instance, or has ended it: it can't be called back. */
-export const isEnding = ({ state }: Pick<Instance, "state">): boolean =>
-    state === "shutting-down" || state === "terminated";
+export const isEnding = ({ state }: { state?: string }): boolean => state === "shutting-down" || state === "terminated";
 
 /** Whether EC2 has ended it: it leads no longer, whatever its tags say. */
-export const isEnded = ({ state }: Pick<Instance, "state">): boolean => state === "terminated";
+export const isEnded = ({ state }: { state?: string }): boolean => state === "terminated";
 
 /** Whether the group offers the instance to lead. EC2's own state is checked later, by rank. */
 export const isReady = ({ listed }: Instance): boolean =>

@@ -12,9 +12,7 @@ import { type Finished, publish, type Report, reportOf } from "./report";
 import type { Scope } from "./scope";
 
 /** The part of an SQS event, and of its records, that is read. */
-interface QueueEvent {
-    Records: Pick<SQSRecord, "body">[];
-}
+type QueueEvent = { Records: Pick<SQSRecord, "body">[] };
 
 /**
  * Makes the Lambda function's handler; called once per container, while it loads.
@@ -27,13 +25,11 @@ interface QueueEvent {
  * next looks; that there is a leader at every moment; and a single leader while another elector with the same tag key
  * writes in the same groups. The fencing token `since` grows as far as Lambda's clock does not go back.
  */
-export const createHandler = (
-    scope: Scope,
-): ((event: QueueEvent, context: Pick<Context, "getRemainingTimeInMillis">) => Promise<Report[]>) => {
+export const createHandler = (scope: Scope) => {
     const connected = connect();
     const memory = emptyMemory();
 
-    return async (event, context) => {
+    return async (event: QueueEvent, context: Pick<Context, "getRemainingTimeInMillis">): Promise<Report[]> => {
         const deadline = deadlineOf(() => context.getRemainingTimeInMillis());
         const aws = connected(scope, deadline);
         const batch = learn(memory, readBatch(scope, bodies(event), Date.now()), Date.now());

@@ -6,24 +6,26 @@ import type { Result, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
 
 /** What a container remembers between its invocations. Times are in milliseconds since 1970. */
-export interface Memory {
+export type Memory = ReturnType<typeof emptyMemory>;
+
+export const emptyMemory = () => ({
     /** Its last write to each instance, by id. */
-    writes: Map<string, Write>;
+    writes: new Map<string, Write>(),
     /** States that can't be taken back, or not yet: until when they count, by the instance's id. */
-    states: Map<string, { state: string; until: number }>;
+    states: new Map<string, { state: string; until: number }>(),
     /** Until when a Spot interruption warning counts, by the instance's id. */
-    warnings: Map<string, { until: number }>;
+    warnings: new Map<string, { until: number }>(),
     /** Until when a refusal to tag an instance counts, by its id. */
-    refusals: Map<string, { until: number }>;
+    refusals: new Map<string, { until: number }>(),
     /** Times of the last promotions in each group, three at most, by the group's name. */
-    promotions: Map<string, number[]>;
+    promotions: new Map<string, number[]>(),
     /** Instances that lost the tag alive, or may have, with no successor since then, by the group's name. */
-    pendingHandovers: Map<string, { ids: string[]; at: number }>;
-    /** Ids of leaders that were protected from scaling in before they led. */
-    protectedBefore: Set<string>;
+    pendingHandovers: new Map<string, { ids: string[]; at: number }>(),
+    /** Whether a leader was protected from scaling in before it led, by its id. */
+    protectedBefore: new Map<string, boolean>(),
     /** The page where the next sweep begins, if the last one ran out of time. */
-    sweepFrom?: string;
-}
+    sweepFrom: undefined as string | undefined,
+});
 
 interface Write {
     /** When it was sent. */
@@ -46,16 +48,6 @@ const stoppingMillis = 10 * 1000;
 const flappingPromotions = 3;
 const flappingMillis = 60 * 1000;
 
-export const emptyMemory = (): Memory => ({
-    writes: new Map(),
-    states: new Map(),
-    warnings: new Map(),
-    refusals: new Map(),
-    promotions: new Map(),
-    pendingHandovers: new Map(),
-    protectedBefore: new Set(),
-});
-
 /**
  * Takes in what a batch says, and forgets what is too old or contradicted.
  *
@@ -70,8 +62,10 @@ export const learn = (memory: Memory, batch: Batch, now: number): Batch => {
     for (const [id, at] of batch.warned) {
         memory.warnings.set(id, { until: Math.max(at + warningMillis, memory.warnings.get(id)?.until ?? 0) });
     }
-    if (batch.sweep) {
-        endFlapping(memory, now);
+    for (const [group, times] of batch.sweep ? memory.promotions : []) {
+        if (changedTooOften(times) || now - (times.at(-1) ?? 0) > flappingMillis) {
+            memory.promotions.delete(group);
+        }
     }
     const triggers = new Map(batch.triggers);
     for (const [id, trigger] of batch.departing) {
@@ -117,13 +111,8 @@ const learnState = ({ states }: Memory, id: string, state: string, until: number
  *
  * @param now milliseconds since 1970
  */
-export const recall = (
-    { handoverSeconds }: Scope,
-    memory: Memory,
-    round: Round,
-    now: number,
-): Round & { groups: Group[] } => {
-    const pauseMillis = handoverSeconds * 1000;
+export const recall = (scope: Scope, memory: Memory, round: Round, now: number): Round & { groups: Group[] } => {
+    const pauseMillis = scope.handoverSeconds * 1000;
     const isStripped = (orphan: ObservedInstance) => {
         const write = memory.writes.get(orphan.id);
         return write?.leads === false && sinceOf(orphan, now) <= sinceOf(write, now);
@@ -229,18 +218,7 @@ const rememberPromotion = (memory: Memory, group: Group, id: string, isGivenBack
     memory.pendingHandovers.delete(group.name);
     if (!isGivenBack) {
         const wasProtected = group.instances.some((one) => one.id === id && one.listed?.protected);
-        memory.protectedBefore.delete(id);
-        if (wasProtected) {
-            memory.protectedBefore.add(id);
-        }
-    }
-};
-
-const endFlapping = ({ promotions }: Memory, now: number): void => {
-    for (const [group, times] of promotions) {
-        if (changedTooOften(times) || now - (times.at(-1) ?? 0) > flappingMillis) {
-            promotions.delete(group);
-        }
+        memory.protectedBefore.set(id, wasProtected);
     }
 };
 

@@ -1,5 +1,4 @@
 // What to look at: first the groups that events name, then, in a sweep, all others, a page at a time.
-
 import { assemble, findOrphan, unlistedLeaders } from "./assemble";
 import { chunks, isRefusal } from "./aws/answers";
 import type { Aws } from "./aws/clients";
@@ -16,13 +15,8 @@ export interface Round {
     orphans: ObservedInstance[];
     /** What could not be read, and the groups whose election has failed for that. */
     unread: { groups: string[]; error: Error }[];
-    /** What a sweep has not looked at yet: groups by name, and whether there are others on further pages. */
-    rest?: {
-        names: string[];
-        hasPages: boolean;
-        /** Token of the next page; missing for the first one. */
-        nextToken?: string;
-    };
+    /** What a sweep has not looked at yet: groups by name, and those on further pages. The first page has no token. */
+    rest?: { names: string[]; hasPages: boolean; nextToken?: string };
 }
 
 const groupsInRound = 100;
@@ -219,10 +213,7 @@ const withSuspects = async (aws: Aws, reading: Reading): Promise<Reading> => {
 };
 
 /** The pages of all groups from a token on, and then those before it. */
-async function* pagesFrom(
-    aws: Aws,
-    startingToken?: string,
-): AsyncGenerator<Pick<View, "groups"> & { hasMore: boolean; nextToken?: string }> {
+async function* pagesFrom(aws: Aws, startingToken?: string) {
     let names: string[] = [];
     if (startingToken !== undefined) {
         try {

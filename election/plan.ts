@@ -40,37 +40,25 @@ export const planFor = ({ group, decision, ranking }: Ranked, now: number): Plan
     if (decision.outcome !== "choose") {
         return settled(group, decision, since, now);
     }
+    const { fallback, reason } = decision;
     if (!ranking || ranking.error) {
-        const reason = `${ranking?.error?.message}; ${decision.reason}`;
-        return { outcome: "failed", reason, demote: [], retire: [], promote: [], since };
+        const failure = `${ranking?.error?.message}; ${reason}`;
+        return { outcome: "failed", reason: failure, demote: [], retire: [], promote: [], since };
     }
     if (ranking.ids.length === 0) {
-        return settled(group, decision.fallback, since, now);
+        return settled(group, fallback, since, now);
     }
-    const { fallback, reason } = decision;
-    return {
-        outcome: "elected",
-        reason,
-        ...demotions(decision.demote),
-        promote: ranking.ids,
-        ...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),
-        since,
-    };
+    const giveBack = fallback.outcome === "kept" ? fallback.leader.id : undefined;
+    return { outcome: "elected", reason, ...demotions(decision.demote), promote: ranking.ids, giveBack, since };
 };
 
 const settled = (group: Group, decision: Settled, since: number, now: number): Plan => {
+    const { outcome, reason } = decision;
     const leader = decision.outcome === "kept" ? decision.leader : undefined;
     // The fence works only for a leader with a proper `since`.
     const lacksSince = leader !== undefined && isFit(leader) && sinceOf(leader, now) === 0;
-    return {
-        outcome: decision.outcome,
-        reason: decision.reason,
-        ...(leader ? { keep: leader.id } : {}),
-        ...demotions(decision.demote),
-        promote: [],
-        ...(lacksSince && isSwept(group) ? { adopt: leader.id } : {}),
-        since,
-    };
+    const adopt = lacksSince && isSwept(group) ? leader.id : undefined;
+    return { outcome, reason, keep: leader?.id, ...demotions(decision.demote), promote: [], adopt, since };
 };
 
 const demotions = (leaders: Instance[]): Pick<Plan, "demote" | "retire"> => ({

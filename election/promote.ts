@@ -92,11 +92,7 @@ interface Step {
  * Says what is written now, what after a pause, and for what it is too late. A leader that EC2 is ending loses its tag
  * with its successor's promotion, unless there is a pause or no successor. Pure.
  */
-const schedule = (
-    { handoverSeconds }: Scope,
-    elections: Planned[],
-    millisLeft: number,
-): { steps: Step[]; pauseMillis: number } => {
+const schedule = ({ handoverSeconds }: Scope, elections: Planned[], millisLeft: number) => {
     const settingMillis = handoverSeconds * 1000;
     const handsOver = ({ group, plan }: Planned) =>
         plan.promote.length > 0 &&

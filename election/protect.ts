@@ -7,13 +7,6 @@ import { warn } from "./log";
 import type { Memory } from "./memory";
 import type { Written } from "./promote";
 
-/** A leader's protection that is to change. */
-interface Change {
-    id: string;
-    group: string;
-    protect: boolean;
-}
-
 /**
  * Protects leaders from scaling in: those promoted, and those that a sweep finds without it. Demoted ones lose it, and
  * leaders of a group that is to be empty, which would wait for them for ever. In a group that protects all its new
@@ -48,25 +41,25 @@ export const protect = async (aws: Aws, memory: Memory, elections: Written[]): P
     return (await Promise.all(failures)).reduce((sum, count) => sum + count, 0);
 };
 
-const changesIn = ({ group, plan, result, pretended }: Written, { protectedBefore }: Memory): Change[] => {
+/** The leaders whose protection is to change. */
+const changesIn = ({ group, plan, result, pretended }: Written, { protectedBefore }: Memory) => {
     if (pretended) {
         return [];
     }
     // Auto Scaling takes the setting for no other members, and drops the protection of those that leave.
     const protectableStates = ["InService", "EnteringStandby", "Standby"];
     const leader = result.promoted?.id ?? plan.keep;
-    return group.instances.flatMap(({ id, listed }): Change[] => {
+    return group.instances.flatMap(({ id, listed }) => {
         if (!listed || !protectableStates.includes(listed.lifecycleState) || group.protecting.includes(listed.group)) {
             return [];
         }
+        const change = { id, group: listed.group };
         if (id === leader && !group.emptying.includes(listed.group)) {
             const lacks = !listed.protected && listed.lifecycleState === "InService";
             const isAsked = id === result.promoted?.id || isSwept(group);
-            return lacks && isAsked ? [{ id, group: listed.group, protect: true }] : [];
+            return lacks && isAsked ? [{ ...change, protect: true }] : [];
         }
         const leads = id === leader || result.demoted.includes(id);
-        return leads && listed.protected && !protectedBefore.has(id)
-            ? [{ id, group: listed.group, protect: false }]
-            : [];
+        return leads && listed.protected && !protectedBefore.get(id) ? [{ ...change, protect: false }] : [];
     });
 };

@@ -19,9 +19,6 @@ export interface Ranked extends Decided {
     ranking?: Ranking;
 }
 
-/** Gives a number for a text, always the same. */
-export type Chance = (text: string) => number;
-
 const perGroup = 10;
 const checksByRank: Checks[] = ["ok", "unknown", "impaired"]; // the best first
 const loadStep = 10; // percentage points
@@ -31,8 +28,9 @@ const loadStep = 10; // percentage points
  * Chance decides which 10 of a group are ranked; if none of them will do, 10 of the others that will.
  *
  * @param now milliseconds since 1970
+ * @param chance gives a number for a text, always the same
  */
-export const rank = async (aws: Aws, elections: Decided[], now: number, chance: Chance): Promise<Ranked[]> => {
+export const rank = async (aws: Aws, elections: Decided[], now: number, chance: (text: string) => number) => {
     const { tagKey } = aws.scope;
     const vacancies = elections.flatMap(({ group, decision }): Vacancy[] => {
         if (decision.outcome !== "choose") {
@@ -45,7 +43,7 @@ export const rank = async (aws: Aws, elections: Decided[], now: number, chance: 
         return [{ group: group.name, candidates }];
     });
     const rankings = await rankAll(aws, vacancies, now);
-    return elections.map((election) => ({ ...election, ranking: rankings.get(election.group.name) }));
+    return elections.map((election): Ranked => ({ ...election, ranking: rankings.get(election.group.name) }));
 };
 
 /** A group in need of a leader, and the instances that may be chosen, in the order that chance has put them. */

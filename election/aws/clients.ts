@@ -6,35 +6,15 @@ import type * as Sns from "@aws-sdk/client-sns";
 import type { Scope } from "../scope";
 import type { Deadline } from "./deadline";
 
-/** The clients of one container, and the SDK's paginators. */
-interface Clients {
-    ec2: Ec2.EC2;
-    autoScaling: AutoScaling.AutoScaling;
-    cloudWatch: CloudWatch.CloudWatch;
-    /** Loaded when it is first asked for: few stacks send messages. */
-    sns: () => Sns.SNS;
-    pages: {
-        instances: typeof Ec2.paginateDescribeInstances;
-        statuses: typeof Ec2.paginateDescribeInstanceStatus;
-        groups: typeof AutoScaling.paginateDescribeAutoScalingGroups;
-        members: typeof AutoScaling.paginateDescribeAutoScalingInstances;
-    };
-}
-
 /** What an invocation works with: the clients, for which stack they ask and write, and until when they may call. */
-export interface Aws extends Clients {
-    scope: Scope;
-    deadline: Deadline;
-    /** Whether AWS refused so many tag writes, and allowed none, that it seems to refuse them all. */
-    tagging: { isRefused: boolean };
-}
+export type Aws = ReturnType<ReturnType<typeof connect>>;
 
 /**
  * Makes the clients; called once per container, while it loads.
  *
  * @returns gives them to an invocation
  */
-export const connect = (): ((scope: Scope, deadline: Deadline) => Aws) => {
+export const connect = () => {
     // Required here, not imported above: an import would be serialized as a path inside the package, which the Lambda runtime lacks.
     const ec2: typeof Ec2 = require("@aws-sdk/client-ec2");
     const autoScaling: typeof AutoScaling = require("@aws-sdk/client-auto-scaling");
@@ -42,14 +22,16 @@ export const connect = (): ((scope: Scope, deadline: Deadline) => Aws) => {
     const patience = createPatience();
     const config = { maxAttempts: 10, requestHandler: timeouts(0) }; // the deadline comes first
     let sns: Sns.SNS | undefined;
-    const clients: Clients = {
+    const clients = {
         ec2: retryingConcurrentTagAccess(patience.give(new ec2.EC2(config))),
         autoScaling: patience.give(new autoScaling.AutoScaling(config)),
         cloudWatch: patience.give(new cloudWatch.CloudWatch(config)),
+        /** Loaded when it is first asked for: few stacks send messages. */
         sns: () => {
             sns ??= patience.give<Sns.SNS>(new (require("@aws-sdk/client-sns").SNS)(config));
             return sns;
         },
+        /** The SDK's paginators. */
         pages: {
             instances: ec2.paginateDescribeInstances,
             statuses: ec2.paginateDescribeInstanceStatus,
@@ -57,21 +39,18 @@ export const connect = (): ((scope: Scope, deadline: Deadline) => Aws) => {
             members: autoScaling.paginateDescribeAutoScalingInstances,
         },
     };
-    return (scope, deadline) => {
+    return (scope: Scope, deadline: Deadline) => {
         patience.forget();
-        return { ...clients, scope, deadline, tagging: { isRefused: false } };
+        /** Whether AWS refused so many tag writes, and allowed none, that it seems to refuse them all. */
+        const tagging = { isRefused: false };
+        return { ...clients, scope, deadline, tagging };
     };
 };
 
 // The socket's timeout ends an answer that stalls after its headers.
 const timeouts = (doublings: number) => {
     const millis = 2000 * 2 ** doublings; // the first attempt waits 2 s, each repeat twice as long
-    return {
-        connectionTimeout: 1000,
-        requestTimeout: millis,
-        socketTimeout: millis,
-        throwOnRequestTimeout: true,
-    };
+    return { connectionTimeout: 1000, requestTimeout: millis, socketTimeout: millis, throwOnRequestTimeout: true };
 };
 
 interface RequestHandler {

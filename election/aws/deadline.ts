@@ -14,18 +14,15 @@ export const millisToProtect = 1500;
 export const millisToSend = 1500;
 
 /** Until when an invocation may call AWS. */
-export interface Deadline {
-    /** Aborts whatever is under way at the deadline: only the report is left to do. */
-    signal: AbortSignal;
-    /** Time until then. */
-    millisLeft(): number;
-    /** A signal that aborts after so much time, or at the deadline. */
-    within(millis: number): AbortSignal;
-}
+export type Deadline = ReturnType<typeof deadlineOf>;
 
 /** The deadline of an invocation that may run for so many milliseconds more, as it is told at any time. */
-export const deadlineOf = (remaining: () => number): Deadline => {
+export const deadlineOf = (remaining: () => number) => {
+    /** Time until then. */
     const millisLeft = () => remaining() - millisToReport;
+    /** A signal that aborts after so much time, or at the deadline. */
     const within = (millis: number) => AbortSignal.timeout(Math.max(0, Math.min(millis, millisLeft())));
-    return { signal: within(millisLeft()), millisLeft, within };
+    /** Aborts whatever is under way at the deadline: only the report is left to do. */
+    const signal = within(millisLeft());
+    return { signal, millisLeft, within };
 };

@@ -1,6 +1,11 @@
 // How AWS is asked about groups and instances: one function for each call, with its limits and pages.
-import type * as AutoScaling from "@aws-sdk/client-auto-scaling";
-import type { InstanceStatus } from "@aws-sdk/client-ec2";
+import type {
+    AutoScalingGroup,
+    AutoScalingInstanceDetails,
+    DescribeAutoScalingGroupsCommandInput,
+    Instance,
+} from "@aws-sdk/client-auto-scaling";
+import type { Instance as Ec2Instance, InstanceStatus } from "@aws-sdk/client-ec2";
 import { warn } from "../log";
 import { eligibleKey, groupKey, isOurs, isTrue, marksVeto, pausedKey, type Scope, sinceKey } from "../scope";
 import { chunks, idsIn, isGone, requireList, requireString, withContext } from "./answers";
@@ -8,40 +13,13 @@ import type { Aws } from "./clients";
 import { millisForLoad } from "./deadline";
 
 /** An Auto Scaling group, as DescribeAutoScalingGroups lists it. */
-export interface ListedGroup {
-    name: string;
-    /** Value of the electorate's tag, if it has one. */
-    electorate?: string;
-    /** How many instances the group wants. */
-    desired: number;
-    /** Whether its tag <tagKey>:paused says true. */
-    paused: boolean;
-    /** Whether it protects all new instances from scaling in. */
-    protectsNew: boolean;
-    members: Member[];
-}
+export type ListedGroup = ReturnType<typeof listedGroup>;
 
 /** An instance that a group lists. */
-export interface Member {
-    id: string;
-    lifecycleState: string;
-    healthStatus: string;
-    /** Name of the group. */
-    group: string;
-    /** Whether it is protected from scaling in. */
-    protected: boolean;
-}
+export type Member = ReturnType<typeof memberOf>;
 
 /** An instance with one of the stack's tags, as DescribeInstances shows it; terminated ones are shown for a while. */
-export interface Tagged {
-    id: string;
-    state: string;
-    leads: boolean;
-    since?: string;
-    vetoed: boolean;
-    /** Name of the group in the instance's own tag. */
-    group?: string;
-}
+export type Tagged = ReturnType<typeof taggedInstance>;
 
 /** What was read so far, by name or id. */
 export interface View {
@@ -95,11 +73,7 @@ export const readElectorates = async (aws: Aws, values: string[]): Promise<Pick<
 };
 
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
-const readListing = async (
-    aws: Aws,
-    resources: string[],
-    request: AutoScaling.DescribeAutoScalingGroupsCommandInput,
-): Promise<Pick<View, "groups">> => {
+const readListing = async (aws: Aws, resources: string[], request: DescribeAutoScalingGroupsCommandInput) => {
     const client = { client: aws.autoScaling, pageSize: 100 };
     const pages = aws.pages.groups(client, request, { abortSignal: aws.deadline.signal });
     return {
@@ -112,10 +86,7 @@ const readListing = async (
  *
  * @param startingToken the token of the page to begin with
  */
-export async function* readGroupPages(
-    aws: Aws,
-    startingToken?: string,
-): AsyncGenerator<Pick<View, "groups"> & { nextToken?: string }> {
+export async function* readGroupPages(aws: Aws, startingToken?: string) {
     const { signal } = aws.deadline;
     const client = { client: aws.autoScaling, pageSize: 100, startingToken };
     const pages = aws.pages.groups(client, {}, { abortSignal: signal });
@@ -129,39 +100,44 @@ export async function* readGroupPages(
     }
 }
 
-const listedGroups = ({ scope }: Aws, groups: AutoScaling.AutoScalingGroup[]): View["groups"] => {
+const listedGroups = ({ scope }: Aws, groups: AutoScalingGroup[]): View["groups"] => {
     const listed = groups.map((group) => listedGroup(scope, group));
     return new Map(listed.flatMap((group) => (isOurs(scope, group.name) ? [[group.name, group]] : [])));
 };
 
-const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScaling.AutoScalingGroup): ListedGroup => {
+const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScalingGroup) => {
     const name = requireString(group.AutoScalingGroupName, listing);
     const tags = new Map(requireList(group.Tags, listing).map(({ Key, Value }) => [Key, Value]));
     const electorate = electorateTag && tags.get(electorateTag);
     return {
         name,
+        /** Value of the electorate's tag, if it has one. */
         ...(electorate ? { electorate } : {}),
+        /** How many instances the group wants. */
         desired: group.DesiredCapacity ?? 0,
         paused: isTrue(tags.get(pausedKey(tagKey))),
+        /** Whether it protects all new instances from scaling in. */
         protectsNew: group.NewInstancesProtectedFromScaleIn === true,
         members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name)),
     };
 };
 
-const memberOf = (instance: AutoScaling.Instance | AutoScaling.AutoScalingInstanceDetails, group: string): Member => ({
+const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string) => ({
     id: requireString(instance.InstanceId, listing),
     lifecycleState: requireString(instance.LifecycleState, listing),
     // In capitals in DescribeAutoScalingInstances.
     healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, listing)) ? "Healthy" : "Unhealthy",
+    /** Name of the group. */
     group,
+    /** Whether it is protected from scaling in. */
     protected: instance.ProtectedFromScaleIn === true,
 });
 
 /**
  * Instances that carry one of the stack's tags.
  *
- * @param among.ids only these
- * @param among.groups only those whose own tag names one of these groups, or begins with one of `among.prefixes`
+ * @param options.ids only these; without any there is no call
+ * @param options.groups only those whose own tag names one of these groups, or begins with one of `options.prefixes`
  */
 export const readTagged = async (
     aws: Aws,
@@ -172,29 +148,31 @@ export const readTagged = async (
     }
     const action = "ec2:DescribeInstances";
     const { tagKey } = aws.scope;
-    const among = [
+    const filters = [
+        { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] },
         { Name: "instance-id", Values: ids ?? [] },
         { Name: `tag:${groupKey}`, Values: [...groups.map(literally), ...prefixes.map((one) => `${literally(one)}*`)] },
     ].filter(({ Values }) => Values.length > 0);
-    const carrying = { Name: "tag-key", Values: [tagKey, sinceKey(tagKey), eligibleKey(tagKey)] };
-    const request = { Filters: [carrying, ...among] };
-    const resources = among.flatMap(({ Values }) => Values);
+    const resources = filters.slice(1).flatMap(({ Values }) => Values);
     const client = { client: aws.ec2, pageSize: 1000 };
-    const pages = aws.pages.instances(client, request, { abortSignal: aws.deadline.signal });
+    const pages = aws.pages.instances(client, { Filters: filters }, { abortSignal: aws.deadline.signal });
     const reservations = await readAll(aws, action, resources, pages, (page) => page.Reservations);
     const instances = reservations.flatMap((reservation) => requireList(reservation.Instances, action));
-    const tagged = instances.map((instance): Tagged => {
-        const tags = new Map(requireList(instance.Tags, action).map(({ Key, Value }) => [Key, Value]));
-        return {
-            id: requireString(instance.InstanceId, action),
-            state: requireString(instance.State?.Name, action),
-            leads: isTrue(tags.get(tagKey)),
-            since: tags.get(sinceKey(tagKey)),
-            vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
-            group: tags.get(groupKey),
-        };
-    });
+    const tagged = instances.map((instance) => taggedInstance(tagKey, instance, action));
     return { tagged: new Map(tagged.map((one) => [one.id, one])) };
+};
+
+const taggedInstance = (tagKey: string, { InstanceId, State, Tags }: Ec2Instance, action: string) => {
+    const tags = new Map(requireList(Tags, action).map(({ Key, Value }) => [Key, Value]));
+    return {
+        id: requireString(InstanceId, action),
+        state: requireString(State?.Name, action),
+        leads: isTrue(tags.get(tagKey)),
+        since: tags.get(sinceKey(tagKey)),
+        vetoed: marksVeto(tags.get(eligibleKey(tagKey))),
+        /** Name of the group in the instance's own tag. */
+        group: tags.get(groupKey),
+    };
 };
 
 // A filter takes * and ? for any characters. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
@@ -203,10 +181,9 @@ const literally = (name: string): string => name.replace(/[*?\\]/g, "\\$&");
 /** How Auto Scaling lists instances, by their ids: undefined if in no group. Those in warm pools are listed, too. */
 export const readHomes = async (aws: Aws, ids: string[]): Promise<Pick<View, "homes">> => {
     const action = "autoscaling:DescribeAutoScalingInstances";
-    const client = { client: aws.autoScaling };
     const options = { abortSignal: aws.deadline.signal };
     const answers = chunks(ids, 50).map((InstanceIds) => {
-        const pages = aws.pages.members(client, { InstanceIds }, options);
+        const pages = aws.pages.members({ client: aws.autoScaling }, { InstanceIds }, options);
         return readAll(aws, action, InstanceIds, pages, (page) => page.AutoScalingInstances);
     });
     const listed = (await Promise.all(answers)).flat();
@@ -271,11 +248,11 @@ export const readLoad = async (aws: Aws, ids: string[], now: number): Promise<Ma
             const reading = aws.cloudWatch.getMetricData({ ...period, MetricDataQueries }, { abortSignal });
             const answer = await withContext(action, part, reading, abortSignal);
             const results = requireList(answer.MetricDataResults, action);
-            const valuesById = new Map(results.map(({ Id, Values = [] }) => [Id, Values]));
-            return part.flatMap((id, index): [string, number][] => {
-                const values = valuesById.get(`m${index}`) ?? [];
-                return values.length > 0 ? [[id, values.reduce((sum, value) => sum + value, 0) / values.length]] : [];
+            const averages = results.map(({ Id = "", Values = [] }): [string, number] => {
+                const sum = Values.reduce((total, value) => total + value, 0);
+                return [part[Number(Id.slice(1))] ?? "", sum / Values.length];
             });
+            return averages.filter(([, load]) => Number.isFinite(load));
         } catch (error) {
             warn("load is left out", error);
             return [];

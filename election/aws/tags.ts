@@ -7,18 +7,13 @@ import type { Aws } from "./clients";
 export type Outcomes = Map<string, Error | undefined>;
 
 /** Takes the leader tag off instances, or all of an election's tags. An instance that is gone carries none any more. */
-export const takeTags = async (
-    aws: Aws,
-    ids: string[],
-    which: "leader" | "all",
-    abortSignal: AbortSignal,
-): Promise<Outcomes> => {
+export const takeTags = async (aws: Aws, ids: string[], which: "leader" | "all", abortSignal: AbortSignal) => {
     const { tagKey } = aws.scope;
     const Tags = [{ Key: tagKey }, ...(which === "all" ? [{ Key: sinceKey(tagKey) }] : [])];
     const outcomes = await writeAll(aws, ids, (Resources) =>
         withContext("ec2:DeleteTags", Resources, aws.ec2.deleteTags({ Resources, Tags }, { abortSignal }), abortSignal),
     );
-    return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error]));
+    return new Map([...outcomes].map(([id, error]) => [id, error && isGone(error) ? undefined : error] as const));
 };
 
 /** What an instance gets: the leader tag, a `since`, or both in one call. */

@@ -97,10 +97,7 @@ export const deciding: Record<string, Mutation> = {
         "[...instances.filter(({ leads }) => leads), ...orphans].map(",
     ],
     "orphans' since doesn't count for the fence": ["[...instances, ...orphans].map(", "[...instances].map("],
-    "write when nothing changed": [
-        "promote: [],\n        ...(lacksSince",
-        "promote: leader ? [leader.id] : [],\n        ...(lacksSince",
-    ],
+    "write when nothing changed": ["promote: [], adopt, since", "promote: leader ? [leader.id] : [], adopt, since"],
     "adopt a leader at any event": ["lacksSince && (0, group_1.isSwept)(group)", "lacksSince"],
     "adopt a leader that is not fit": [
         "(0, group_1.isFit)(leader) && (0, group_1.sinceOf)(leader, now) === 0",
@@ -113,10 +110,13 @@ export const deciding: Record<string, Mutation> = {
     ],
     "adopt no leader": ["lacksSince && (0, group_1.isSwept)(group)", "false"],
     "give the tag back to a leader that may not stay": [
-        '...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),',
-        "...(decision.demote[0] ? { giveBack: decision.demote[0].id } : {}),",
+        'const giveBack = fallback.outcome === "kept" ? fallback.leader.id : undefined;',
+        "const giveBack = decision.demote[0]?.id;",
     ],
-    "never give a tag back": ['...(fallback.outcome === "kept" ? { giveBack: fallback.leader.id } : {}),', ""],
+    "never give a tag back": [
+        'const giveBack = fallback.outcome === "kept" ? fallback.leader.id : undefined;',
+        "const giveBack = undefined;",
+    ],
 
     // Paused groups.
     "write in a paused group": ["if (!group.paused) {", "if (true) {"],

@@ -77,13 +77,13 @@ export const remembering: Record<string, Mutation> = {
         "tests/election/changes.test.ts",
     ],
     "a refused instance is never chosen again": [
-        '].filter(({ tier }) => isLeaderless || tier === "fit");',
-        '].filter(({ tier }) => tier === "fit" || tier === "arriving");',
+        'candidates.filter(({ tier }) => isLeaderless || tier === "fit");',
+        'candidates.filter(({ tier }) => tier === "fit" || tier === "arriving");',
         "tests/election/changes.test.ts",
     ],
     "a refused instance replaces a leader that may stay": [
-        '].filter(({ tier }) => isLeaderless || tier === "fit");',
-        "];",
+        'candidates.filter(({ tier }) => isLeaderless || tier === "fit");',
+        "candidates;",
         "tests/election/changes.test.ts",
     ],
     "a refusal ranks before none": ["tier: refused ? `", "tier: false ? `", "tests/election/changes.test.ts"],
@@ -99,8 +99,8 @@ export const remembering: Record<string, Mutation> = {
         "true",
     ],
     "a sweep doesn't end the flapping guard": [
-        "if (batch.sweep) {\n        endFlapping",
-        "if (false) {\n        endFlapping",
+        "batch.sweep ? memory.promotions : []",
+        "[]",
         "tests/failover/flapping.test.ts",
     ],
     "the flapping guard counts promotions of any time": [
@@ -126,7 +126,7 @@ export const remembering: Record<string, Mutation> = {
     ],
 
     // Protection.
-    "take protection that was there before": ["memory.protectedBefore.add(id);", ""],
+    "take protection that was there before": ["memory.protectedBefore.set(id, wasProtected);", ""],
     "an uncertain write is remembered": [
         "for (const id of uncertain) {\n        writes.delete(id);",
         "for (const id of []) {\n        writes.delete(id);",

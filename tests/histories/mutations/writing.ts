@@ -101,12 +101,12 @@ export const writing: Record<string, Mutation> = {
 
     // Protection.
     "leave a demoted leader protected": [
-        "return leads && listed.protected && !protectedBefore.has(id)",
+        "return leads && listed.protected && !protectedBefore.get(id)",
         "return false",
         "protected leaders",
     ],
     "take protection from members that don't lead": [
-        "return leads && listed.protected && !protectedBefore.has(id)",
+        "return leads && listed.protected && !protectedBefore.get(id)",
         "return id !== leader && listed.protected",
     ],
     "protect without the setting": ["if (!aws.scope.protectLeader) {", "if (false) {"],
