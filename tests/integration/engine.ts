@@ -1,13 +1,13 @@
 // Pulumi's engine, as far as a program meets it: the CLI's language host runs the program in a process of its own, with its
 // settings as text in the environment, and this engine answers its gRPC calls as an update, or a preview, of an empty stack does.
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
 import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { found } from "../simulator/lists";
 import { accountId, computed, configuration, project, root } from "../simulator/stack/program";
@@ -17,11 +17,8 @@ export interface Registration {
     /** Type and name of the resource and its parents, as the engine names it. */
     urn: string;
     type: string;
-    name: string;
     // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own inputs
     inputs: any;
-    /** Names that the resource had in earlier versions. */
-    aliases: number;
 }
 
 /** What came of a run. */
@@ -44,11 +41,10 @@ const engineMessages = pulumi("./proto/engine_pb.js");
 const { ResourceMonitorService } = pulumi("./proto/resource_grpc_pb.js");
 const { EngineService } = pulumi("./proto/engine_grpc_pb.js");
 
-// Without what is undefined, which a Struct can't hold. The random part of physical names is the stack's own.
-const structOf = (value: object, suffix = "1234567") =>
-    struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value).replaceAll("-1234567", `-${suffix}`)));
-const errorSeverity = engineMessages.LogSeverity.ERROR;
+// Without what is undefined, which a Struct can't hold.
+const structOf = (value: object) => struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)));
 const region = "us-east-1";
+const stack = "dev";
 
 /** Everything that a setting can add to a stack. */
 export const everything = {
@@ -67,37 +63,23 @@ export const everything = {
  * @param options.folder where the program is
  * @param options.node the Node.js that runs it
  */
-export async function runAsCli(
-    options: {
-        stack?: string;
-        project?: string;
-        config?: Record<string, string>;
-        preview?: boolean;
-        folder?: string;
-        node?: string;
-    } = {},
-): Promise<Run> {
-    const { stack = "dev", project: name = project, preview = false, folder = root, node = process.execPath } = options;
+export async function runAsCli(options: {
+    config: Record<string, string>;
+    preview?: boolean;
+    folder?: string;
+    node?: string;
+}): Promise<Run> {
+    const { config, preview = false, folder = root, node = process.execPath } = options;
     const run: Run = { status: null, registrations: [], outputs: {}, errors: "" };
-    const server = serve(run, { stack, project: name, preview });
-    const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
-            error ? reject(error) : resolve(bound),
-        );
-    });
+    const server = serve(run, preview);
+    const port = await promisify(server.bindAsync.bind(server))("127.0.0.1:0", grpc.ServerCredentials.createInsecure());
     const address = `127.0.0.1:${port}`;
     const host = join(folder, "node_modules", "@pulumi", "pulumi", "cmd", "run");
-    const config = Object.fromEntries(
-        Object.entries(configuration(options.config)).map(([key, value]) => [
-            key.startsWith(`${project}:`) ? `${name}:${key.slice(project.length + 1)}` : key,
-            value,
-        ]),
-    );
     const flags = [
         `--monitor=${address}`,
         `--engine=${address}`,
         "--organization=organization",
-        `--project=${name}`,
+        `--project=${project}`,
         `--stack=${stack}`,
         `--root-directory=${folder}`,
         `--pwd=${folder}`,
@@ -111,14 +93,14 @@ export async function runAsCli(
             ...Object.fromEntries(ambient),
             AWS_REGION: region,
             PULUMI_NODEJS_TYPESCRIPT: "true",
-            PULUMI_CONFIG: JSON.stringify(config),
+            PULUMI_CONFIG: JSON.stringify(configuration(config)),
             PULUMI_CONFIG_SECRET_KEYS: "[]",
         },
         stdio: ["ignore", "ignore", "pipe"],
+        timeout: 60_000,
+        killSignal: "SIGKILL",
     });
-    const limit = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, "close")]);
-    clearTimeout(limit);
     server.forceShutdown();
     run.status = status;
     run.errors += stderr;
@@ -144,28 +126,10 @@ export function functionTextOf({ registrations }: Run): string {
 
 export const urnsIn = ({ registrations }: Run): string[] => registrations.map(({ urn }) => urn);
 
-/**
- * Names that the program gives itself: those that an account can have once, and the stack's own metrics.
- * Anything else gets a name with a random part from Pulumi.
- */
-export function namesIn({ registrations }: Run): string[] {
-    const named = registrations.filter(
-        ({ type }) => type.startsWith("aws:") && !/:(RolePolicy|EventTarget)$/.test(type),
-    );
-    return named.flatMap(({ type, inputs }) =>
-        [inputs.name, inputs.dashboardName, inputs.dimensions?.Stack]
-            .filter((name) => name !== undefined)
-            .map((name) => `${type} ${name}`),
-    );
-}
-
 // biome-ignore lint/suspicious/noExplicitAny: messages have no types apart from Pulumi's own
 type Handle = (request: any) => unknown;
 
-function serve(
-    run: Run,
-    { stack, project: name, preview }: { stack: string; project: string; preview: boolean },
-): Server {
+function serve(run: Run, preview: boolean): Server {
     const answer = (handle: Handle) => (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>) => {
         try {
             done(null, handle(call.request));
@@ -173,11 +137,10 @@ function serve(
             done(error as Error);
         }
     };
-    const urnOf = (type: string, resource: string, parent: string): string => {
+    const urnOf = (type: string, name: string, parent: string): string => {
         const parentType = parent && !parent.includes("pulumi:pulumi:Stack") ? `${parent.split("::")[2]}$` : "";
-        return `urn:pulumi:${stack}::${name}::${parentType}${type}::${resource}`;
+        return `urn:pulumi:${stack}::${project}::${parentType}${type}::${name}`;
     };
-    const suffix = createHash("sha256").update(`${name} ${stack}`).digest("hex").slice(0, 7);
     let rootUrn = "";
     const server = new grpc.Server();
     server.addService(ResourceMonitorService, {
@@ -188,30 +151,25 @@ function serve(
         }),
         invoke: answer((request) => {
             const answers: Record<string, object> = {
-                "aws:index/getPartition:getPartition": { partition: "aws", id: "aws" },
-                "aws:index/getCallerIdentity:getCallerIdentity": { accountId, id: accountId },
-                "aws:index/getRegion:getRegion": { region, id: region },
-                "pulumi:pulumi:readStackOutputs": { outputs: {} }, // a first update
+                "aws:index/getPartition:getPartition": { partition: "aws" },
+                "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
+                "aws:index/getRegion:getRegion": { region },
             };
-            if (!(request.getTok() in answers)) {
-                throw new Error(`the program asks for ${request.getTok()}, which has no answer here`);
-            }
             const response = new providerMessages.InvokeResponse();
             response.setReturn(structOf(found(answers[request.getTok()])));
             return response;
         }),
         registerResource: answer((request) => {
-            const [type, resource] = [request.getType(), request.getName()];
+            const [type, name] = [request.getType(), request.getName()];
             const inputs = request.getObject()?.toJavaScript() ?? {};
-            const urn = urnOf(type, resource, request.getParent());
-            run.registrations.push({ urn, type, name: resource, inputs, aliases: request.getAliasesList().length });
+            const urn = urnOf(type, name, request.getParent());
+            run.registrations.push({ urn, type, inputs });
+            const isMade = request.getCustom() && !preview;
             const response = new monitorMessages.RegisterResourceResponse();
             response.setUrn(urn);
-            const isCustom = request.getCustom();
-            response.setId(isCustom && !preview ? `${resource}-id` : "");
-            const state =
-                isCustom && !preview ? { ...inputs, ...computed(type, resource, inputs.name, "aws", region) } : inputs;
-            response.setObject(structOf(state, suffix));
+            response.setId(isMade ? `${name}-id` : "");
+            const outputs = isMade ? computed(type, name, inputs.name, "aws", region) : {};
+            response.setObject(structOf({ ...inputs, ...outputs }));
             return response;
         }),
         registerResourceOutputs: answer((request) => {
@@ -224,7 +182,7 @@ function serve(
     });
     server.addService(EngineService, {
         log: answer((request) => {
-            if (request.getSeverity() === errorSeverity) {
+            if (request.getSeverity() === engineMessages.LogSeverity.ERROR) {
                 run.errors += `${request.getMessage()}\n`;
             }
             return new empty.Empty();

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,14 +8,13 @@ import { EventBridge } from "@aws-sdk/client-eventbridge";
 import { SQS } from "@aws-sdk/client-sqs";
 import { invoke, pointSdkAt, type Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, sweepEvent } from "../simulator/aws/events";
+import { groupKey } from "../simulator/aws/region";
 import type { Tuple } from "../simulator/lists";
 import { type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
-import { wiringOf } from "../simulator/stack/registered";
+import { type Wiring, wiringOf } from "../simulator/stack/registered";
 
-export const groupKey = "aws:autoscaling:groupName";
-
-const startSeconds = 60;
+const startMillis = 60_000;
 const launchConfiguration = "instances";
 
 /** An instance as EC2 describes it. */
@@ -25,19 +24,15 @@ export interface Instance {
     tags: Record<string, string>;
 }
 
-export function motoIsInstalled(): boolean {
-    return spawnSync("sh", ["-c", "command -v moto_server"]).status === 0;
-}
-
 /** A region on a moto_server of our own; this process's SDK clients call it until it is stopped. */
 export class Moto {
-    readonly ec2 = new EC2();
-    readonly autoScaling = new AutoScaling();
-    readonly eventBridge = new EventBridge();
-    readonly sqs = new SQS();
+    readonly endpoint = process.env.AWS_ENDPOINT_URL as string; // as start() has set it
+    readonly ec2 = new EC2({ endpoint: this.endpoint });
+    readonly autoScaling = new AutoScaling({ endpoint: this.endpoint });
+    readonly eventBridge = new EventBridge({ endpoint: this.endpoint });
+    readonly sqs = new SQS({ endpoint: this.endpoint });
 
     private constructor(
-        private readonly endpoint: string,
         private readonly server: ChildProcess,
         private readonly restoreEnvironment: () => void,
     ) {}
@@ -51,14 +46,18 @@ export class Moto {
             stdio: ["pipe", "ignore", "ignore"],
             detached: true, // an interrupt from the keyboard is left to this process
         });
-        const moto = new Moto(endpoint, server, restoreEnvironment);
-        try {
-            await moto.untilItAnswers();
-        } catch (error) {
-            await moto.stop();
-            throw error;
+        const moto = new Moto(server, restoreEnvironment);
+        for (const deadline = Date.now() + startMillis; ; await sleep(50)) {
+            try {
+                await fetch(endpoint);
+                return moto;
+            } catch (cause) {
+                if (Date.now() > deadline) {
+                    await moto.stop();
+                    throw new Error(`moto_server does not answer at ${endpoint}`, { cause });
+                }
+            }
         }
-        return moto;
     }
 
     async stop(): Promise<void> {
@@ -78,23 +77,6 @@ export class Moto {
         });
     }
 
-    private async untilItAnswers(): Promise<void> {
-        const deadline = Date.now() + startSeconds * 1000;
-        for (;;) {
-            try {
-                await fetch(this.endpoint);
-                return;
-            } catch (cause) {
-                if (Date.now() > deadline) {
-                    throw new Error(`moto_server does not answer at ${this.endpoint}`, { cause });
-                }
-                await sleep(50);
-            }
-        }
-    }
-
-    // What operators and other services do.
-
     /** A new group; its members' ids. */
     async addGroup<N extends number>(name: string, size: N): Promise<Tuple<string, N>> {
         await this.autoScaling.createAutoScalingGroup({
@@ -106,13 +88,6 @@ export class Moto {
             DesiredCapacity: size,
         });
         return (await this.members(name)) as Tuple<string, N>;
-    }
-
-    /** Scales a group; the ids of its new members. */
-    async scale(name: string, size: number): Promise<string[]> {
-        const before = await this.members(name);
-        await this.autoScaling.setDesiredCapacity({ AutoScalingGroupName: name, DesiredCapacity: size });
-        return (await this.members(name)).filter((id) => !before.includes(id));
     }
 
     async tag(id: string, tags: Record<string, string>): Promise<void> {
@@ -131,13 +106,11 @@ export class Moto {
             Resources: resources,
             Detail: JSON.stringify(detail),
         }));
-        const answer = await this.eventBridge.putEvents({ Entries });
-        if (answer.Entries?.some(({ ErrorCode }) => ErrorCode)) {
-            throw new Error(`the bus refuses events: ${JSON.stringify(answer.Entries)}`);
+        const { FailedEntryCount } = await this.eventBridge.putEvents({ Entries });
+        if (FailedEntryCount) {
+            throw new Error(`the bus refuses events: ${JSON.stringify(Entries)}`);
         }
     }
-
-    // What AWS answers.
 
     /** Ids of the instances that a group lists. */
     async members(name: string): Promise<string[]> {
@@ -165,7 +138,8 @@ export class Moto {
         const groups: Record<string, string[]> = {};
         for (const { id, state, tags } of await this.instances()) {
             if (key in tags && state !== "terminated") {
-                groups[tags[groupKey] ?? ""] = [...(groups[tags[groupKey] ?? ""] ?? []), id];
+                const group = tags[groupKey] ?? "";
+                groups[group] = [...(groups[group] ?? []), id];
             }
         }
         return groups;
@@ -176,10 +150,8 @@ export class Moto {
 export class Stack {
     private constructor(
         private readonly moto: Moto,
-        private readonly queueUrl: string,
-        private readonly batchSize: number,
-        private readonly timeoutSeconds: number,
-        private readonly sweepGroupId: string,
+        private readonly wiring: Wiring,
+        private readonly QueueUrl: string,
         private readonly handler: Handler,
     ) {}
 
@@ -189,7 +161,8 @@ export class Stack {
      * @param name keeps the stack's resources apart from those of another, as Pulumi's random names would
      */
     static async deploy(moto: Moto, program: Program, name = "dev"): Promise<Stack> {
-        const { rules, queue, batchSize, functionTimeoutSeconds } = wiringOf(program);
+        const wiring = wiringOf(program);
+        const { queue } = wiring;
         const named = (arn: string) => arn.replace(/[^:]+$/, (physical) => `${name}-${physical}`);
         const { QueueUrl } = await moto.sqs.createQueue({
             QueueName: named(queue.arn).split(":").at(-1),
@@ -200,73 +173,59 @@ export class Stack {
                 MessageRetentionPeriod: String(queue.messageRetentionSeconds),
             },
         });
-
-        let sweepGroupId = "";
-        for (const { physicalName, eventPattern, scheduleExpression, targetArn, messageGroupId } of rules) {
-            const Rule = `${name}-${physicalName}`;
-            await moto.eventBridge.putRule({
-                Name: Rule,
-                EventPattern: eventPattern,
-                ScheduleExpression: scheduleExpression,
-            });
-            if (scheduleExpression) {
-                sweepGroupId = messageGroupId;
-                continue; // moto takes a rule without a pattern for one that matches everything, so it gets no target
+        // moto takes a rule without a pattern for one that matches everything, so the sweep's rule is left out
+        for (const { physicalName, eventPattern, targetArn, messageGroupId } of wiring.rules) {
+            if (eventPattern) {
+                const Rule = `${name}-${physicalName}`;
+                await moto.eventBridge.putRule({ Name: Rule, EventPattern: eventPattern });
+                const SqsParameters = { MessageGroupId: messageGroupId };
+                const target = { Id: "queue", Arn: named(targetArn), SqsParameters };
+                await moto.eventBridge.putTargets({ Rule, Targets: [target] });
             }
-            const target = { Id: "queue", Arn: named(targetArn), SqsParameters: { MessageGroupId: messageGroupId } };
-            await moto.eventBridge.putTargets({ Rule, Targets: [target] });
         }
-
-        const handler = startContainer(program);
-        return new Stack(moto, QueueUrl as string, batchSize, functionTimeoutSeconds, sweepGroupId, handler);
+        return new Stack(moto, wiring, QueueUrl as string, startContainer(program));
     }
 
-    /** Puts events on the bus, then pumps. */
+    /** Puts events, 10 at most, on the bus, then pumps. */
     async receive(...events: BusEvent[]): Promise<Reports[]> {
-        for (let place = 0; place < events.length; place += 10) {
-            await this.moto.put(...events.slice(place, place + 10));
-        }
+        await this.moto.put(...events);
         return this.pump();
     }
 
-    /** Sends what the schedule would send, for moto's schedules don't fire, then pumps. */
+    /** Sends what the schedule would send, then pumps. */
     async sweep(): Promise<Reports[]> {
+        const { QueueUrl, wiring } = this;
         await this.moto.sqs.sendMessage({
-            QueueUrl: this.queueUrl,
+            QueueUrl,
             MessageBody: JSON.stringify(sweepEvent(Date.now())),
-            MessageGroupId: this.sweepGroupId,
+            MessageGroupId: wiring.rules.find(({ scheduleExpression }) => scheduleExpression)?.messageGroupId,
         });
         return this.pump();
     }
 
     /** Does what the event source mapping does, until the queue is empty: receive, invoke, delete. Returns the reports of each batch. */
     async pump(): Promise<Reports[]> {
+        const { QueueUrl, wiring } = this;
         const batches: Reports[] = [];
         for (;;) {
-            const { Messages = [] } = await this.moto.sqs.receiveMessage({
-                QueueUrl: this.queueUrl,
-                MaxNumberOfMessages: this.batchSize,
-                WaitTimeSeconds: 0,
-            });
+            const asked = { QueueUrl, MaxNumberOfMessages: wiring.batchSize, WaitTimeSeconds: 0 };
+            const { Messages = [] } = await this.moto.sqs.receiveMessage(asked);
             if (Messages.length === 0) {
                 return batches;
             }
             const bodies = Messages.map(({ Body }) => Body as string);
-            batches.push(await invoke(this.handler, bodies, this.timeoutSeconds));
-            await this.moto.sqs.deleteMessageBatch({
-                QueueUrl: this.queueUrl,
-                Entries: Messages.map(({ MessageId, ReceiptHandle }) => ({ Id: MessageId, ReceiptHandle })),
-            });
+            batches.push(await invoke(this.handler, bodies, wiring.functionTimeoutSeconds));
+            const Entries = Messages.map(({ MessageId, ReceiptHandle }) => ({ Id: MessageId, ReceiptHandle }));
+            await this.moto.sqs.deleteMessageBatch({ QueueUrl, Entries });
         }
     }
 }
 
-function freePort(): Promise<number> {
-    return new Promise((resolve, reject) => {
-        const server = createServer().once("error", reject);
-        server.listen(0, "127.0.0.1", () => {
-            const { port } = server.address() as AddressInfo;
-            server.close(() => resolve(port));
-        });
-    });
+async function freePort(): Promise<number> {
+    const server = createServer();
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, "close");
+    return port;
 }

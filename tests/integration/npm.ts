@@ -1,27 +1,30 @@
 // Packages from the npm registry beside the project's own, for the long proof: other SDKs and other releases of Node.js.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
+
+const folders: string[] = [];
+after(() => {
+    for (const folder of folders) {
+        rmSync(folder, { recursive: true, force: true });
+    }
+});
 
 /**
  * Installs packages into a new folder, without their install scripts.
  *
  * @param packages as npm takes them: name@version
- * @returns the folder that has them in node_modules; removed by the caller
+ * @returns the folder that has them in node_modules; it is removed after all tests
  * @throws with npm's output, if it fails
  */
 export async function install(...packages: string[]): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), "npm-"));
+    folders.push(folder);
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true }));
     const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
-    const npm = spawn("npm", ["install", ...options, ...packages], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-    const [output, errors, [status]] = await Promise.all([text(npm.stdout), text(npm.stderr), once(npm, "close")]);
-    if (status !== 0) {
-        throw new Error(`npm install ${packages.join(" ")}: ${output}${errors}`);
-    }
+    await promisify(execFile)("npm", ["install", ...options, ...packages], { cwd: folder });
     return folder;
 }
 

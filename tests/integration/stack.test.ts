@@ -1,6 +1,6 @@
-// A stack's life under Pulumi's own language host, as the CLI drives it: a preview, an update, an update from elsewhere, a second stack.
+// A stack's life under Pulumi's own language host, as the CLI drives it: a preview, an update, an update from elsewhere.
 import { expect } from "chai";
-import { copyOfProgram, everything, functionTextOf, namesIn, type Run, runAsCli, urnsIn } from "./engine";
+import { copyOfProgram, everything, functionTextOf, type Run, runAsCli, urnsIn } from "./engine";
 
 /** Keys that the CLI hands on though no program declares them: from `pulumi new`, and from before the project was renamed. */
 const foreign = { "pulumi:tags": '{"pulumi:template":"asg-leader-election"}', "old-name:asgPrefix": "other-" };
@@ -33,15 +33,6 @@ describe("Under Pulumi's language host the program", () => {
         expect(preview.status).to.equal(0);
         expect(urnsIn(preview)).to.have.members(urnsIn(up));
         expect(functionTextOf(preview)).to.be.a("string").that.equals(functionTextOf(up));
-    });
-
-    it("gives nothing a name that another stack gives in the same account", async () => {
-        const second = await runAsCli({ config: everything, stack: "prod" });
-        expect(second.errors).to.equal("");
-        expect(second.registrations).to.have.length(up.registrations.length);
-        const names = namesIn(up);
-        expect(names).to.have.length.of.at.least(3);
-        expect(names.filter((name) => namesIn(second).includes(name))).to.deep.equal([]);
     });
 
     it("refuses a setting that it doesn't know, by name, and registers nothing", async () => {

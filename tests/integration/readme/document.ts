@@ -1,10 +1,11 @@
 // Reads a README: its blocks, tables, headings and links.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { only } from "../../simulator/lists";
 import { root } from "../../simulator/stack/program";
 
 /** A fenced block of a README. */
-export interface Block {
+interface Block {
     language: string;
     text: string;
     /** Where the line before it says that it works; without such a line on this machine. */
@@ -20,16 +21,11 @@ const marks: Record<string, Block["where"]> = {
 export const paths = [
     "README.md",
     "CHANGELOG.md",
-    ".github/SECURITY.md",
-    "election/README.md",
-    "election/instance/README.md",
-    "election/stack/README.md",
-    "election/stack/costs.md",
-    "election/stack/deploying.md",
-    "election/stack/monitoring.md",
-    "election/stack/terraform.md",
-    "election/trial/README.md",
-    "tests/README.md",
+    ...[".github", "election", "tests"].flatMap((folder) =>
+        readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+            .filter((path) => path.endsWith(".md"))
+            .map((path) => join(folder, path)),
+    ),
 ];
 
 /** A README as it stands in the project. */
@@ -66,8 +62,7 @@ export class Document {
 
     /** What it links to inside the project: paths from the project's folder, and sections. */
     get links(): { path: string; section?: string }[] {
-        return [...this.prose.matchAll(/\]\(([^)]+)\)/g)]
-            .map(([, link = ""]) => link)
+        return linksIn(this.prose)
             .filter((link) => !link.startsWith("https:"))
             .map((link) => {
                 const [path = "", section] = link.split("#");
@@ -77,61 +72,59 @@ export class Document {
 
     /** The only shell block with a text in it. */
     shellBlock(part: string): Block {
-        const [block, ...others] = this.shellBlocks.filter(({ text }) => text.includes(part));
-        if (!block || others.length > 0) {
-            throw new Error(`${this.path} has not one shell block with ${JSON.stringify(part)}`);
-        }
-        return block;
+        return only(this.shellBlocks.filter(({ text }) => text.includes(part)));
+    }
+
+    /** The texts of its blocks in a language. */
+    in(language: string): string[] {
+        return this.blocks.filter((block) => block.language === language).map(({ text }) => text);
     }
 
     /** The block that follows a comment with a name. */
     namedBlock(name: string): string {
-        const [, found] = this.text.match(new RegExp(`<!-- ${name} -->\\n+\`\`\`\\w+\\n(.*?)^\`\`\`$`, "ms")) ?? [];
-        if (found === undefined) {
-            throw new Error(`${this.path} has no block after <!-- ${name} -->`);
-        }
-        return found;
+        return this.named(name, "```\\w+\\n(.*?)^```$");
+    }
+
+    /** The list that follows a comment with a name. */
+    namedList(name: string): string {
+        return this.named(name, "((?:[-` ][^\\n]*\\n)+)");
     }
 
     /** The cells of the table that follows a comment with a name, without its head. */
     namedTable(name: string): string[][] {
-        const [, found] = this.text.match(new RegExp(`<!-- ${name} -->\\n+((?:\\|.*\\n)+)`)) ?? [];
+        const [, , ...rows] = this.named(name, "((?:\\|[^\\n]*\\n)+)").trimEnd().split("\n");
+        return rows.map((row) =>
+            row
+                .slice(1, -1)
+                .split("|")
+                .map((cell) => cell.trim()),
+        );
+    }
+
+    private named(name: string, pattern: string): string {
+        const [, found] = this.text.match(new RegExp(`<!-- ${name} -->\\n+${pattern}`, "ms")) ?? [];
         if (found === undefined) {
-            throw new Error(`${this.path} has no table after <!-- ${name} -->`);
+            throw new Error(`${this.path} has no such thing after <!-- ${name} -->`);
         }
-        return found
-            .trimEnd()
-            .split("\n")
-            .slice(2)
-            .map((row) =>
-                row
-                    .slice(1, -1)
-                    .split("|")
-                    .map((cell) => cell.trim()),
-            );
+        return found;
     }
 }
 
 /** What is set in code in a text. */
 export const codeIn = (cell = ""): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
+/** Where a text links to. */
+export const linksIn = (cell = ""): string[] => [...cell.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
+
+/** Program, service and command of a call, as in `aws ec2 create-tags`. */
+export const commandOf = (call: string[] = []): string => call.slice(0, 3).join(" ");
+
 /** What a command of the AWS CLI was called with: the values of each option, under its name. */
 export function optionsOf(call: string[] = []): Record<string, string[]> {
-    const options: Record<string, string[]> = {};
-    let values: string[] = [];
-    for (const word of call.slice(3)) {
-        if (word.startsWith("--")) {
-            values = [];
-            options[word] = values;
-        } else {
-            values.push(word);
-        }
-    }
-    return options;
+    const [, ...options] = call.join("\0").split(/\0(?=--)/);
+    return Object.fromEntries(options.map((option) => option.split("\0")).map(([name, ...values]) => [name, values]));
 }
 
-/** Reads `Name=a,Values=b,c`, the CLI's short form of a filter. */
-export function filterOf(short: string): { Name: string; Values: string[] } {
-    const [, Name = "", values = ""] = short.match(/^Name=([^,]+),Values=(.+)$/) ?? [];
-    return { Name, Values: values.split(",") };
-}
+/** The fields of each tag that a command of the AWS CLI was called with, in its short form `Key=…,Value=…`. */
+export const tagsOf = (call?: string[]): Record<string, string>[] =>
+    (optionsOf(call)["--tags"] ?? []).map((tag) => Object.fromEntries(tag.split(",").map((field) => field.split("="))));

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { root } from "../../simulator/stack/program";
-import { Document } from "./document";
+import { Document, linksIn } from "./document";
 
 const readme = new Document("tests/README.md");
 
@@ -24,13 +24,12 @@ describe("tests/README.md", () => {
         const promised = [...guaranteed.matchAll(/- \*\*(.*?)\.?\*\*/g)].map(([, guarantee]) => guarantee);
         expect(promised).to.have.length.above(3);
         expect(guarantees.map(([guarantee]) => guarantee).slice(0, promised.length)).to.deep.equal(promised);
-        const linked = (cell = "") => [...cell.matchAll(/\]\(([^)]+)\)/g)].map(([, path]) => path);
         for (const [guarantee, checker, example] of guarantees) {
-            for (const path of [...linked(checker), ...linked(example)]) {
-                expect(existsSync(join(root, "tests", String(path))), `${guarantee}: ${path}`).to.equal(true);
+            for (const path of [...linksIn(checker), ...linksIn(example)]) {
+                expect(existsSync(join(root, "tests", path)), `${guarantee}: ${path}`).to.equal(true);
             }
-            expect(linked(checker).join(), guarantee).to.match(/^histories\/checkers\//);
-            expect(linked(example).join(), guarantee).to.match(/\.test\.ts$/);
+            expect(linksIn(checker).join(), guarantee).to.match(/^histories\/checkers\//);
+            expect(linksIn(example).join(), guarantee).to.match(/\.test\.ts$/);
         }
     });
 });

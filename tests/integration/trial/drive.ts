@@ -6,17 +6,10 @@ import { makeFleet, newRun, type Run } from "../../../election/trial/fleet";
 import { usualPace } from "../../../election/trial/play";
 import { connect, siteOf } from "../../../election/trial/site";
 import type { Outside } from "../../../election/trial/trial";
-import { runProgram } from "../../simulator/stack/program";
-import { motoIsInstalled } from "../moto";
-import { prefix, TrialRegion, tagKey } from "./region";
-
-/** What a trial came to. */
-export interface Outcome {
-    status: number;
-    stdout: string;
-    stderr: string;
-    questions: string[];
-}
+import { inThisProcess } from "../../simulator/command-line";
+import { tagKey } from "../../simulator/names";
+import { programWith } from "../../simulator/scenario";
+import { prefix, TrialRegion } from "./region";
 
 /** Milliseconds. The stack's sweeps come several times a second, and its minute is that long. */
 const pace = {
@@ -43,52 +36,43 @@ export async function trial(
         pace?: Partial<Outside["pace"]>;
         over?: Record<string, string>;
     } = {},
-): Promise<Outcome> {
+): Promise<{ status: number; stdout: string; stderr: string; questions: string[] }> {
     const { answers = [], signal = new AbortController().signal, over } = options;
-    const outcome: Outcome = { status: 0, stdout: "", stderr: "", questions: [] };
-    outcome.status = await main(["--stack", "dev", ...args], {
-        stdout: {
-            write: (text) => {
-                outcome.stdout += text;
-            },
-        },
-        stderr: {
-            write: (text) => {
-                outcome.stderr += text;
-            },
-        },
-        ask: async (question) => {
-            outcome.questions.push(question);
-            return answers.shift() ?? "";
-        },
+    const questions: string[] = [];
+    const ask = async (question: string) => {
+        questions.push(question);
+        return answers.shift() ?? "";
+    };
+    const outside = {
+        ask,
         signal,
         pace: { ...pace, ...options.pace },
         removal,
         settingsOf: () => settingsOfStack(undefined, { over }),
-    });
-    return outcome;
+    };
+    const { status, out, err } = await inThisProcess(
+        (line, streams) => main(line, { ...streams, ...outside }),
+        ["--stack", "dev", ...args],
+    );
+    return { status, stdout: out, stderr: err, questions };
 }
 
 /** A region for a suite; each of its tests must leave there what it found. */
 export function useRegion(): () => TrialRegion {
     let region: TrialRegion;
     let foreign: string[];
-    before(async function () {
-        if (!motoIsInstalled()) {
-            if (process.env.CI === "true") {
-                throw new Error("moto_server is not installed: pip install 'moto[server]'");
-            }
-            this.skip();
-        }
-        region = await TrialRegion.open(await runProgram({ config: { asgPrefix: prefix, tagKey } }));
+    before(async () => {
+        region = await TrialRegion.open(await programWith());
     });
     after(() => region?.close());
     beforeEach(async () => {
-        region.calm();
-        await region.addForeign();
+        await region.begin();
         foreign = await region.everything();
     });
-    afterEach(async () => expect(await region.everything()).to.deep.equal(foreign));
+    afterEach(async () => {
+        await region.end();
+        expect(await region.everything()).to.deep.equal(foreign);
+    });
     return () => region;
 }
 

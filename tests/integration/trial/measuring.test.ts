@@ -1,14 +1,12 @@
 // What the trial reads off what it sees, how it reports it, and what it says that it costs.
 import { expect } from "chai";
-import { announcement, costOf, minutesFor } from "../../../election/trial/before";
+import { costOf, minutesFor } from "../../../election/trial/before";
 import { commandsFor } from "../../../election/trial/clean-up";
 import { secondsUntilShown } from "../../../election/trial/console";
-import { newRun } from "../../../election/trial/fleet";
 import { isOver, measured, type Result } from "../../../election/trial/measure";
 import { help, optionsOf } from "../../../election/trial/options";
-import { plays, promisedSeconds, successorIn } from "../../../election/trial/plays";
+import { plays, promisedSeconds } from "../../../election/trial/plays";
 import { exitStatusOf, summaryOf, textOf } from "../../../election/trial/report";
-import type { Site } from "../../../election/trial/site";
 import { type Instance, type Look, liveLeaders, millisOfTwo, resolutionOf } from "../../../election/trial/watch";
 
 const instance = (id: string, more: Partial<Instance> = {}): Instance => ({
@@ -26,49 +24,34 @@ const seen = (at: number, ...instances: Instance[]): Look => ({ at, instances })
 const play = (name: string) => plays.find((one) => one.name === name) as (typeof plays)[number];
 
 describe("The trial", () => {
+    const former = leader("i-1", 1);
+    const other = leader("i-2", 2);
+    const copy = leader("i-2", 1);
+
     it("counts two leaders from the look before they were seen to the last look, but not one that EC2 is ending", () => {
-        const both = [leader("i-1", 1), leader("i-2", 2)] as const;
-        const looks = [seen(100, both[0]), seen(300, ...both), seen(600, ...both), seen(700, both[1])];
+        const looks = [seen(100, former), seen(300, former, other), seen(600, former, other), seen(700, other)];
         expect(millisOfTwo(0, looks)).to.equal(500);
         expect(resolutionOf(0, looks)).to.equal(300);
         for (const state of ["shutting-down", "terminated"]) {
-            expect(liveLeaders(seen(0, leader("i-1", 1, state), both[1])).map(({ id }) => id)).to.deep.equal(["i-2"]);
+            expect(liveLeaders(seen(0, leader("i-1", 1, state), other))).to.deep.equal([other]);
         }
-        expect(millisOfTwo(50, [seen(100, ...both)])).to.equal(50);
+        expect(millisOfTwo(50, [seen(100, former, other)])).to.equal(50);
     });
 
-    it("takes for the successor another instance, one with a later since, or the same one alone, as the play has it", () => {
-        const former = leader("i-1", 1);
-        const again = leader("i-1", 2);
-        const other = leader("i-2", 2);
-        const cases: [string, Look, string | undefined][] = [
-            ["vetoed", seen(0, former), undefined],
-            ["vetoed", seen(0, former, other), "i-2"],
-            ["untagged", seen(0, former), undefined],
-            ["untagged", seen(0, instance("i-1")), undefined],
-            ["untagged", seen(0, again), "i-1"],
-            ["copied", seen(0, former, leader("i-2", 0)), undefined],
-            ["copied", seen(0, former), "i-1"],
-            ["copied", seen(0, other), undefined],
-        ];
-        for (const [name, look, id] of cases) {
-            expect(successorIn(look, play(name), former)?.id, `${name}: ${JSON.stringify(look)}`).to.equal(id);
-        }
-    });
-
-    it("says why a play was not as promised", () => {
-        const former = leader("i-1", 1);
-        const other = leader("i-2", 2);
-        const cases: [name: string, looks: Look[], broken: string | undefined][] = [
-            ["vetoed", [seen(500, instance("i-1")), seen(1000, other)], undefined],
+    it("takes for the successor another instance, one with a later since, or the same one alone, and says why a play was not as promised", () => {
+        const cases: [name: string, looks: Look[], broken?: string][] = [
+            ["vetoed", [seen(500, instance("i-1")), seen(1000, other)]],
             ["vetoed", [seen(11_000, other)], "later than 10 s"],
             ["vetoed", [seen(500, former, other), seen(900, other)], "two leaders at once"],
-            ["detached", [seen(500, former, other), seen(900, other)], undefined],
+            ["detached", [seen(500, former, other), seen(900, other)]],
             ["detached", [seen(500, former, other)], "still two leaders"],
             ["vetoed", [seen(500, leader("i-2", 0))], "since did not grow"],
-            ["vetoed", [seen(500), seen(4000)], "no successor within 4 s"],
-            ["copied", [seen(500, former, leader("i-2", 1)), seen(900, former)], undefined],
-            ["copied", [seen(500, former, leader("i-2", 1))], "still two leaders after 1 s"],
+            ["vetoed", [seen(500), seen(4000, former)], "no successor within 4 s"],
+            ["untagged", [seen(500, leader("i-1", 2))]],
+            ["untagged", [seen(500, instance("i-1")), seen(4000, former)], "no successor within 4 s"],
+            ["copied", [seen(4000, other)], "no successor within 4 s"],
+            ["copied", [seen(500, former, copy), seen(900, former)]],
+            ["copied", [seen(500, former, copy)], "still two leaders after 1 s"],
         ];
         for (const [name, looks, broken] of cases) {
             const result = measured({ play: play(name), leader: former, start: 0, looks }, 10);
@@ -77,11 +60,10 @@ describe("The trial", () => {
     });
 
     it("takes a copy for removed only after it was seen, because a read may lag", () => {
-        const former = leader("i-1", 1);
-        const copied = { play: play("copied"), leader: former, start: 0 };
-        expect(isOver({ ...copied, looks: [seen(100, former)] })).to.equal(false);
-        expect(isOver({ ...copied, looks: [seen(100, former, leader("i-2", 1)), seen(200, former)] })).to.equal(true);
-        expect(isOver({ ...copied, looks: [seen(100, former), seen(5100, former)] })).to.equal(true);
+        const isRemoved = (...looks: Look[]) => isOver({ play: play("copied"), leader: former, start: 0, looks });
+        expect(isRemoved(seen(100, former))).to.equal(false);
+        expect(isRemoved(seen(100, former, copy), seen(200, former))).to.equal(true);
+        expect(isRemoved(seen(100, former), seen(5100, former))).to.equal(true);
     });
 
     it("promises some seconds for an event, the sweep's period on top where no event comes, and handoverSeconds", () => {
@@ -158,27 +140,6 @@ describe("The trial", () => {
         expect(costOf("m7g.large", 50)).to.contain("4.2 instance hours of m7g.large, and 1 cent for disks");
     });
 
-    it("says before it makes anything where, what, until when", () => {
-        const site = {
-            account: "123456789012",
-            region: "eu-west-1",
-            vpc: "vpc-1",
-            subnets: ["a", "b", "c"],
-            type: "t4g.nano",
-        };
-        const run = newRun("awseb-", 50);
-        const text = announcement(site as Site, run, "dev", plays.slice(0, 1), 50);
-        for (const part of [
-            ...Object.values(site).flat().slice(0, 3),
-            run.group,
-            run.template,
-            run.until.toISOString(),
-        ]) {
-            expect(text).to.contain(part);
-        }
-        expect(text).to.contain("takes the group's leader away once (terminated)");
-    });
-
     it("prints commands in the order that works, with names quoted", () => {
         const left = { run: "trial-1", until: "", groups: ["it's"], instances: [{ id: "i-1", inGroup: true }] };
         expect(commandsFor({ ...left, templates: ["leader-trial-1"], volumes: ["vol-1"] }, "eu-west-1")).to.deep.equal([
@@ -189,35 +150,25 @@ describe("The trial", () => {
         ]);
     });
 
-    const refused: [args: string[], message: string][] = [
-        [[], "Option '--stack' is missing. See --help."],
-        [["--foo"], "Unknown option '--foo'. See --help."],
-        [["--stack", "a", "--stack", "b"], "Option '--stack' is given twice. See --help."],
-        [["--stack", "a", "--type"], "Option '--type <value>' argument missing. See --help."],
-        [
-            ["--stack", "a", "--type", "nano"],
-            `Option '--type' is "nano", but it must be an instance type like t4g.nano.`,
-        ],
-        [["--stack", "a", "--region", "x"], `Option '--region' is "x", but it must be a region like us-east-1.`],
-        [["--stack", "a", "--subnet", "x"], `Option '--subnet' is "x", but it must be the id of a subnet.`],
-        [
-            ["--stack", "a", "--only", "x"],
-            `Option '--only' is "x", but it must be one of terminated, stopped, standby,`,
-        ],
-    ];
-    for (const [args, message] of refused) {
-        it(`refuses ${args.join(" ") || "no option"} by name`, () => {
-            expect(() => optionsOf(args)).to.throw(message);
+    for (const [line, message] of [
+        ["", "Option '--stack' is missing. See --help."],
+        ["--foo", "Unknown option '--foo'. See --help."],
+        ["--stack a --stack b", "Option '--stack' is given twice. See --help."],
+        ["--stack a --type", "Option '--type <value>' argument missing. See --help."],
+        ["--stack a --type nano", `Option '--type' is "nano", but it must be an instance type like t4g.nano.`],
+        ["--stack a --region x", `Option '--region' is "x", but it must be a region like us-east-1.`],
+        ["--stack a --subnet x", `Option '--subnet' is "x", but it must be the id of a subnet.`],
+        ["--stack a --only x", `Option '--only' is "x", but it must be one of terminated, stopped, standby,`],
+    ] as const) {
+        it(`refuses ${line || "no option"} by name`, () => {
+            expect(() => optionsOf(line.split(" ").filter(Boolean))).to.throw(message);
         });
     }
 
     it("takes --subnet and --only several times, and has every option in its help", () => {
-        const options = optionsOf([..."--stack a --subnet subnet-01234567 --subnet subnet-89abcdef".split(" ")]);
-        expect(options).to.deep.include({
-            subnets: ["subnet-01234567", "subnet-89abcdef"],
-            type: "t4g.nano",
-            yes: false,
-        });
+        const options = optionsOf("--stack a --subnet subnet-01234567 --subnet subnet-89abcdef".split(" "));
+        const subnets = ["subnet-01234567", "subnet-89abcdef"];
+        expect(options).to.deep.include({ subnets, type: "t4g.nano", yes: false });
         for (const option of ["stack", "region", "type", "subnet", "only", "keep", "yes", "json", "help"]) {
             expect(help).to.contain(`--${option}`);
         }

@@ -1,6 +1,6 @@
-// A region in which the trial takes place: moto_server, the packaged function behind the program's own rules, and a proxy
-// that the trial's clients call. What moto lacks is done here: it emits no events, so that they are made from
-// what it changes; a group of moto's doesn't replace an unhealthy member; and no instance writes to a console.
+// A region in which the trial takes place: moto_server with the stack, and a proxy that the trial's clients call. What moto lacks
+// is done here: it emits no events, so that they are made from what it changes; a group of moto's doesn't replace an unhealthy
+// member; and no instance writes to a console.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,13 +9,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { invoke } from "../../simulator/aws/endpoint";
 import { type BusEvent, scalingEvent, stateEvent, sweepEvent, tagEvent } from "../../simulator/aws/events";
 import { matches } from "../../simulator/aws/patterns";
+import { groupKey } from "../../simulator/aws/region";
 import { parseRequest, renderError } from "../../simulator/aws/wire/protocols";
-import { type Handler, startContainer } from "../../simulator/stack/packaged";
+import { isoTime } from "../../simulator/clock";
+import { eligibleKey, sinceKey, tagKey } from "../../simulator/names";
+import { startContainer } from "../../simulator/stack/packaged";
 import type { Program } from "../../simulator/stack/program";
 import { wiringOf } from "../../simulator/stack/registered";
-import { groupKey, type Instance, Moto } from "../moto";
+import { type Instance, Moto } from "../moto";
 
-export const tagKey = "app:isLeader";
 export const prefix = "awseb-";
 
 /** A call of the trial, for example `ec2:StopInstances`; calls of the function and of the tests are not among them. */
@@ -25,12 +27,8 @@ export interface Call {
     input: any;
 }
 
-/** An error instead of the region's answer. */
-export interface Refusal {
-    code: string;
-    message: string;
-    status?: number;
-}
+/** What the trial gets instead of the region's answer: an error, or another body. */
+type Instead = { code: string; message: string; status?: number } | { body: string };
 
 const tickMillis = 50;
 const ticksToSweep = 6;
@@ -39,43 +37,29 @@ const ticksToReplace = 10;
 
 export class TrialRegion {
     calls: Call[] = [];
-    /** What AWS refuses of the trial's calls. */
-    refuses: (call: Call) => Refusal | undefined = () => undefined;
     /** Gets each call of the trial before it is answered. */
     onCall: (call: Call) => void = () => {};
+    /** What is answered in the region's place. */
+    instead: (call: Call) => Instead | undefined = () => undefined;
     /** Whether there is a stack that elects leaders. */
     elects = true;
-    /** Whether the account seems to have no default VPC. */
-    hidesSubnets = false;
-    /** What the group says of a launch that failed; then it lists no instances. */
-    launchFailure = "";
     private readonly server = createServer((request, response) => this.forward(request, response));
     private before = new Map<string, Instance>();
     /** Ids, and after how many ticks they are ended. */
     private unhealthy = new Map<string, number>();
     private consoles: Record<string, string[]> = {};
-    private ticking?: Promise<void>;
-    /** The tick that is under way. */
-    private tick = Promise.resolve();
-    private paused = false;
-    private closed = false;
-    private failure?: Error;
+    private ticking = Promise.resolve();
+    private ended = false;
 
     private constructor(
         readonly moto: Moto,
-        private readonly motoUrl: string,
-        private readonly patterns: object[],
-        private readonly handler: Handler,
+        private readonly program: Program,
     ) {}
 
     static async open(program: Program): Promise<TrialRegion> {
-        const moto = await Moto.start();
-        const motoUrl = process.env.AWS_ENDPOINT_URL as string;
-        const patterns = wiringOf(program).rules.flatMap(({ eventPattern }) => JSON.parse(eventPattern ?? "[]"));
-        const region = new TrialRegion(moto, motoUrl, patterns, startContainer(program));
+        const region = new TrialRegion(await Moto.start(), program);
         await once(region.server.listen(0, "127.0.0.1"), "listening");
         process.env.AWS_ENDPOINT_URL = region.url;
-        region.ticking = region.tickOn();
         return region;
     }
 
@@ -84,34 +68,25 @@ export class TrialRegion {
     }
 
     async close(): Promise<void> {
-        this.closed = true;
-        await this.ticking;
         this.server.close();
         this.server.closeAllConnections();
         await this.moto.stop();
-        if (this.failure) {
-            throw this.failure;
-        }
     }
 
     /** Forgets calls and faults. */
     calm(): void {
         this.calls = [];
-        this.refuses = () => undefined;
         this.onCall = () => {};
+        this.instead = () => undefined;
         this.elects = true;
-        this.hidesSubnets = false;
-        this.launchFailure = "";
     }
 
-    /** What the trial must not touch: a group with the prefix, and what others have called nearly like a run's. */
-    async addForeign(): Promise<void> {
-        this.paused = true;
-        await this.tick;
+    /** Begins anew, with what the trial must not touch: a group with the prefix, and what others have called nearly like a run's. */
+    async begin(): Promise<void> {
+        this.calm();
         await this.moto.reset();
         this.before.clear();
         this.unhealthy.clear();
-        this.paused = false;
         const { ec2 } = this.moto;
         const tag = { Key: "leader-trial", Value: "trial-0123abcd" };
         const tags = [tag];
@@ -127,6 +102,14 @@ export class TrialRegion {
             LaunchTemplateData: { InstanceType: "t3.nano" },
             TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],
         });
+        this.ended = false;
+        this.ticking = this.tickOn();
+    }
+
+    /** From now on nothing happens. @throws what has failed in a tick */
+    async end(): Promise<void> {
+        this.ended = true;
+        await this.ticking;
     }
 
     /** Everything that a trial could leave, by name or id; what is terminated doesn't count. */
@@ -143,32 +126,23 @@ export class TrialRegion {
         ].sort();
     }
 
+    /** Makes events from what has changed, invokes the function with those that it listens to, and does what a group would. */
     private async tickOn(): Promise<void> {
-        for (let count = 1; !this.closed; count++) {
-            if (!this.paused) {
-                this.tick = this.tickOnce(count % ticksToSweep === 0).catch((error) => {
-                    this.failure ??= error;
-                });
-                await this.tick;
+        const handler = startContainer(this.program);
+        const patterns = wiringOf(this.program).rules.flatMap(({ eventPattern }) => JSON.parse(eventPattern ?? "[]"));
+        for (let count = 1; !this.ended; count++) {
+            const now = new Map((await this.moto.instances()).map((instance) => [instance.id, instance]));
+            const events = [...now.values()].flatMap((instance) => this.eventsOf(instance));
+            this.before = now;
+            const batch = events.filter((event) => patterns.some((pattern) => matches(pattern, event)));
+            batch.push(...(count % ticksToSweep === 0 ? [sweepEvent(Date.now())] : []));
+            if (this.elects && batch.length > 0) {
+                const bodies = batch.map((event) => JSON.stringify(event));
+                await invoke(handler, bodies);
             }
+            await this.replaceUnhealthy();
             await sleep(tickMillis);
         }
-    }
-
-    /** Makes events from what has changed, invokes the function with them, and does what a group would. */
-    private async tickOnce(sweeps: boolean): Promise<void> {
-        const now = new Map((await this.moto.instances()).map((instance) => [instance.id, instance]));
-        const events = [...now.values()].flatMap((instance) => this.eventsOf(instance));
-        this.before = now;
-        const batch = events.filter((event) => this.patterns.some((pattern) => matches(pattern, event)));
-        batch.push(...(sweeps ? [sweepEvent(Date.now())] : []));
-        if (this.elects && batch.length > 0) {
-            await invoke(
-                this.handler,
-                batch.map((event) => JSON.stringify(event)),
-            );
-        }
-        await this.replaceUnhealthy();
     }
 
     /** The events that AWS would send about what has changed of an instance. */
@@ -176,21 +150,23 @@ export class TrialRegion {
         const old = this.before.get(id);
         const now = Date.now();
         const group = tags[groupKey];
-        const differs = (key: string) => old?.tags[key] !== tags[key];
         // A tag that was written and deleted since the last look shows in its since.
-        const changed = [tagKey, `${tagKey}:eligible`].filter((key) => differs(key) || differs(`${key}:since`));
+        const differs = (...keys: string[]) => keys.some((key) => old?.tags[key] !== tags[key]);
+        const changed = [
+            ...(differs(tagKey, sinceKey) ? [tagKey] : []),
+            ...(differs(eligibleKey) ? [eligibleKey] : []),
+        ];
         if (changed.includes(tagKey)) {
-            const line = `leader-trial ${new Date(now).toISOString().slice(0, 19)}Z ${tags[tagKey] ? "shown" : "absent"}`;
+            const line = `leader-trial ${isoTime(now).slice(0, 19)}Z ${tags[tagKey] ? "shown" : "absent"}`;
             this.consoles[id] = [...(this.consoles[id] ?? []), line];
         }
+        const left = old?.tags[groupKey];
         return [
             ...(!old && group ? [scalingEvent("launch-successful", now, group, id)] : []),
             ...(old && state !== old.state
                 ? [stateEvent(now, id, state === "stopped" ? "stopping" : "shutting-down")]
                 : []),
-            ...(old?.tags[groupKey] && !group && state === "running"
-                ? [scalingEvent("detach-successful", now, old.tags[groupKey], id)]
-                : []),
+            ...(left && !group && state === "running" ? [scalingEvent("detach-successful", now, left, id)] : []),
             ...(changed.length > 0 ? [tagEvent(now, id, changed, tags)] : []),
         ];
     }
@@ -216,39 +192,31 @@ export class TrialRegion {
         const call = { action: `${parsed.service}:${parsed.action}`, input: parsed.input };
         this.calls.push(call);
         this.onCall(call);
-        const refusal = this.refuses(call);
-        if (parsed.action === "SetInstanceHealth" && !refusal) {
-            this.unhealthy.set(call.input.InstanceId, ticksToReplace);
-        }
-        if (refusal) {
-            response.writeHead(refusal.status ?? 400).end(renderError(parsed, refusal.code, refusal.message));
-        } else if (parsed.action === "DescribeSubnets" && this.hidesSubnets) {
-            response.end("<DescribeSubnetsResponse/>");
-        } else if (parsed.action === "DescribeScalingActivities") {
-            response.end(activitiesAnswer(this.launchFailure)); // moto keeps none
-        } else if (parsed.action === "GetConsoleOutput") {
-            response.end(consoleAnswer(call.input.InstanceId, this.consoles[call.input.InstanceId] ?? []));
-        } else {
+        const instead = this.instead(call) ?? this.own(call);
+        if (!instead) {
             await this.answer(response, body, headers);
+        } else if ("code" in instead) {
+            response.writeHead(instead.status ?? 400).end(renderError(parsed, instead.code, instead.message));
+        } else {
+            response.end(instead.body);
         }
+    }
+
+    /** What is answered here because moto keeps no console. */
+    private own({ action, input }: Call): Instead | undefined {
+        if (action === "autoscaling:SetInstanceHealth") {
+            this.unhealthy.set(input.InstanceId, ticksToReplace);
+        }
+        if (action !== "ec2:GetConsoleOutput") {
+            return undefined;
+        }
+        const lines = ["[    1.0] Linux", ...(this.consoles[input.InstanceId] ?? []), ""].join("\r\n");
+        return { body: `<Answer><output>${Buffer.from(lines).toString("base64")}</output></Answer>` };
     }
 
     private async answer(response: ServerResponse, body: string, headers: Record<string, string>): Promise<void> {
         const { "content-length": _length, connection: _connection, host: _host, ...rest } = headers;
-        const answer = await fetch(this.motoUrl, { method: "POST", body, headers: rest });
-        const found = await answer.text();
-        const shown = this.launchFailure ? found.replace(/<Instances>.*?<\/Instances>/gs, "<Instances/>") : found;
-        response.writeHead(answer.status, { "content-type": "text/xml" }).end(shown);
+        const answer = await fetch(this.moto.endpoint, { method: "POST", body, headers: rest });
+        response.writeHead(answer.status, { "content-type": "text/xml" }).end(await answer.text());
     }
-}
-
-function consoleAnswer(id: string, lines: string[]): string {
-    const output = Buffer.from(["[    1.0] Linux", ...lines, ""].join("\r\n")).toString("base64");
-    return `<GetConsoleOutputResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><instanceId>${id}</instanceId><output>${output}</output></GetConsoleOutputResponse>`;
-}
-
-function activitiesAnswer(message: string): string {
-    const activity = `<member><StatusCode>Failed</StatusCode><StatusMessage>${message}</StatusMessage></member>`;
-    const result = `<DescribeScalingActivitiesResult><Activities>${activity}</Activities></DescribeScalingActivitiesResult>`;
-    return `<DescribeScalingActivitiesResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">${result}</DescribeScalingActivitiesResponse>`;
 }
