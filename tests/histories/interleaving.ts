@@ -21,8 +21,8 @@ export type Start = [Condition, Condition, Beginning];
 
 export interface Found {
     runs: number;
-    /** Schedules that did not come to rest as the decision table says, in words; the first of each start. */
-    failures: string[];
+    /** The first schedule that did not come to rest as the decision table says, in words. */
+    failure?: string;
 }
 
 const tags = ["none", "older", "newer", "no since"] as const;
@@ -71,22 +71,12 @@ interface Choice {
  * Lets two electors hold an election over one group of two instances, and as many as their tag events ask for, in every order
  * of their calls that can make a difference: what an election reads beside the tags doesn't change, and is answered at once.
  */
-export async function explore(
-    program: Program,
-    starts: Iterable<Start>,
-    { everyEcho = false, untilFailure = false } = {},
-): Promise<Found> {
+export async function explore(program: Program, starts: Iterable<Start>): Promise<Found> {
     return inRegion(async (world) => {
-        const duel = new Duel(world, program, everyEcho);
-        const found: Found = { runs: 0, failures: [] };
+        const duel = new Duel(world, program);
+        const found: Found = { runs: 0 };
         for (const start of starts) {
-            const failure = await duel.exhaust(start, found);
-            if (failure) {
-                found.failures.push(failure);
-                if (untilFailure) {
-                    break;
-                }
-            }
+            found.failure ??= await duel.exhaust(start, found);
         }
         return found;
     });
@@ -100,7 +90,6 @@ class Duel {
     constructor(
         private readonly world: Place,
         program: Program,
-        private readonly everyEcho: boolean,
     ) {
         this.zero = world.timeline.now;
         this.electors = [1, 2].map(() => new Elector(program, world));
@@ -194,7 +183,7 @@ class Duel {
     /** Which electors can go on; once both first elections are over it may be one after the other, in turns. */
     private able(last?: number): Map<number, Kind> {
         const able = new Map<number, Kind>();
-        const echo = this.electors.every(({ isFirst }) => !isFirst) && !this.everyEcho;
+        const echo = this.electors.every(({ isFirst }) => !isFirst);
         for (const number of last === 0 ? [1, 0] : [0, 1]) {
             const kind = this.electors[number]?.able();
             if (kind && !(echo && able.size > 0)) {

@@ -1,6 +1,10 @@
 // Faults in what is written, when, and in what AWS's refusals come to.
 import type { Mutation } from "../mutations";
 
+const changes = "tests/election/changes.test.ts";
+const handOver = "tests/failover/hand-over.test.ts";
+const ownership = "tests/election/ownership.test.ts";
+const protection = "tests/failover/protection.test.ts";
 const retries = "tests/integration/retries.test.ts";
 
 export const writing: Record<string, Mutation> = {
@@ -10,83 +14,43 @@ export const writing: Record<string, Mutation> = {
         const [, stripped] = await Promise.all([take(aws, steps, "demote", signal)`,
     ],
     "an error in one group ends the batch": ["result.error ??= error;", "result.error ??= error; throw error;"],
-    "promote though a demotion failed": [
-        "const going = steps.filter(({ result }) => !result.error);",
-        "const going = steps;",
-    ],
-    "count an aborted demotion as done": [
-        "if (!error) {\n            result.demoted.push(id);",
-        'if (!error || error.name === "AbortError") {\n            result.demoted.push(id);',
-    ],
+    "promote though a demotion failed": ["going = steps.filter(({ result }) => !result.error);", "going = steps;"],
+    "count an aborted demotion as done": ["if (!error) {", 'if (!error || error.name === "AbortError") {'],
     "an instance that is gone holds up a promotion": [
         "error && (0, answers_1.isGone)(error) ? undefined : error",
         "error",
         "tests/election/changes.test.ts",
     ],
-    "a leader that EC2 is ending holds up a promotion": [
-        "if (retired.includes(id)) {",
-        "if (false) {",
-        "tests/election/changes.test.ts",
-    ],
+    "a leader that EC2 is ending holds up a promotion": ["if (retired.includes(id)) {", "if (false) {", changes],
     "a leader that EC2 is ending keeps its tag": ['take(aws, steps, "retire", deadline.signal),', ""],
     "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
     "pause though no live leader was demoted": [
         "(plan.demote.length > 0 || (settingMillis > 0 && (plan.retire.length > 0 || group.handingOver === true)))",
         "true",
     ],
-    "no pause after a leader that EC2 is ending": [
-        "(plan.retire.length > 0 || group.handingOver === true)",
-        "(group.handingOver === true)",
-        "tests/failover/hand-over.test.ts",
-    ],
-    "other groups' successors wait, too": [
-        "waits: pauseMillis > 0 && handsOver(election),",
-        "waits: pauseMillis > 0,",
-        "tests/failover/hand-over.test.ts",
-    ],
+    "no pause after a leader that EC2 is ending": ["(plan.retire.length > 0 || group.", "(group.", handOver],
+    "other groups' successors wait, too": ["pauseMillis > 0 && handsOver(election),", "pauseMillis > 0,", handOver],
     "demote without the time to promote": [
         "const isTooLate = millisLeft < deadline_1.millisToDemote + wantedMillis + deadline_1.millisToPromote;",
         "const isTooLate = false;",
         "tests/failover/hand-over.test.ts",
     ],
-    "promote without a time limit": [
-        "giveTags)(aws, gifts, aws.deadline.signal)",
-        "giveTags)(aws, gifts, new AbortController().signal)",
-    ],
+    "promote without a time limit": ["(aws, gifts, aws.deadline.signal)", "(aws, gifts, new AbortController().signal)"],
     "count a promotion's time limit from the demotion's end": [
         "const { steps, pauseMillis } = schedule(",
         `const left = aws.deadline.millisLeft();
         aws = { ...aws, deadline: { ...aws.deadline, get signal() { return AbortSignal.timeout(left); } } };
         const { steps, pauseMillis } = schedule(`,
     ],
-    "promote another after a promotion without an answer": [
-        'result[isRefused ? "refused" : "uncertain"].push(id);\n        return isRefused;',
-        'result[isRefused ? "refused" : "uncertain"].push(id);\n        return true;',
-    ],
-    "no second candidate after a refusal": [
-        'result[isRefused ? "refused" : "uncertain"].push(id);\n        return isRefused;',
-        'result[isRefused ? "refused" : "uncertain"].push(id);\n        return false;',
-    ],
-    "a tag given back gets another since": [
-        "[{ id: giveBack, leads: true }]",
-        "[{ id: giveBack, leads: true, since: isoTime(since) }]",
-    ],
-    "adopt with the leader tag": [
-        "[{ id: plan.adopt, leads: false, since: isoTime(plan.since), result }]",
-        "[{ id: plan.adopt, leads: true, since: isoTime(plan.since), result }]",
-    ],
-    "an orphan keeps its since": [
-        '...(which === "all" ? [{ Key:',
-        '...(which === "none" ? [{ Key:',
-        "tests/election/ownership.test.ts",
-    ],
+    "promote another after a promotion without an answer": ["return isRefused;", "return true;"],
+    "no second candidate after a refusal": ["push(id);\n        return isRefused;", "push(id);\n        return false;"],
+    "a tag given back gets another since": ["giveBack, leads: true", "giveBack, leads: true, since: isoTime(since)"],
+    "adopt with the leader tag": ["leads: false, since: isoTime(plan.since", "leads: true, since: isoTime(plan.since"],
+    "an orphan keeps its since": ['...(which === "all" ? [{ Key:', '...(which === "none" ? [{ Key:', ownership],
     "a demotion takes the since, too": ['...(which === "all" ? [{ Key:', "...(true ? [{ Key:"],
     "the tag goes with another value": ['Value: "true" }] : []),', 'Value: "yes" }] : []),'],
     "delete all tags": ["aws.ec2.deleteTags({ Resources, Tags }", "aws.ec2.deleteTags({ Resources }"],
-    "more than 1,000 resources in a tag call": [
-        "(0, answers_1.chunks)(ids, 1000).map(",
-        "(ids.length > 0 ? [ids] : []).map(",
-    ],
+    "more than 1,000 resources in a tag call": ["(0, answers_1.chunks)(ids, 1000).", "(ids.length > 0 ? [ids] : [])."],
 
     // Refusals about several instances.
     "a refusal about one is one about all": ["if (ids.length === 1 || !(", "if (true || !("],
@@ -103,23 +67,15 @@ export const writing: Record<string, Mutation> = {
     "leave a demoted leader protected": [
         "return leads && listed.protected && !protectedBefore.get(id)",
         "return false",
-        "protected leaders",
+        "a protected leader fails its health check",
     ],
     "take protection from members that don't lead": [
         "return leads && listed.protected && !protectedBefore.get(id)",
         "return id !== leader && listed.protected",
     ],
     "protect without the setting": ["if (!aws.scope.protectLeader) {", "if (false) {"],
-    "protect in a group that is to be empty": [
-        "if (id === leader && !group.emptying.includes(listed.group)) {",
-        "if (id === leader) {",
-        "tests/failover/protection.test.ts",
-    ],
-    "a sweep protects no leader that lacks it": [
-        "const isAsked = id === result.promoted?.id || (0, group_1.isSwept)(group);",
-        "const isAsked = id === result.promoted?.id;",
-        "protected leaders",
-    ],
+    "protect in a group that is to be empty": [" && !group.emptying.includes(listed.group)) {", ") {", protection],
+    "a sweep protects no leader that lacks it": ["?.id || (0, group_1.isSwept)(group);", "?.id;", "protected leaders"],
     "change the protection of a group that protects all": [
         "|| group.protecting.includes(listed.group)) {",
         ") {",
