@@ -9,7 +9,7 @@ import { Evidence, type Expectations } from "./checkers/evidence";
 import { handOver } from "./checkers/hand-over";
 import { flapping, memory, quiet } from "./checkers/memory";
 import { metrics } from "./checkers/metrics";
-import { type Verdict, viewOf } from "./checkers/model";
+import type { Verdict } from "./checkers/model";
 import { oneLeader } from "./checkers/one-leader";
 import { onlyOurs, permitsWhatIsDone } from "./checkers/only-ours";
 import { protection } from "./checkers/protection";
@@ -18,27 +18,25 @@ import { since } from "./checkers/since";
 import { dryRuns, pauses } from "./checkers/standstill";
 import { demotions, promotions } from "./checkers/succession";
 
-/** A checker for each invariant, by name. */
-export const checkers = {
-    "decision table": decisionTable,
-    "one leader": oneLeader,
+/** A checker for each invariant. */
+const checkers: MakeChecker[] = [
+    decisionTable,
+    oneLeader,
     promotions,
     demotions,
     since,
-    "only ours": onlyOurs,
+    onlyOurs,
     memory,
     flapping,
     quiet,
-    "hand-over": handOver,
+    handOver,
     protection,
     pauses,
-    "dry runs": dryRuns,
+    dryRuns,
     metrics,
     reports,
     failures,
-} satisfies Record<string, MakeChecker>;
-
-export type CheckerName = keyof typeof checkers;
+];
 
 /** Lets checkers watch a world, and collects what they note. */
 export class Referee {
@@ -52,17 +50,11 @@ export class Referee {
     mostOfARule = 0;
     private readonly checkers: Checker[];
 
-    /** @param names of the checkers; all, if not given */
-    constructor(
-        { region, stack, ...world }: World,
-        program: Program,
-        expect: Expectations,
-        names = Object.keys(checkers) as CheckerName[],
-    ) {
+    constructor({ region, stack, ...world }: World, program: Program, expect: Expectations) {
         this.evidence = new Evidence({ region, stack, ...world }, expect);
         const note = (rule: string, how: string) => this.note(rule, how);
         region.permits = permitsWhatIsDone(this.evidence, program, note);
-        this.checkers = names.map((name) => checkers[name](this.evidence, note));
+        this.checkers = checkers.map((make) => make(this.evidence, note));
         region.beforeCall.push((call) => {
             const batch = call.by?.batch;
             for (const checker of batch ? this.checkers : []) {
@@ -71,12 +63,6 @@ export class Referee {
         });
         region.afterWrite.push((call) => this.each((checker) => checker.afterWrite?.(call)));
         stack.onInvocation.push((invocation) => this.checkInvocation(invocation, stack.lastContainer as Container));
-    }
-
-    /** Groups come to belong together in another way. */
-    changeElectorates(): void {
-        this.evidence.changeElectorates();
-        this.each((checker) => checker.electoratesChanged?.());
     }
 
     /** Checks what a sweep has come to with nothing else going on, by the verdicts from before. */
@@ -89,8 +75,7 @@ export class Referee {
 
     /** Checks what another sweep has done since the region was at rest. */
     checkEnd(restedAt: number): void {
-        const view = viewOf(this.evidence.world.region, this.evidence.electorates);
-        this.each((checker) => checker.atEnd?.(restedAt, view));
+        this.each((checker) => checker.atEnd?.(restedAt));
     }
 
     private checkInvocation(invocation: Invocation, by: Container): void {

@@ -5,13 +5,13 @@ import type { Pace } from "../simulator/aws/fleet";
 import { groupKey } from "../simulator/aws/region";
 import { Electorates } from "../simulator/electorates";
 import { found } from "../simulator/lists";
-import { programWith } from "../simulator/scenario";
+import { programWith, sinceKey, tagKey } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
 import type { Program } from "../simulator/stack/program";
-import { type Args, type Scene, type Verb, verbs } from "../simulator/verbs";
+import { type Scene, verbs } from "../simulator/verbs";
 import { inWorld, type World } from "../simulator/world";
 import { Referee } from "./checkers";
-import type { Expectations } from "./checkers/evidence";
+import type { Excuse, Expectations } from "./checkers/evidence";
 import { type Refusal, verdict } from "./checkers/model";
 import { faults, kinds } from "./trouble";
 
@@ -27,34 +27,69 @@ type Picked<A> = Omit<A, "id" | "group"> &
     (A extends { id: string } ? { pick: Pick } : object) &
     (A extends { group: string } ? { group: number } : object);
 
-type FleetAct = { [V in Verb]: { kind: V } & Picked<Args<V>> }[Verb];
+type ActsOf<Table extends Record<string, (scene: never, args: never) => unknown>> = {
+    [V in keyof Table]: { kind: V } & Picked<Parameters<Table[V]>[1]>;
+}[keyof Table];
 
-type OneOf<T extends Record<string, object>> = { [K in keyof T]: { kind: K } & T[K] }[keyof T];
-
-/** Something that happens beside what happens to the fleet. */
-type OtherAct = OneOf<{
+/** What happens beside what happens to the fleet. */
+const otherVerbs = {
     /** For some seconds each instance that is promoted loses its tags again. */
-    rival: { group: number; seconds: number };
-    sweep: object;
+    rival: ({ scene: { region, timeline } }: Life, { group, seconds }: { group: string; seconds: number }) => {
+        const until = timeline.now + seconds * 1000;
+        region.onEvent.push(({ source, resources, detail: { tags } }) => {
+            if (source === "aws.tag" && tags[groupKey] === group && tags[tagKey] && timeline.now < until) {
+                const taken = { [tagKey]: undefined, [sinceKey]: undefined };
+                timeline.at(timeline.now + 100, () => region.setTags(instanceIn(resources), taken));
+            }
+        });
+    },
+    sweep: ({ stacks }: Life, _: object) => {
+        for (const stack of stacks) {
+            stack.sweep();
+        }
+    },
     /** An event comes again, under another id. */
-    replay: { n: number };
-    loseContainer: object;
+    replay: (life: Life, { n }: { n: number }) => {
+        for (const stack of life.past.length > 0 ? life.stacks : []) {
+            stack.send(life.copyOf(found(life.past[n % life.past.length])));
+        }
+    },
+    loseContainer: ({ referee, scene: { stack } }: Life, _: object) => {
+        if (stack.lastContainer) {
+            referee.evidence.kill(stack.lastContainer);
+        }
+        stack.loseContainer();
+    },
     /** By how many milliseconds all of EC2's reads lag from now on. */
-    lag: { millis: number };
+    lag: ({ scene: { region } }: Life, { millis }: { millis: number }) => {
+        region.lag = () => millis;
+    },
     /** What is under way starts a second time, beside the first. */
-    repeat: object;
+    repeat: ({ scene: { stack } }: Life, _: object) => void stack.repeat(),
     /** How long calls take from now on. */
-    pace: { latency: number };
-    /** What goes wrong with the next calls of a kind. */
-    trouble: { calls: number; on: keyof typeof kinds; fault: keyof typeof faults; partly: number };
-    /** EC2 refuses to write the instance's tags from now on, as a policy says. */
-    refuse: { pick: Pick; what: Refusal };
+    pace: (life: Life, { latency }: { latency: number }) => life.hurry({ latency }),
     /** How many milliseconds of each invocation pass before the handler begins, from now on. */
-    hurry: { millis: number };
-}>;
+    hurry: (life: Life, { millis }: { millis: number }) => life.hurry({ millis }),
+    /** What goes wrong with the next calls of a kind. */
+    trouble: ({ troubles }: Life, { calls, on, fault, partly }: Trouble) => {
+        troubles.push({ left: calls, on: kinds[on], fault: (call) => faults[fault](call, partly) });
+    },
+    /** EC2 refuses to write the instance's tags from now on, as a policy says. */
+    refuse: ({ expect, referee }: Life, { id, what }: { id: string; what: Refusal }) => {
+        expect.refused.set(id, what);
+        referee.evidence.noteChange();
+    },
+};
+
+interface Trouble {
+    calls: number;
+    on: keyof typeof kinds;
+    fault: keyof typeof faults;
+    partly: number;
+}
 
 /** Something that happens. What can't happen when its time comes doesn't. */
-export type Act = FleetAct | OtherAct;
+export type Act = ActsOf<typeof verbs> | ActsOf<typeof otherVerbs>;
 
 export type Fate = "onTime" | "lost" | "doubled" | number;
 
@@ -83,8 +118,6 @@ export interface History {
     electors?: number;
 }
 
-export const tagKey = "app:isLeader";
-const sinceKey = `${tagKey}:since`;
 export const asgPrefix = "awseb-";
 export const electorateTag = "elasticbeanstalk:environment-name";
 export const twoPrefixes = `${asgPrefix} shop-`;
@@ -115,16 +148,16 @@ export interface Outcome {
 export type Programs = (settings?: Settings) => Promise<Program>;
 
 /** The program as it is, made once for the same settings. */
-export const theProgram: Programs = (settings) => programWith(settings);
+export const theProgram: Programs = programWith;
 
-/** Lives through a history, in a world of its own. */
-export async function live(programs: Programs, history: History): Promise<Outcome> {
+/** Lives through a history, in a world of its own; `withdrawn`: an excuse that doesn't count. */
+export async function live(programs: Programs, history: History, withdrawn?: Excuse): Promise<Outcome> {
     const program = await programs(history.settings);
     const unhandled: string[] = [];
     const onUnhandled = (reason: unknown) => unhandled.push(`unhandled rejection: ${reason}`);
     process.on("unhandledRejection", onUnhandled);
     try {
-        const outcome = await inWorld(program, (world) => new Life(world, program, history).live(), pace);
+        const outcome = await inWorld(program, (world) => new Life(world, program, history, withdrawn).live(), pace);
         return { ...outcome, violations: [...outcome.violations, ...unhandled] };
     } finally {
         process.off("unhandledRejection", onUnhandled);
@@ -133,13 +166,13 @@ export async function live(programs: Programs, history: History): Promise<Outcom
 
 /** A history while it happens. */
 class Life {
-    private readonly scene: Scene;
-    private readonly stacks: Deployment[];
-    private readonly referee: Referee;
-    private readonly expect: Expectations;
+    readonly scene: Scene;
+    readonly stacks: Deployment[];
+    readonly referee: Referee;
+    readonly expect: Expectations;
     private readonly names: string[];
-    private readonly troubles: { left: number; on: RegExp; fault: (call: Call) => Fault }[] = [];
-    private readonly past: BusEvent[] = [];
+    readonly troubles: { left: number; on: RegExp; fault: (call: Call) => Fault }[] = [];
+    readonly past: BusEvent[] = [];
     private fates: Fate[];
     private copies = 0;
     /** Until when invocations have begun that may be short of time still. */
@@ -149,6 +182,7 @@ class Life {
         world: World,
         program: Program,
         private readonly history: History,
+        withdrawn?: Excuse,
     ) {
         const { region, fleet, timeline, stack } = world;
         const {
@@ -161,7 +195,8 @@ class Life {
             groups,
             acts,
         } = history;
-        const alone = electors === 1 && !acts.some(({ act: { kind } }) => kind === "repeat");
+        const has = (kind: Act["kind"]) => acts.some(({ act }) => act.kind === kind);
+        const alone = withdrawn === "company" || (electors === 1 && !has("repeat"));
         const asgPrefixes = (settings.asgPrefix ?? asgPrefix).split(" ");
         const dryRun = settings.dryRun === "true";
         this.expect = {
@@ -172,8 +207,9 @@ class Life {
             protectLeader: settings.protectLeader === "true" && !dryRun,
             dryRun,
             alone,
-            exact: alone && !lags && !acts.some(({ act: { kind } }) => kind === "lag"),
+            exact: alone && (withdrawn === "lag" || (!lags && !has("lag"))),
             refused: new Map(),
+            withdrawn,
         };
         const scope = { tagKey, asgPrefixes, electorateTag };
         this.scene = { ...world, scope, electorates: new Electorates(region, this.expect) };
@@ -225,10 +261,7 @@ class Life {
         this.fates = [];
         this.troubles.length = 0;
         region.lag = () => 0;
-        this.slow(20);
-        for (const stack of this.stacks) {
-            this.hurry(stack, 0);
-        }
+        this.hurry({ latency: 20, millis: 0 });
         await timeline.pass(millisToRest);
         await this.settle();
         await timeline.pass(this.millisToForget);
@@ -267,25 +300,14 @@ class Life {
         }
     }
 
-    /** Whether invocations that begin now may run short of time. */
-    private isShortOfTime(): boolean {
-        return this.scene.region.latency > 200 || this.scene.stack.startMillis > 0;
-    }
-
-    private hurry(stack: Deployment, millis: number): void {
-        this.noteShortage();
-        stack.startMillis = millis;
-    }
-
-    private slow(latency: number): void {
-        this.noteShortage();
+    /** Calls take longer from now on, or what is left of each invocation is less: neither may leave enough time. */
+    hurry({ latency = this.scene.region.latency, millis = this.scene.stack.startMillis }): void {
         this.scene.region.latency = latency;
-    }
-
-    private noteShortage(): void {
-        if (this.isShortOfTime()) {
-            this.shortUntil = this.scene.timeline.now;
+        for (const stack of this.stacks) {
+            stack.startMillis = millis;
         }
+        this.shortUntil =
+            latency > 200 || millis > 0 ? Number.POSITIVE_INFINITY : Math.min(this.shortUntil, this.scene.timeline.now);
     }
 
     private fate(stack: Deployment, event: BusEvent): number[] {
@@ -296,16 +318,21 @@ class Life {
         if (fate === "doubled") {
             // The queue swallows what it has had before: another id makes it another event.
             this.fates.unshift("onTime");
-            stack.send({ ...event, id: `${event.id}-${++this.copies}` });
+            stack.send(this.copyOf(event));
         }
         return [typeof fate === "number" ? 300 + fate : 300];
+    }
+
+    /** The event under another id. */
+    copyOf(event: BusEvent): BusEvent {
+        return { ...event, id: `${event.id}-${++this.copies}` };
     }
 
     private fault(call: Call): Fault | undefined {
         const { evidence } = this.referee;
         const tagging: string[] = /Tags$/.test(call.action) ? call.input.Resources : [];
         const refusals = tagging.map((id) => this.expect.refused.get(id));
-        if (this.isShortOfTime() || (call.by?.batch?.start ?? 0) <= this.shortUntil) {
+        if ((call.by?.batch?.start ?? 0) <= this.shortUntil) {
             evidence.disturb(call, false); // little time remains
         }
         if (refusals.some((what) => what === "create and delete" || (what && call.action === "ec2:CreateTags"))) {
@@ -339,89 +366,17 @@ class Life {
     }
 
     private act(act: Act): void {
-        const { stack, timeline } = this.scene;
         const id = "pick" in act ? this.pick(act.pick) : undefined;
         const group = "group" in act ? this.groupName(act.group) : "";
         if ("pick" in act && id === undefined) {
             return;
         }
-        switch (act.kind) {
-            case "rival":
-                this.rival(group, timeline.now + act.seconds * 1000);
-                break;
-            case "sweep":
-                for (const each of this.stacks) {
-                    each.sweep();
-                }
-                break;
-            case "replay":
-                for (const each of this.past.length > 0 ? this.stacks : []) {
-                    const event = found(this.past[act.n % this.past.length]);
-                    each.send({ ...event, id: `${event.id}-${++this.copies}` });
-                }
-                break;
-            case "lag":
-                this.scene.region.lag = () => act.millis;
-                break;
-            case "loseContainer":
-                if (stack.lastContainer) {
-                    this.referee.evidence.kill(stack.lastContainer);
-                }
-                stack.loseContainer();
-                break;
-            case "repeat":
-                void stack.repeat();
-                break;
-            case "pace":
-                this.slow(act.latency);
-                break;
-            case "trouble":
-                this.troubles.push({
-                    left: act.calls,
-                    on: kinds[act.on],
-                    fault: (call) => faults[act.fault](call, act.partly),
-                });
-                break;
-            case "refuse":
-                this.expect.refused.set(id as string, act.what);
-                this.referee.evidence.changeUnseen();
-                break;
-            case "hurry":
-                for (const each of this.stacks) {
-                    this.hurry(each, act.millis);
-                }
-                break;
-            default: {
-                const happen = verbs[act.kind] as (scene: Scene, args: object) => unknown;
-                happen(this.scene, { ...act, id, group });
-                if (act.kind === "joinElectorate" || act.kind === "remove") {
-                    this.referee.changeElectorates();
-                } else if (
-                    act.kind === "condition" ||
-                    act.kind === "schedule" ||
-                    act.kind === "scale" ||
-                    act.kind === "pause"
-                ) {
-                    this.referee.evidence.changeUnseen();
-                }
-            }
+        const args = { ...act, id, group } as never;
+        if (act.kind in otherVerbs) {
+            otherVerbs[act.kind as keyof typeof otherVerbs](this, args);
+            return;
         }
-    }
-
-    private rival(group: string, until: number): void {
-        const { region, timeline } = this.scene;
-        region.onEvent.push(({ source, resources, detail }) => {
-            if (
-                source === "aws.tag" &&
-                detail.tags[groupKey] === group &&
-                detail.tags[tagKey] &&
-                timeline.now < until
-            ) {
-                const id = instanceIn(resources);
-                timeline.at(timeline.now + 100, () =>
-                    region.setTags(id, { [tagKey]: undefined, [sinceKey]: undefined }),
-                );
-            }
-        });
+        verbs[act.kind as keyof typeof verbs](this.scene, args);
+        this.referee.evidence.noteChange();
     }
 }

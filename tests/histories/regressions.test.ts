@@ -1,9 +1,12 @@
 // Histories that chance seldom makes keep the rules; and what breaks a rule is noticed.
 import { expect } from "chai";
 import { rolePolicyOf } from "../simulator/aws/iam";
+import { found } from "../simulator/lists";
+import { sinceKey, tagKey } from "../simulator/scenario";
 import type { Program } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
-import { asgPrefix, type History, live, tagKey, theProgram } from "./history";
+import { type Excuse, excuses } from "./checkers/evidence";
+import { asgPrefix, type History, live, theProgram } from "./history";
 import { regressions } from "./regressions";
 
 let program: Program;
@@ -15,6 +18,15 @@ describe("The rules are kept when", () => {
     for (const [name, history] of Object.entries(regressions)) {
         it(name, async () => {
             expect((await live(theProgram, history)).violations).to.deep.equal([]);
+        });
+    }
+});
+
+describe("Without its excuse a rule is broken:", () => {
+    for (const [excuse, { because, history }] of Object.entries(excuses)) {
+        it(`${because} (${history})`, async () => {
+            const { violations } = await live(theProgram, found(regressions[history]), excuse as Excuse);
+            expect(violations).to.not.deep.equal([]);
         });
     }
 });
@@ -34,7 +46,7 @@ it("Everything that the policy allows is asked for", async () => {
 
 it("An orphan that has just lost its tags does not lose them again while reads lag", async () => {
     await inWorld(program, async ({ timeline, region, stack }) => {
-        const tags = { [tagKey]: "true", [`${tagKey}:since`]: "2026-11-23T05:00:00.000Z" };
+        const tags = { [tagKey]: "true", [sinceKey]: "2026-11-23T05:00:00.000Z" };
         const orphan = region.addInstance(undefined, { tags });
         await timeline.pass(5000);
         stack.sweep();

@@ -161,6 +161,41 @@ export const regressions: Record<string, History> = {
         ],
     },
 
+    // What the checkers excuse.
+    "a batch comes back while its election is under way": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 300, act: { kind: "repeat" } },
+        ],
+    },
+    "a leader loses its tags, and no event says so": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "strip", pick: leader, what: "both" } },
+            { wait: 1000, act: { kind: "sweep" } },
+        ],
+        fates: ["onTime", "lost"],
+    },
+    "a rival takes the tag off each leader": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "rival", group: 0, seconds: 20 } },
+            { wait: 0, act: { kind: "sweep" } },
+        ],
+    },
+    "the only successor can't be tagged once, and the leader is looked at again": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "create", fault: "isRefused", partly: 0 } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "sweep" } },
+        ],
+    },
+
     // What each rule of the field is there for.
     "an eleventh member of a group is the only one that runs": {
         groups: [{ size: 40 }, { size: 40 }],

@@ -2,7 +2,7 @@ import type { Call } from "../../simulator/aws/faults";
 import type { Batch, Container } from "../../simulator/clock";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { Evidence } from "./evidence";
-import type { Verdict, View } from "./model";
+import type { Verdict } from "./model";
 
 /** A rule that was broken, and how; `at`: milliseconds since 1970. */
 export interface Violation {
@@ -22,14 +22,12 @@ export interface Checker {
     afterWrite?(call: Call): void;
     /** An invocation has ended in its container. */
     afterInvocation?(invocation: Invocation, by: Container): void;
-    /** The groups come to belong together in another way. */
-    electoratesChanged?(): void;
     /** A sweep has ended with nothing else going on: for each electorate, with the verdict from before. */
     atRest?(home: string, verdict: Verdict): void;
     /** The same, once for the region. */
     afterRest?(): void;
-    /** Another sweep has ended, and nothing has changed since `restedAt`; the view is of now. */
-    atEnd?(restedAt: number, view: View): void;
+    /** Another sweep has ended, and nothing has changed since `restedAt`. */
+    atEnd?(restedAt: number): void;
 }
 
 export type MakeChecker = (evidence: Evidence, note: Note) => Checker;

@@ -32,7 +32,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         const report = reports.find(({ group }) => group === home);
         const isTrial = expect.dryRun && report !== undefined;
         const leaders = isTrial ? leadersBy(report, leadersIn(view, home, tagKey)) : leadersNow(home);
-        // A refusal may be remembered, or forgotten, for three minutes.
+        // A refusal may be remembered, or taken back by a later event.
         const verdictIf = (avoids: boolean) =>
             verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids));
         const verdict = verdictIf(false);
@@ -58,7 +58,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         tags[`${tagKey}:since`] !== undefined &&
         state !== "terminated";
     /** Whether it carries the tag still, though EC2 refuses nothing. */
-    const isTaken = (id: string) => !expect.dryRun && !expect.refused.has(id) && isTrue(region.tags(id)[tagKey]);
+    const isTaken = (id: string) => !expect.dryRun && !evidence.refuses(id) && isTrue(region.tags(id)[tagKey]);
 
     return {
         afterInvocation: (invocation, by) => {

@@ -1,4 +1,4 @@
-// The evidence that checkers judge by: what there was to be seen, what was written, and what else happened.
+// The evidence that checkers judge by: what there was to be seen, what was written, what else happened, and what that excuses.
 import { type BusEvent, instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
@@ -7,6 +7,48 @@ import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { World } from "../../simulator/world";
 import { isFull, type Knowledge, type Known, type Sight, sinceIn, type View, viewOf } from "./model";
+
+/** What AWS does that excuses an election, and a history that breaks a rule without the excuse. */
+export const excuses = {
+    trouble: {
+        because: "AWS refuses, loses or delays calls: the next election does what this one could not",
+        history: "the answer to a promotion stalls",
+    },
+    death: {
+        because: "Lambda ends a container at any time: its invocation ends without reports",
+        history: "the container ends between a demotion and the promotion, and the since lay ahead",
+    },
+    change: {
+        because: "instances change while an election runs: it decides by what it has read",
+        history: "a group joins an electorate between two reads of one election",
+    },
+    lag: {
+        because: "EC2's reads lag behind its writes: an election can't see what is",
+        history: "EC2 shows six minutes after a leader began to end that it runs",
+    },
+    company: {
+        because: "SQS hands out a batch again while it is under way: neither election knows what the other writes",
+        history: "a batch comes back while its election is under way",
+    },
+    silence: {
+        because: "EventBridge loses an event about tags: a container takes what it wrote for true",
+        history: "a leader loses its tags, and no event says so",
+    },
+    unrest: {
+        because: "something takes the tag again and again: a group that flaps waits for the next sweep",
+        history: "a rival takes the tag off each leader",
+    },
+    refusal: {
+        because: "EC2 refuses to write an instance's tags: a policy says so, or it has fifty",
+        history: "no instance of a group can be tagged when another has no leader",
+    },
+    avoidance: {
+        because: "EC2 has just refused to tag an instance: for three minutes a leader that may stay is better",
+        history: "the only successor can't be tagged once, and the leader is looked at again",
+    },
+} satisfies Record<string, { because: string; history: string }>;
+
+export type Excuse = keyof typeof excuses;
 
 /** What is expected of an election depends on the stack's settings, and on how the world is disturbed. */
 export interface Expectations extends Known {
@@ -18,6 +60,8 @@ export interface Expectations extends Known {
     alone: boolean;
     /** And reads show every write at once: each write can be judged by what there was to be seen. */
     exact: boolean;
+    /** An excuse that doesn't count. */
+    withdrawn?: Excuse;
 }
 
 /** By how much EC2's reads may lag. */
@@ -27,9 +71,8 @@ export const mostLagMillis = 5000;
 export const rememberedMillis = 30_000;
 
 /** How long a Spot warning counts, from its event's time, and a refusal to tag an instance. */
-export const warningMillis = 3 * 60 * 1000;
+const warningMillis = 3 * 60 * 1000;
 const refusalMillis = 3 * 60 * 1000;
-const stoppingMillis = 10_000;
 const flappingMillis = 61_000; // from the end of one writing to the end of another
 
 /** Each item with the one but one before it. */
@@ -54,31 +97,23 @@ export interface Write {
 }
 
 const never = Number.NEGATIVE_INFINITY;
-const keptMillis = 10 * 60 * 1000; // longer than any memory
 
 export class Evidence {
     readonly electorates: Electorates;
     /** Tags that the function wrote, oldest first. */
     readonly writes: Write[] = [];
     /** When sweeps began, each with its container. */
-    readonly sweeps: { at: number; by: unknown }[] = [];
-    /** When groups last came to belong together in another way. */
-    electoratesChangedAt = never;
-
+    private readonly sweeps: { at: number; by: unknown }[] = [];
     private readonly views = new WeakMap<object, View[]>();
     private lastView?: View;
     /** Batches in which a call has gone wrong: what came of them is judged less closely. */
     private readonly disturbed = new WeakSet<object>();
     /** Batches whose groups or leaders couldn't be read. */
     private readonly unread = new WeakSet<object>();
-    /** Instances that a container tried to tag in vain, each with the time of the last try. */
-    private readonly refusals = new WeakMap<object, Map<string, number>>();
     /** Batches whose container was ended by a fault. */
     private readonly killed = new WeakSet<object>();
-    /** Batches in which protection couldn't be set. */
-    private readonly unprotected = new WeakSet<object>();
-    /** When instances last joined a group or left one. */
-    private readonly moved = new Map<string, number>();
+    /** Instances that a container tried to tag in vain, each with the time of the last try. */
+    private readonly refusals = new WeakMap<object, Map<string, number>>();
     /** When others last changed an instance's tags, beside its group's. */
     private readonly edited = new Map<string, number>();
     /** When, and by which container, leaders last got a `since` alone. */
@@ -86,7 +121,7 @@ export class Evidence {
     /** The last event about an instance's tags since the function last wrote them. */
     private readonly touched = new Map<string, string>();
     /** Events that a container received; copies have longer ids. */
-    private readonly received = new WeakMap<object, { at: number; event: BusEvent; events: object }[]>();
+    private readonly received = new WeakMap<object, { at: number; event: BusEvent }[]>();
     private isWriting = false;
     private lastChangeByOthers = never;
 
@@ -96,48 +131,39 @@ export class Evidence {
     ) {
         const { region } = world;
         this.electorates = new Electorates(region, expect);
-        region.beforeCall.push((call) => call.by?.batch && this.noteCall(call, call.by.batch));
+        region.beforeCall.push((call) => call.by?.batch && this.noteCall(call, call.by, call.by.batch));
         region.afterWrite.push((call) => /Tags$/.test(call.action) && this.noteWrites(call));
         region.onEvent.push((event) => event.source === "aws.tag" && this.noteTags(event));
-        region.onChange.push(() => {
-            this.lastView = undefined;
-            if (!this.isWriting) {
-                this.lastChangeByOthers = region.timeline.now;
-            }
-        });
+        region.onChange.push(() => this.noteChange());
     }
 
     /** Notes that a call will go wrong; `fails`: it gets no answer. */
-    disturb(call: Call, fails: boolean): void {
-        const batch = call.by?.batch;
-        if (batch === undefined) {
+    disturb({ by, action, input, start }: Call, fails: boolean): void {
+        if (by?.batch === undefined) {
             return;
         }
-        const { events } = batch;
-        this.noteReceived(call.by as object, batch);
-        if (/Protection$/.test(call.action)) {
-            this.unprotected.add(events);
-            return; // no election depends on it
-        }
+        const { events } = by.batch;
+        this.noteBatch(by, by.batch);
         this.disturbed.add(events);
-        if (fails && /Tags$/.test(call.action)) {
-            this.noteRefusals(call, call.input.Resources);
+        if (fails && /Tags$/.test(action)) {
+            const refusals = this.refusals.get(by) ?? new Map();
+            this.refusals.set(by, refusals);
+            for (const id of input.Resources) {
+                refusals.set(id, start);
+            }
         }
-        if (fails && (/Groups$/.test(call.action) || isAboutTags(call))) {
+        const isAboutTags = input.Filters?.some(({ Name }: { Name: string }) => Name.startsWith("tag"));
+        if (fails && (/Groups$/.test(action) || (action === "ec2:DescribeInstances" && isAboutTags))) {
             this.unread.add(events);
         }
     }
 
-    /** Something changes without an event: load, checks, protection, the tags of a group. */
-    changeUnseen(): void {
+    /** Others change something, perhaps without an event: load, checks, protection, the tags of a group. */
+    noteChange(): void {
         this.lastView = undefined;
-        this.lastChangeByOthers = this.world.region.timeline.now;
-    }
-
-    /** Groups come to belong together in another way. */
-    changeElectorates(): void {
-        this.changeUnseen();
-        this.electoratesChangedAt = this.world.region.timeline.now;
+        if (!this.isWriting) {
+            this.lastChangeByOthers = this.world.region.timeline.now;
+        }
     }
 
     /** What the reads of a batch showed, oldest first. */
@@ -150,8 +176,13 @@ export class Evidence {
         return this.viewsOf(batch).flatMap((view) => view.get(id) ?? []);
     }
 
+    /** Whether an excuse is granted. */
+    private grants(excuse: Excuse): boolean {
+        return this.expect.withdrawn !== excuse;
+    }
+
     isDisturbed({ events }: Pick<Batch, "events">): boolean {
-        return this.disturbed.has(events);
+        return this.grants("trouble") && this.disturbed.has(events);
     }
 
     isUnread({ events }: Pick<Batch, "events">): boolean {
@@ -166,66 +197,43 @@ export class Evidence {
     }
 
     wasKilled({ events }: Pick<Batch, "events">): boolean {
-        return this.killed.has(events);
+        return this.grants("death") && this.killed.has(events);
+    }
+
+    /** Whether EC2 refuses to tag an instance as it is. */
+    refuses(id: string): boolean {
+        const { region } = this.world;
+        const isFullNow = region.instances.has(id) && isFull({ tags: region.tags(id) }, this.expect.tagKey);
+        return this.grants("refusal") && (this.expect.refused.has(id) || isFullNow);
     }
 
     /** What a container knows from events at a time; `avoids`: whether it may remember refusals. */
     knowledge(by: Container, { events, start }: Pick<Batch, "events" | "start">, avoids: boolean): Knowledge {
-        const received = [...new Set([...(this.received.get(by) ?? []).map(({ event }) => event), ...events])];
-        const ofType = (type: string) => received.filter((event) => event["detail-type"] === type);
-        const warnings = ofType("EC2 Spot Instance Interruption Warning").filter(
-            ({ time }) => Date.parse(time) + warningMillis > start,
+        const received = [...(this.received.get(by) ?? []).map(({ event }) => event), ...events];
+        const warnings = received.filter(
+            (event) =>
+                event["detail-type"] === "EC2 Spot Instance Interruption Warning" &&
+                Date.parse(event.time) + warningMillis > start,
         );
-        const changes = ofType("EC2 Instance State-change Notification");
-        const isOf = (state: string) => changes.filter(({ detail }) => detail.state === state);
         const launches = events.filter((event) => event["detail-type"] === "EC2 Instance Launch Successful");
-        const stopping = isOf("stopping").filter(({ time }) => Date.parse(time) + stoppingMillis > start);
-        const running = stopping.filter(({ detail }) => this.isRunning(detail["instance-id"]));
+        const refusals = avoids && this.grants("avoidance") ? [...(this.refusals.get(by) ?? [])] : [];
         return {
             warned: new Set(warnings.map(({ detail }) => detail["instance-id"])),
             launched: new Set(launches.map(({ detail }) => detail.EC2InstanceId)),
-            states: new Map(running.map(({ detail }) => [detail["instance-id"], "stopping"])),
-            avoided: avoids ? this.refusedLately(by, start) : new Set(),
+            avoided: new Set(refusals.flatMap(([id, at]) => (start - at <= refusalMillis + 1000 ? id : []))),
         };
-    }
-
-    /** Instances that a container tried to tag in vain in the last minutes. */
-    refusedLately(by: object, now: number): Set<string> {
-        const times = [...(this.refusals.get(by) ?? [])].filter(([, at]) => now - at <= refusalMillis + 1000);
-        return new Set(times.map(([id]) => id));
-    }
-
-    private noteRefusals({ by, start }: Call, ids: string[]): void {
-        const refusals = this.refusals.get(by as object) ?? new Map();
-        this.refusals.set(by as object, refusals);
-        for (const id of ids) {
-            refusals.set(id, start);
-        }
-    }
-
-    private isRunning(id: string): boolean {
-        return this.world.region.instances.has(id) && this.world.region.state(id) === "running";
-    }
-
-    isUnprotected({ events }: Pick<Batch, "events">): boolean {
-        return this.unprotected.has(events);
     }
 
     /** What an invocation saw first, if nothing went wrong and nothing else changed while it ran. */
     undisturbed(invocation: Invocation, by: Container): View | undefined {
         const [view] = this.viewsOf(invocation);
-        const { exact } = this.expect;
-        const isSound = exact && !by.dead && !this.isDisturbed(invocation);
+        const isSound = this.expect.exact && !by.dead && !this.isDisturbed(invocation);
         return isSound && !this.isChangedSince(invocation.start) ? view : undefined;
     }
 
     /** Whether others have changed something since a time. */
     isChangedSince(at: number): boolean {
-        return this.lastChangeByOthers >= at;
-    }
-
-    movedAt(id: string): number {
-        return this.moved.get(id) ?? never;
+        return this.grants("change") && this.lastChangeByOthers >= at;
     }
 
     /** Whether others changed the tags that a container remembers, and no event and no later `since` says so. */
@@ -238,7 +246,8 @@ export class Evidence {
         const now = region.instances.has(id) ? sinceIn(region.tags(id), this.expect.tagKey, start) : never;
         const adoption = this.adopted.get(id);
         const isAdopted = adoption?.by === by && adoption.at >= start - 1000 - rememberedMillis;
-        return touch !== undefined && !knows && (isAdopted || (last !== undefined && now <= last.left));
+        const isBelieved = isAdopted || (last !== undefined && now <= last.left);
+        return this.grants("silence") && touch !== undefined && !knows && isBelieved;
     }
 
     /** Whether an instance had a state a moment ago, as an event or memory may say. */
@@ -291,35 +300,23 @@ export class Evidence {
     }
 
     private noteTags({ id: event, resources, detail }: BusEvent): void {
-        const { now } = this.world.region.timeline;
         const id = instanceIn(resources);
         const keys: string[] = detail["changed-tag-keys"];
         const { tagKey } = this.expect;
-        if (keys.some((key) => [groupKey, tagKey, `${tagKey}:since`].includes(key))) {
+        const isOfLeader = keys.some((key) => key === tagKey || key === `${tagKey}:since`);
+        if (isOfLeader || keys.includes(groupKey)) {
             this.touched.set(id, event);
         }
-        if (!this.isWriting && keys.some((key) => key === tagKey || key === `${tagKey}:since`)) {
-            this.edited.set(id, now);
-        }
-        if (keys.includes(groupKey)) {
-            this.moved.set(id, now);
+        if (isOfLeader && !this.isWriting) {
+            this.edited.set(id, this.world.region.timeline.now);
         }
     }
 
-    private noteCall(call: Call, batch: Batch): void {
-        const { region } = this.world;
-        const views = this.views.get(batch.events) ?? [];
-        this.views.set(batch.events, views);
-        this.noteReceived(call.by as object, batch);
-        for (const id of call.action === "ec2:CreateTags" ? (call.input.Resources as string[]) : []) {
-            const isRefused = this.expect.refused.has(id) || isFull({ tags: region.tags(id) }, this.expect.tagKey);
-            if (isRefused || !region.permits(call)) {
-                this.noteRefusals(call, [id]);
-            }
-        }
+    private noteCall(call: Call, by: Container, batch: Batch): void {
+        this.noteBatch(by, batch);
         if (isRead(call)) {
-            this.lastView ??= viewOf(region, this.electorates);
-            views.push(this.lastView);
+            this.lastView ??= viewOf(this.world.region, this.electorates);
+            this.views.get(batch.events)?.push(this.lastView);
         } else {
             this.isWriting = true;
             queueMicrotask(() => {
@@ -329,50 +326,45 @@ export class Evidence {
     }
 
     /** A container has a batch as soon as it makes a call, whatever comes of that. */
-    private noteReceived(by: object, { events, start }: Batch): void {
-        const before = this.received.get(by) ?? [];
-        if (before.some((one) => one.events === events)) {
+    private noteBatch(by: Container, { events, start }: Batch): void {
+        if (this.views.has(events)) {
             return;
         }
-        const received = before.filter(({ at }) => at > start - keptMillis);
-        received.push(...events.map((event) => ({ at: start, event, events })));
-        this.received.set(by, received);
+        this.views.set(events, []);
+        const received = events.map((event) => ({ at: start, event }));
+        this.received.set(by, [...(this.received.get(by) ?? []), ...received]);
         if (events.some((event) => event["detail-type"] === "Scheduled Event")) {
             this.sweeps.push({ at: this.world.region.timeline.now, by });
         }
     }
 
-    private noteWrites(call: Call): void {
+    private noteWrites({ action, input: { Resources, Tags }, by }: Call): void {
         const { region } = this.world;
+        const { now } = region.timeline;
         const { tagKey } = this.expect;
-        const { Resources, Tags } = call.input;
+        const sinceKey = `${tagKey}:since`;
         const written = Object.fromEntries(
             (Tags ?? []).map(({ Key, Value }: { Key: string; Value?: string }) => [Key, Value]),
         );
-        const sinceKey = `${tagKey}:since`;
-        const creates = call.action === "ec2:CreateTags";
-        // What was an orphan when it was read may have joined a group, and memory has it in none.
-        const isOrphan = !creates && sinceKey in written;
+        const creates = action === "ec2:CreateTags";
         for (const id of Resources) {
             const tags = region.tags(id);
             const isDone = Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined));
-            if (isDone && creates && !(tagKey in written)) {
-                this.adopted.set(id, { at: region.timeline.now, by: call.by });
+            if (isDone && !(tagKey in written)) {
+                this.adopted.set(id, { at: now, by });
+            } else if (isDone) {
+                this.touched.delete(id);
+                this.writes.push({
+                    at: now,
+                    id,
+                    home: this.homeNamedBy(tags),
+                    by,
+                    leads: creates,
+                    since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
+                    left: sinceIn(tags, tagKey, now),
+                    unsure: by?.batch !== undefined && this.isDisturbed(by.batch),
+                });
             }
-            if (!isDone || !(tagKey in written)) {
-                continue;
-            }
-            this.touched.delete(id);
-            this.writes.push({
-                at: region.timeline.now,
-                id,
-                home: isOrphan ? undefined : this.homeNamedBy(tags),
-                by: call.by,
-                leads: creates,
-                since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
-                left: sinceIn(tags, tagKey, region.timeline.now),
-                unsure: call.by?.batch !== undefined && this.isDisturbed(call.by.batch),
-            });
         }
     }
 
@@ -380,12 +372,15 @@ export class Evidence {
     isFlapping(home: string | undefined, by: unknown): boolean {
         const own = this.writes.filter((write) => write.home === home && write.by === by && write.leads);
         const since = this.promotionsSinceSweep(home, by);
-        return thirds(own).some(({ first, third }) => since.includes(third) && third.at - first.at <= flappingMillis);
+        const isTooOften = thirds(own).some(
+            ({ first, third }) => since.includes(third) && third.at - first.at <= flappingMillis,
+        );
+        return this.grants("unrest") && isTooOften;
     }
 
     /** A container's promotions in a group since it last began a sweep. */
     promotionsSinceSweep(home: string | undefined, by: unknown): Write[] {
-        const lastSweep = this.sweeps.filter((sweep) => sweep.by === by).at(-1)?.at ?? never;
+        const lastSweep = this.sweeps.findLast((sweep) => sweep.by === by)?.at ?? never;
         return this.writes.filter(
             (write) => write.home === home && write.by === by && write.leads && write.at > lastSweep,
         );
@@ -393,11 +388,6 @@ export class Evidence {
 }
 
 export const isRead = ({ action }: Call): boolean => /:(Describe|Get)/.test(action);
-
-function isAboutTags({ action, input }: Call): boolean {
-    const filters: { Name: string }[] = input.Filters ?? [];
-    return action === "ec2:DescribeInstances" && filters.some(({ Name }) => Name.startsWith("tag"));
-}
 
 /** Which instances groups have let go, as events say. */
 export function detachesIn(events: Batch["events"]): { id: string; group: string }[] {

@@ -65,9 +65,6 @@ export function handOver(evidence: Evidence, note: Note): Checker {
     };
 
     const checkPromotions = (call: Call, batch: Batch) => {
-        if (evidence.electoratesChangedAt > batch.start - mostLagMillis) {
-            return;
-        }
         const own = region.calls.filter(({ by, start }) => by === call.by && start >= batch.start - 3 * handoverMillis);
         const earlier = own.filter(({ end }) => end <= call.start);
         const waited = call.start - Math.max(batch.start, ...earlier.map(({ end }) => end));
@@ -113,6 +110,5 @@ export function handOver(evidence: Evidence, note: Note): Checker {
                 done.add(events);
             }
         },
-        electoratesChanged: () => vacancies.clear(),
     };
 }

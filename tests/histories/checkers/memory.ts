@@ -2,8 +2,7 @@
 import type { Call } from "../../simulator/aws/faults";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis, thirds } from "./evidence";
-import { isFull } from "./model";
+import { type Evidence, thirds } from "./evidence";
 import { writingOf } from "./only-ours";
 
 const rule = "a container remembers what it wrote";
@@ -21,18 +20,15 @@ export function memory(evidence: Evidence, note: Note): Checker {
         const known = evidence.writes.filter((write) => evidence.isKnown(write, call, batch));
         const last = evidence.writes.filter((write) => write.id === id).at(-1);
         const home = homeOf(id, batch);
-        // What was written may have been for the group that the instance belonged to when it was read.
-        const at = last?.at ?? 0;
-        const moved = evidence.movedAt(id) > at || evidence.electoratesChangedAt > at - mostLagMillis;
-        const again = last !== undefined && known.includes(last) && !moved;
+        // Memory does not count for an instance that its group no longer lists, or another one.
+        const again = last !== undefined && known.includes(last) && home !== undefined && last.home === home;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
         // A `since` ahead of the clock comes after one in a read, and that beats memory.
         const followsLater = since > call.start;
         if (again && last.leads && writing === "promotion" && !followsLater) {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
-        // Memory does not count for an instance that its group no longer lists.
-        if (again && !last.leads && home !== undefined && last.home === home && writing === "demotion") {
+        if (again && !last.leads && writing === "demotion") {
             const how = `${writing} of ${id}: that was done at ${last.at}`;
             repeated.set(batch.events, [...(repeated.get(batch.events) ?? []), { home, how }]);
         }
@@ -88,14 +84,10 @@ export function flapping(evidence: Evidence, note: Note): Checker {
 
 /** At rest a sweep finds nothing to write, unless EC2 refused it before. */
 export function quiet(evidence: Evidence, note: Note): Checker {
-    const { expect } = evidence;
     return {
-        atEnd: (restedAt, view) => {
-            const isRefused = (id: string) => {
-                const sight = view.get(id);
-                return expect.refused.has(id) || (sight !== undefined && isFull(sight, expect.tagKey));
-            };
-            const writes = evidence.writeCallsSince(restedAt).filter(({ input }) => !input.Resources?.some(isRefused));
+        atEnd: (restedAt) => {
+            const isRefused = ({ input }: Call) => input.Resources?.some((id: string) => evidence.refuses(id));
+            const writes = evidence.writeCallsSince(restedAt).filter((call) => !isRefused(call));
             if (writes.length > 0) {
                 const said = writes.map(({ action, input }) => `${action} ${JSON.stringify(input)}`);
                 note("nothing is written when nothing changes", said.join("; "));

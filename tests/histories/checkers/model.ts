@@ -59,8 +59,6 @@ export interface Knowledge {
     warned: Set<string>;
     /** Instances whose launch the batch reports. */
     launched: Set<string>;
-    /** States that events report, by the instance's id. */
-    states: Map<string, string>;
     /** Instances that AWS refused to tag lately: they are chosen only where no leader may stay, and last. */
     avoided: Set<string>;
 }
@@ -68,7 +66,6 @@ export interface Knowledge {
 export const nothingKnown: Knowledge = {
     warned: new Set(),
     launched: new Set(),
-    states: new Map(),
     avoided: new Set(),
 };
 
@@ -85,12 +82,9 @@ export function verdict(region: Region, home: string, known: Known): Verdict {
 export function verdictOn(view: View, home: string, now: number, known: Known, knowledge = nothingKnown): Verdict {
     const { tagKey, dryRun } = known;
     const refused: Known["refused"] = dryRun ? new Map() : known.refused;
-    const { warned, states, avoided } = knowledge;
-    const seen = [...view].map(([id, sight]): [string, Sight] => [
-        id,
-        { ...sight, state: states.get(id) ?? sight.state },
-    ]);
-    const leaders = leadersIn(new Map(seen), home, tagKey).sort(
+    const { warned, avoided } = knowledge;
+    const seen = [...view];
+    const leaders = leadersIn(view, home, tagKey).sort(
         ([a, one], [b, other]) => sinceIn(other.tags, tagKey, now) - sinceIn(one.tags, tagKey, now) || (a < b ? -1 : 1),
     );
     const ids = (some: [string, Sight][]) => some.map(([id]) => id);

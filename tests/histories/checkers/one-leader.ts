@@ -23,7 +23,7 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
             for (const id of action === "ec2:CreateTags" && tagged ? (input.Resources as string[]) : []) {
                 const home = evidence.homeNamedBy(region.tags(id));
                 // One that has changed its group since it was read may be promoted for the group that it left.
-                const hasMoved = evidence.movedAt(id) >= (by?.batch?.start ?? 0);
+                const hasMoved = evidence.isChangedSince(by?.batch?.start ?? 0);
                 if (home !== undefined && isTrue(region.tags(id)[expect.tagKey]) && !hasMoved) {
                     made.set(id, home);
                 }
@@ -35,6 +35,5 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
                 }
             }
         },
-        electoratesChanged: () => made.clear(),
     };
 }

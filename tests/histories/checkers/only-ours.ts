@@ -1,5 +1,4 @@
 // The function touches nothing that is not the stack's, writes its tags in four forms, and needs no more than its policy allows.
-import { instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
 import { allows, requestsIn, rolePolicyOf } from "../../simulator/aws/iam";
 import { groupKey } from "../../simulator/aws/region";
@@ -41,8 +40,10 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
     const touchesForeign = (id: string, batch: Batch): boolean => {
         const sights = evidence.sightsOf(batch, id);
         // It may have moved while the election was under way.
-        const stays = evidence.movedAt(id) < batch.start - mostLagMillis;
-        return stays && sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]));
+        const mayHaveMoved = evidence.isChangedSince(batch.start - (exact ? 0 : mostLagMillis));
+        return (
+            !mayHaveMoved && sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]))
+        );
     };
     return {
         beforeCall: (call, batch) => {
@@ -91,10 +92,9 @@ export function permitsWhatIsDone(evidence: Evidence, program: Program, note: No
         const requests = requestsIn(call, evidence.world.region, place);
         const refused = requests.filter((request) => !allows(policy, request));
         for (const { resource } of refused) {
-            const id = instanceIn([resource]);
             // A move to another group during an election may make a write forbidden.
             const start = (call.by?.batch?.start ?? 0) - (evidence.expect.exact ? 0 : mostLagMillis);
-            if (evidence.movedAt(id) < start) {
+            if (!evidence.isChangedSince(start)) {
                 note("the policy allows what the function does", `it does not allow ${call.action} on ${resource}`);
             }
         }

@@ -89,7 +89,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
         },
         afterInvocation: (invocation, by) => {
             const judged = expect.protectLeader && evidence.undisturbed(invocation, by);
-            if (!judged || evidence.isUnprotected(invocation) || invocation.error) {
+            if (!judged || invocation.error) {
                 return;
             }
             const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");

@@ -6,7 +6,7 @@ import type { Batch, Container } from "../../simulator/clock";
 import { isOurs } from "../../simulator/electorates";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
-import { isFull, isVetoed, type View } from "./model";
+import { isVetoed, type View } from "./model";
 
 /** Compares what the function reports with what it saw, and with what it logged. */
 export function reports(evidence: Evidence, note: Note): Checker {
@@ -104,12 +104,8 @@ export function failures(evidence: Evidence, note: Note): Checker {
             if (!view || error) {
                 return;
             }
-            const { refused, tagKey } = evidence.expect;
-            const mayFail = new Set(
-                [...view].flatMap(([id, sight]) =>
-                    refused.has(id) || isFull(sight, tagKey) ? (sight.home ?? []) : [],
-                ),
-            );
+            const refused = [...view].filter(([id]) => evidence.refuses(id));
+            const mayFail = new Set(refused.map(([, { home }]) => home));
             const failed = reports.filter(({ group, outcome }) => outcome === "failed" && !mayFail.has(group));
             for (const { group, reason } of failed) {
                 note("no election fails when nothing is wrong with AWS", `${group} at ${start}: ${reason}`);
@@ -125,13 +121,14 @@ export function failures(evidence: Evidence, note: Note): Checker {
 }
 
 /** The electorates of the stack that a batch must lead to. */
-function homesIn({ expect, electorates }: Evidence, events: Batch["events"], view: View): Set<string> {
+function homesIn({ expect, electorates, world }: Evidence, events: Batch["events"], view: View): Set<string> {
+    const { region } = world;
     const leading = (id: string) => {
         const tags = view.get(id)?.tags;
         return tags && isTrue(tags[expect.tagKey]) ? tags[groupKey] : undefined;
     };
     // What a tag event leaves out of an instance's tags, the instance's group is found by its id.
-    const homeOf = (resources: string[]) => view.get(instanceIn(resources))?.group;
+    const homeOf = (id: string) => (region.leftOut.instances.has(id) ? undefined : view.get(id)?.group);
     const groups: (string | undefined)[] = events.flatMap(({ source, detail, resources }) =>
         source === "aws.events"
             ? [...view.values()].map(({ group }) => group)
@@ -139,7 +136,7 @@ function homesIn({ expect, electorates }: Evidence, events: Batch["events"], vie
                   detail.AutoScalingGroupName ??
                       detail.tags?.[groupKey] ??
                       leading(detail["instance-id"]) ??
-                      (source === "aws.tag" ? homeOf(resources) : undefined),
+                      (source === "aws.tag" ? homeOf(instanceIn(resources)) : undefined),
               ],
     );
     const ours = groups.flatMap((group) => (group !== undefined && isOurs(expect, group) ? [group] : []));
@@ -154,7 +151,7 @@ function isTrueOf(
     batch: Pick<Batch, "start" | "events">,
     by: Container,
 ): boolean {
-    const { warned, states } = evidence.knowledge(by, batch, false);
+    const { warned } = evidence.knowledge(by, batch, false);
     const sights = evidence.sightsOf(batch, id);
     const [, lifecycleState, healthStatus] = said.match(/^is listed as (\S+) and (\S+)$/) ?? [];
     if (said === "has a Spot interruption warning") {
@@ -169,7 +166,6 @@ function isTrueOf(
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
         : sights.some(({ state }) => said === `is ${state}`) ||
-              said === `is ${states.get(id)}` ||
               evidence.hadState(id, said.slice("is ".length), batch.start) ||
               // A leader that memory alone shows counts as pending while it arrives.
               (said === "is pending" && sights.some((sight) => sight.lifecycleState?.startsWith("Pending")));

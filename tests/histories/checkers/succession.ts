@@ -101,7 +101,7 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
     }
     const [home] = homes;
     const knowledge = evidence.knowledge(call.by as Container, batch, true);
-    const { warned, avoided, states, launched } = knowledge;
+    const { warned, avoided, launched } = knowledge;
     const remembered = evidence.remembered(call.by, batch.start).filter((write) => !write.leads);
     const demoted = new Set(remembered.map((write) => write.id));
     const always = (holds: (sight: Sight) => boolean) => (other: string) =>
@@ -111,7 +111,7 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
         });
     const leads = leadsIn(home, tagKey);
     const everyone = [...firstOf(views).keys()];
-    const others = everyone.filter((other) => other !== id && !warned.has(other) && !states.has(other));
+    const others = everyone.filter((other) => other !== id && !warned.has(other));
     const isFitHere = (sight: Sight) => isFitSight(sight, tagKey);
     const where = `promotion of ${id} in ${home}`;
 
@@ -169,7 +169,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const sinceKey = `${tagKey}:since`;
     const views = evidence.viewsOf(batch);
     const sights = evidence.sightsOf(batch, id);
-    const { warned, states } = evidence.knowledge(call.by as Container, batch, true);
+    const { warned } = evidence.knowledge(call.by as Container, batch, true);
     const memory = evidence.remembered(call.by, batch.start);
     const promoted = memory.filter((write) => write.leads).map((write) => write.id);
     const where = `demotion of ${id}`;
@@ -192,7 +192,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
         promoted.includes(other) || views.some((view) => view.has(other) && holds(view.get(other) as Sight));
     const leads = leadsIn(home, tagKey);
     const fitHere = (sight: Sight) => isFitSight(sight, tagKey) && sight.electorate === home;
-    const fitThroughout = sights.every(fitHere) && !warned.has(id) && !states.has(id);
+    const fitThroughout = sights.every(fitHere) && !warned.has(id);
     const isLater = (other: string) =>
         views.some((view) => {
             const sinceThere = (one: string) => sinceIn(view.get(one)?.tags ?? {}, tagKey, batch.start);
