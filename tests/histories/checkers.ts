@@ -80,7 +80,7 @@ export class Referee {
 
     private checkInvocation(invocation: Invocation, by: Container): void {
         const swept = invocation.events.some((event) => event["detail-type"] === "Scheduled Event");
-        this.compared += swept && this.evidence.undisturbed(invocation, by) ? 1 : 0;
+        this.compared += swept && this.evidence.undisturbed(invocation) ? 1 : 0;
         this.each((checker) => checker.afterInvocation?.(invocation, by));
     }
 

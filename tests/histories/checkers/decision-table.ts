@@ -10,7 +10,6 @@ import {
     agrees,
     inWords,
     isFitSight,
-    isFull,
     leadersIn,
     type Sight,
     sinceIn,
@@ -62,7 +61,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
 
     return {
         afterInvocation: (invocation, by) => {
-            const view = evidence.undisturbed(invocation, by);
+            const view = evidence.undisturbed(invocation);
             if (!view) {
                 return;
             }
@@ -73,8 +72,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                     checkElection(home, view, invocation, by);
                 }
             }
-            const orphans = swept ? [...view].filter(([id, sight]) => isLooseLeader(sight) && isTaken(id)) : [];
-            for (const [id] of orphans.filter(([id]) => !evidence.isUnaware(id, by, invocation.start))) {
+            for (const [id] of swept ? [...view].filter(([one, sight]) => isLooseLeader(sight) && isTaken(one)) : []) {
                 note("an instance in no group loses the tags", `a sweep leaves them to ${id}`);
             }
             const ours = detachesIn(invocation.events).filter(({ group }) => isOurs(expect, group));
@@ -82,9 +80,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                 const sight = view.get(id);
                 const led = sight && isTrue(sight.tags[tagKey]) && sight.state !== "terminated";
                 const isLoose = sight?.group === undefined && sight?.tags[groupKey] === undefined;
-                const isAsItWas =
-                    !expect.dryRun && !evidence.isUnaware(id, by, invocation.start) && !expect.refused.has(id);
-                if (led && isLoose && isAsItWas && isTrue(region.tags(id)[tagKey])) {
+                if (led && isLoose && isTaken(id)) {
                     note("an instance in no group loses the tags", `${id} was detached, and leads on`);
                 }
             }
@@ -100,21 +96,20 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
             const view = viewOf(region, electorates);
             for (const [id, sight] of leadersIn(view, home, tagKey)) {
                 const lacks = sinceIn(sight.tags, tagKey, region.timeline.now) === 0 && !sight.paused;
-                const canBeTagged = !expect.refused.has(id) && !isFull(sight, tagKey);
-                if (lacks && isFitSight(sight, tagKey) && canBeTagged && leaders.length === 1) {
+                if (lacks && isFitSight(sight, tagKey) && !leaders.some((one) => evidence.refuses(one))) {
                     note("a fit leader has a since after a sweep", `${id} of ${home}`);
                 }
             }
         },
         afterRest: () => {
             for (const id of region.instances.keys()) {
-                if (!expect.dryRun && isOrphan(evidence, id) && expect.refused.get(id) !== "create and delete") {
+                if (!expect.dryRun && isOrphan(evidence, id) && !evidence.refuses(id)) {
                     note("an instance in no group loses the tags", `${id} carries them`);
                 }
                 const named = region.tags(id)[groupKey];
                 const isGone = named !== undefined && isOurs(expect, named) && !region.groups.has(named);
                 const leads = isTrue(region.tags(id)[tagKey]) && region.state(id) !== "terminated";
-                if (!expect.dryRun && isGone && leads && !region.memberOf(id) && !expect.refused.has(id)) {
+                if (!expect.dryRun && isGone && leads && !region.memberOf(id)) {
                     note("no instance leads a group that is gone", `${id} leads ${named}`);
                 }
             }

@@ -92,7 +92,7 @@ export interface Write {
     since?: number;
     /** The `since` that the instance has after it. */
     left: number;
-    /** Whether its container may not have got the answer. */
+    /** Whether its container may not have got the answer, or may remember it otherwise. */
     unsure: boolean;
 }
 
@@ -220,15 +220,15 @@ export class Evidence {
         return {
             warned: new Set(warnings.map(({ detail }) => detail["instance-id"])),
             launched: new Set(launches.map(({ detail }) => detail.EC2InstanceId)),
-            avoided: new Set(refusals.flatMap(([id, at]) => (start - at <= refusalMillis + 1000 ? id : []))),
+            avoided: new Set(refusals.flatMap(([id, at]) => (start - at <= refusalMillis ? id : []))),
         };
     }
 
     /** What an invocation saw first, if nothing went wrong and nothing else changed while it ran. */
-    undisturbed(invocation: Invocation, by: Container): View | undefined {
+    undisturbed(invocation: Invocation): View | undefined {
         const [view] = this.viewsOf(invocation);
-        const isSound = this.expect.exact && !by.dead && !this.isDisturbed(invocation);
-        return isSound && !this.isChangedSince(invocation.start) ? view : undefined;
+        const wentWrong = this.isDisturbed(invocation) || this.wasKilled(invocation);
+        return this.expect.exact && !wentWrong && !this.isChangedSince(invocation.start) ? view : undefined;
     }
 
     /** Whether others have changed something since a time. */
@@ -248,15 +248,6 @@ export class Evidence {
         const isAdopted = adoption?.by === by && adoption.at >= start - 1000 - rememberedMillis;
         const isBelieved = isAdopted || (last !== undefined && now <= last.left);
         return this.grants("silence") && touch !== undefined && !knows && isBelieved;
-    }
-
-    /** Whether an instance had a state a moment ago, as an event or memory may say. */
-    hadState(id: string, state: string, start: number): boolean {
-        const versions = this.world.region.instances.get(id)?.versions ?? [];
-        return versions.some(({ state: one, at }, index) => {
-            const until = versions[index + 1]?.at ?? Number.POSITIVE_INFINITY;
-            return one === state && at <= start && until >= start - rememberedMillis;
-        });
     }
 
     /** Whether a container received the event that EC2 is ending an instance. */
@@ -362,7 +353,8 @@ export class Evidence {
                     leads: creates,
                     since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
                     left: sinceIn(tags, tagKey, now),
-                    unsure: by?.batch !== undefined && this.isDisturbed(by.batch),
+                    unsure:
+                        by?.batch !== undefined && (this.isDisturbed(by.batch) || this.isChangedSince(by.batch.start)),
                 });
             }
         }

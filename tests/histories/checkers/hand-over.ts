@@ -3,7 +3,7 @@ import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
-import { detachesIn, type Evidence, mostLagMillis } from "./evidence";
+import { detachesIn, type Evidence } from "./evidence";
 import { writingOf } from "./only-ours";
 
 /** A live leader was demoted, and no instance leads. */
@@ -40,20 +40,8 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         return group === undefined ? undefined : electorates.nameOf(group);
     };
 
-    /** Where it can be taken to lead, now or by a read that lags. */
-    const allHomes = (id: string): string[] => {
-        const groups = region.instance(id).versions.flatMap(({ tags }) => tags[groupKey] ?? []);
-        return groups.map((group) => electorates.nameOf(group));
-    };
-
-    const noteVacancies = (call: Call, { events, start }: Batch) => {
-        // An instance that joins a group while it is taken for an orphan precedes no leader there.
-        const joins = (id: string) => {
-            const seen = region.instance(id).versions.findLast(({ at }) => at <= start - mostLagMillis);
-            const group = region.tags(id)[groupKey];
-            return group !== undefined && group !== seen?.tags[groupKey];
-        };
-        for (const id of call.input.Resources.filter((one: string) => leads(one) && !joins(one))) {
+    const noteVacancies = (call: Call, { events }: Batch) => {
+        for (const id of call.input.Resources.filter(leads)) {
             const home = currentHome(id, events);
             const vacancy = { id, at: timeline.now, by: call.by, events };
             queueMicrotask(() => {
@@ -71,24 +59,22 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         // What was tried before may be what it waits for, whether it was done or not.
         const demotions = own.filter(({ action }) => action === "ec2:DeleteTags");
         const demoted: string[] = demotions.flatMap(({ input }) => input.Resources);
-        const needPause = new Set(demoted.flatMap(allHomes));
-        const remembers = demotions.some(({ start }) => start < batch.start);
-        const waitsForNothing = (id: string) =>
+        const needPause = new Set(demoted.map((id) => currentHome(id, batch.events)));
+        const waitsForNothing = (home: string) =>
             handoverMillis > 0 &&
             waited >= handoverMillis &&
-            !remembers &&
-            !allHomes(id).some((home) => needPause.has(home));
+            !needPause.has(home) &&
+            !evidence.isChangedSince(batch.start);
         for (const id of call.input.Resources) {
             const home = currentHome(id, []) ?? "";
             const where = `promotion of ${id} in ${home} at ${call.start}`;
             const vacancy = vacancies.get(home);
             if (vacancy) {
                 const known = vacancy.by === call.by || !done.has(vacancy.events);
-                const isDue = known && vacancy.id !== id && lives(vacancy.id);
-                if (alone && isDue && call.start - vacancy.at < handoverMillis) {
+                if (alone && known && call.start - vacancy.at < handoverMillis) {
                     note("a hand-over takes its pause", `${where}: ${vacancy.id} was demoted alive at ${vacancy.at}`);
                 }
-            } else if (waitsForNothing(id)) {
+            } else if (waitsForNothing(home)) {
                 note(
                     "no election waits for nothing",
                     `${where}: it waited for ${waited} ms, and none was demoted alive`,

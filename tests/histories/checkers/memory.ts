@@ -23,9 +23,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
         // Memory does not count for an instance that its group no longer lists, or another one.
         const again = last !== undefined && known.includes(last) && home !== undefined && last.home === home;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
-        // A `since` ahead of the clock comes after one in a read, and that beats memory.
-        const followsLater = since > call.start;
-        if (again && last.leads && writing === "promotion" && !followsLater) {
+        if (again && last.leads && writing === "promotion") {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
         if (again && !last.leads && writing === "demotion") {
@@ -39,15 +37,12 @@ export function memory(evidence: Evidence, note: Note): Checker {
     };
     return {
         beforeCall: (call, batch) => {
-            if (!/Tags$/.test(call.action) || !expect.alone || evidence.isDisturbed(batch)) {
-                return;
-            }
-            for (const id of call.input.Resources) {
+            for (const id of expect.alone && /Tags$/.test(call.action) ? call.input.Resources : []) {
                 check(id, call, batch);
             }
         },
         afterInvocation: ({ events, start }, by) => {
-            const suspects = evidence.isDisturbed({ events }) ? [] : (repeated.get(events) ?? []);
+            const suspects = repeated.get(events) ?? [];
             if (suspects.length === 0) {
                 return;
             }
@@ -66,7 +61,7 @@ export function flapping(evidence: Evidence, note: Note): Checker {
     return {
         beforeCall: (call, batch) => {
             const onlyTags = batch.events.every(({ source }) => source === "aws.tag");
-            if (call.action !== "ec2:CreateTags" || !evidence.expect.exact || !onlyTags) {
+            if (call.action !== "ec2:CreateTags" || !onlyTags) {
                 return;
             }
             for (const id of call.input.Resources) {

@@ -62,7 +62,7 @@ export function metrics(evidence: Evidence, note: Note): Checker {
             if (swept.length === 0 && evidence.isUnread(invocation)) {
                 fails("sweep's figures", "none, as nothing was read", "some");
             }
-            const view = evidence.undisturbed(invocation, by);
+            const view = evidence.undisturbed(invocation);
             const vacant = swept.filter(({ outcome }) => outcome === "vacant").length;
             if (!expect.dryRun) {
                 compare("VacantGroups", vacant);

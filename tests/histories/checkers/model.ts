@@ -182,18 +182,12 @@ export function viewOf(region: Region, electorates: Electorates): View {
     return view;
 }
 
-/** The members that rank first; chance decides among them, and says which ten of more are ranked. */
-function best(members: [string, Sight][], { launched, avoided }: Knowledge): string[] {
-    const rankOf = ([id, sight]: [string, Sight]) =>
-        Number(avoided.has(id)) * 100_000 + rankOfSight(sight, launched.has(id));
+/** The members that rank first; chance decides among them. */
+function best(members: [string, Sight][], { launched }: Knowledge): string[] {
+    const rankOf = ([id, sight]: [string, Sight]) => rankOfSight(sight, launched.has(id));
     const first = Math.min(...members.map(rankOf));
-    return members.length > mostRanked
-        ? members.map(([id]) => id)
-        : members.filter((member) => rankOf(member) === first).map(([id]) => id);
+    return members.filter((member) => rankOf(member) === first).map(([id]) => id);
 }
-
-/** Of a group. */
-export const mostRanked = 10;
 
 /** Lower is better: by status checks and scheduled events, by launch, then by load in steps of ten points. */
 export function rankOfSight({ state, checks, scheduled, load }: Sight, launched: boolean): number {

@@ -7,7 +7,7 @@ import { isOurs } from "../../simulator/electorates";
 import { firstOf } from "../../simulator/lists";
 import { accountId, type Program } from "../../simulator/stack/program";
 import type { Checker, Note } from "./checker";
-import { type Evidence, mostLagMillis } from "./evidence";
+import type { Evidence } from "./evidence";
 import type { Sight } from "./model";
 
 /** What a write of tags is for. */
@@ -39,11 +39,7 @@ export function onlyOurs(evidence: Evidence, note: Note): Checker {
     const isForeign = (group: string | undefined) => group !== undefined && !isOurs(evidence.expect, group);
     const touchesForeign = (id: string, batch: Batch): boolean => {
         const sights = evidence.sightsOf(batch, id);
-        // It may have moved while the election was under way.
-        const mayHaveMoved = evidence.isChangedSince(batch.start - (exact ? 0 : mostLagMillis));
-        return (
-            !mayHaveMoved && sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]))
-        );
+        return sights.length > 0 && sights.every(({ group, tags }) => isForeign(group ?? tags[groupKey]));
     };
     return {
         beforeCall: (call, batch) => {
@@ -92,9 +88,7 @@ export function permitsWhatIsDone(evidence: Evidence, program: Program, note: No
         const requests = requestsIn(call, evidence.world.region, place);
         const refused = requests.filter((request) => !allows(policy, request));
         for (const { resource } of refused) {
-            // A move to another group during an election may make a write forbidden.
-            const start = (call.by?.batch?.start ?? 0) - (evidence.expect.exact ? 0 : mostLagMillis);
-            if (!evidence.isChangedSince(start)) {
+            if (!evidence.isChangedSince(call.by?.batch?.start ?? 0)) {
                 note("the policy allows what the function does", `it does not allow ${call.action} on ${resource}`);
             }
         }

@@ -25,11 +25,7 @@ export function reports(evidence: Evidence, note: Note): Checker {
             }
             for (const report of reports) {
                 const { group, outcome, leader, demoted, reason, delay, events: ids = [] } = report;
-                if (
-                    reason.includes("no such group") &&
-                    world.region.groups.has(group) &&
-                    !evidence.isChangedSince(start)
-                ) {
+                if (reason.includes("no such group") && world.region.groups.has(group)) {
                     note("reports are true", `${group} at ${start}: there is such a group`);
                 }
                 const times = invocation.events
@@ -82,7 +78,7 @@ export function failures(evidence: Evidence, note: Note): Checker {
                 note("no request asks for more than AWS allows", `${action} on ${input.Resources.length} instances`);
             }
         },
-        afterInvocation: (invocation, by) => {
+        afterInvocation: (invocation) => {
             const { start, events, reports, error } = invocation;
             const lines = world.lines.slice(linesRead);
             linesRead = world.lines.length;
@@ -100,7 +96,7 @@ export function failures(evidence: Evidence, note: Note): Checker {
             ) {
                 note("what can't be read is reported", `the invocation at ${start}`);
             }
-            const view = evidence.undisturbed(invocation, by);
+            const view = evidence.undisturbed(invocation);
             if (!view || error) {
                 return;
             }
@@ -165,8 +161,5 @@ function isTrueOf(
     }
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
-        : sights.some(({ state }) => said === `is ${state}`) ||
-              evidence.hadState(id, said.slice("is ".length), batch.start) ||
-              // A leader that memory alone shows counts as pending while it arrives.
-              (said === "is pending" && sights.some((sight) => sight.lifecycleState?.startsWith("Pending")));
+        : sights.some(({ state }) => said === `is ${state}`);
 }

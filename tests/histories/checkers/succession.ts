@@ -10,12 +10,10 @@ import {
     isAlive,
     isBarred,
     isFitSight,
-    isFull,
     isListedArriving,
     isReady,
     isVetoed,
     leadsIn,
-    mostRanked,
     rankOfSight,
     type Sight,
     sinceIn,
@@ -33,7 +31,7 @@ export function promotions(evidence: Evidence, note: Note): Checker {
                     checkPromotion(evidence, note, id, call, batch);
                 } else if (writing === "giving back") {
                     checkGivingBack(evidence, note, id, call, batch);
-                } else if (writing === "adoption" && evidence.expect.exact) {
+                } else if (writing === "adoption") {
                     checkAdoption(evidence, note, id, batch);
                 }
             }
@@ -61,7 +59,7 @@ function checkCandidate(evidence: Evidence, note: Note, id: string, batch: Batch
 
 /** The leader that row 3 would have kept gets its tag back, after it lost it in the same election. */
 function checkGivingBack(evidence: Evidence, note: Note, id: string, { by }: Call, batch: Batch): void {
-    const { tagKey, exact } = evidence.expect;
+    const { tagKey } = evidence.expect;
     const fails = (how: string) => note("only a leader that may stay gets its tag back", `${id} ${how}`);
     if (
         !evidence.writes.some((write) => write.id === id && write.by === by && !write.leads && write.at >= batch.start)
@@ -69,7 +67,7 @@ function checkGivingBack(evidence: Evidence, note: Note, id: string, { by }: Cal
         fails("was not demoted in this election");
     }
     const sights = evidence.sightsOf(batch, id);
-    if (exact && sights.length > 0 && sights.every((sight) => isBarred(sight, tagKey))) {
+    if (sights.length > 0 && sights.every((sight) => isBarred(sight, tagKey))) {
         fails("is barred");
     }
 }
@@ -92,18 +90,15 @@ function checkAdoption(evidence: Evidence, note: Note, id: string, batch: Batch)
 }
 
 function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, batch: Batch): void {
-    const { tagKey, refused, exact } = evidence.expect;
+    const { tagKey, exact } = evidence.expect;
     const views = evidence.viewsOf(batch);
     const sights = evidence.sightsOf(batch, id);
-    const homes = new Set(sights.flatMap(({ electorate }) => electorate ?? []));
-    if (!exact || homes.size !== 1) {
+    const [home] = sights.flatMap(({ electorate }) => electorate ?? []);
+    if (!exact || home === undefined) {
         return;
     }
-    const [home] = homes;
     const knowledge = evidence.knowledge(call.by as Container, batch, true);
     const { warned, avoided, launched } = knowledge;
-    const remembered = evidence.remembered(call.by, batch.start).filter((write) => !write.leads);
-    const demoted = new Set(remembered.map((write) => write.id));
     const always = (holds: (sight: Sight) => boolean) => (other: string) =>
         views.every((view) => {
             const sight = view.get(other);
@@ -116,27 +111,18 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
     const where = `promotion of ${id} in ${home}`;
 
     const reigning = others.filter(always((sight) => isFitHere(sight) && leads(sight)));
-    if (reigning.some((other) => !demoted.has(other))) {
+    if (reigning.length > 0) {
         note("a fit leader stays", `${where}: ${reigning.join(", ")} leads, and is fit`);
     }
-    if (evidence.isDisturbed(batch)) {
-        return;
-    }
-    if (sights.every(leads) && !demoted.has(id)) {
+    if (sights.every(leads)) {
         note("an instance that leads is not promoted again", `${where}: it led already`);
     }
-    const canBeTagged = (other: string) =>
-        !refused.has(other) && !avoided.has(other) && !views.some((view) => isFull(view.get(other) as Sight, tagKey));
+    const canBeTagged = (other: string) => !evidence.refuses(other) && !avoided.has(other);
     const isCandidate = (sight: Sight) => isFitHere(sight) && !leads(sight);
-    const { calls } = evidence.world.region;
-    const triedIn = calls.filter(
-        ({ action, by, start }) => action === "ec2:CreateTags" && by === call.by && start >= batch.start,
-    );
-    const tried = new Set(triedIn.filter((one) => one !== call).flatMap(({ input }) => input.Resources as string[]));
-    const electable = others.filter((other) => always(isCandidate)(other) && canBeTagged(other) && !tried.has(other));
+    const electable = others.filter((other) => always(isCandidate)(other) && canBeTagged(other));
     if (!sights.some(isReady)) {
         const staying = everyone.filter(always((sight) => leads(sight) && !isBarred(sight, tagKey)));
-        const better = [...electable, ...staying].find((other) => !demoted.has(other));
+        const [better] = [...electable, ...staying];
         if (better) {
             note("only a member that may lead is promoted", `${where}: it is only arriving, and ${better} is there`);
         }
@@ -145,8 +131,7 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
     const rankOf = (other: string) =>
         Math.min(...views.map((view) => rankOfSight(view.get(other) as Sight, launched.has(other))));
     const better = electable.filter((other) => rankOf(other) < rankOf(id));
-    const unranked = Math.max(0, others.length + 1 - mostRanked);
-    if (!refused.has(id) && !avoided.has(id) && better.length > unranked) {
+    if (better.length > 0) {
         note("the successor is healthy and idle", `${where}: it was preferred to ${better.join(", ")}`);
     }
 }
@@ -169,16 +154,15 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const sinceKey = `${tagKey}:since`;
     const views = evidence.viewsOf(batch);
     const sights = evidence.sightsOf(batch, id);
-    const { warned } = evidence.knowledge(call.by as Container, batch, true);
-    const memory = evidence.remembered(call.by, batch.start);
-    const promoted = memory.filter((write) => write.leads).map((write) => write.id);
+    const by = call.by as Container;
+    const { warned } = evidence.knowledge(by, batch, true);
     const where = `demotion of ${id}`;
-    if (!sights.some(({ tags }) => isTrue(tags[tagKey])) && !promoted.includes(id)) {
+    if (!sights.some(({ tags }) => isTrue(tags[tagKey])) && !evidence.isUnaware(id, by, batch.start)) {
         note("only a leader is demoted", `${where}: it has no leader tag`);
     }
     if (sights.some(({ tags, group }) => tags[groupKey] === undefined && group === undefined)) {
         const detached = detachesIn(batch.events).some((detach) => detach.id === id);
-        if (!detached && !sights.some(({ tags }) => tags[sinceKey] !== undefined) && !promoted.includes(id)) {
+        if (!detached && !sights.some(({ tags }) => tags[sinceKey] !== undefined)) {
             note("only a leader is demoted", `${where}: it is in no group, and was not elected`);
         }
         return;
@@ -189,7 +173,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const home = sights[0]?.home;
     const others = [...(views[0]?.keys() ?? [])].filter((other) => other !== id);
     const once = (other: string, holds: (sight: Sight) => boolean) =>
-        promoted.includes(other) || views.some((view) => view.has(other) && holds(view.get(other) as Sight));
+        views.some((view) => view.has(other) && holds(view.get(other) as Sight));
     const leads = leadsIn(home, tagKey);
     const fitHere = (sight: Sight) => isFitSight(sight, tagKey) && sight.electorate === home;
     const fitThroughout = sights.every(fitHere) && !warned.has(id);
@@ -200,7 +184,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
             return theirs > mine || (theirs === mine && other < id);
         });
     const rivals = others.filter((other) => once(other, (sight) => leads(sight) && fitHere(sight)));
-    if (fitThroughout && !rivals.some((other) => isLater(other) || promoted.includes(other))) {
+    if (fitThroughout && !rivals.some(isLater)) {
         note("a fit leader stays", `${where} of ${home}: no other came later`);
     }
     const successors = others.filter((other) => once(other, (s) => (leads(s) && isAlive(s)) || fitHere(s)));
