@@ -1,6 +1,9 @@
 // Faults in what is read, and in how what was read is put together.
 import type { Mutation } from "../mutations";
 
+const answers = "tests/election/answers.test.ts";
+const ownership = "tests/election/ownership.test.ts";
+const progress = "tests/election/progress.test.ts";
 const sweptPages = "for await (const page of (0, describe_1.readGroupPages)(aws)) {";
 
 export const observing: Record<string, Mutation> = {
@@ -11,16 +14,9 @@ export const observing: Record<string, Mutation> = {
         "if (Object.values(page).some((value) => Array.isArray(value) && value.length === 0)) { break; } all.push(page);",
     ],
     "name filter without escaping": ['name.replace(/[*?\\\\]/g, "\\\\$&")', "name"],
-    "an id that EC2 doesn't know fails its group's election": [
-        "known.length < ids.length",
-        "false",
-        "tests/election/answers.test.ts",
-    ],
+    "an id that EC2 doesn't know fails its group's election": ["known.length < ids.length", "false", answers],
     "read the statuses of running instances only": ["IncludeAllInstances: true", "IncludeAllInstances: false"],
-    "ask for more than 100 statuses in a call": [
-        "(0, answers_1.chunks)(ids, 100).map(",
-        "(ids.length > 0 ? [ids] : []).map(",
-    ],
+    "ask for more than 100 statuses in a call": ["(0, answers_1.chunks)(ids, 100).", "(ids.length > 0 ? [ids] : [])."],
     "ask for more than five electorates in a call": ["(0, answers_1.chunks)(values, 5).map(", "[values].map("],
     "ask for the homes of more than 50 instances in a call": [
         "(0, answers_1.chunks)(ids, 50).map((InstanceIds)",
@@ -32,10 +28,7 @@ export const observing: Record<string, Mutation> = {
     // The two lists of Auto Scaling.
     "don't understand health in capitals": ["/^healthy$/i.test(", "/^Healthy$/.test("],
     "no member that one list alone shows": ["return isMember ? home : undefined;", "return undefined;"],
-    "a member of the warm pool is one of the group": [
-        'const isMember = home && !home.lifecycleState.startsWith("Warmed:");',
-        "const isMember = home;",
-    ],
+    "a member of the warm pool is one of the group": ['home && !home.lifecycleState.startsWith("Warmed:");', "home;"],
     "don't ask for the home of a leader that its group leaves out": [
         "const lost = (0, assemble_1.unlistedLeaders)(reading, isAbout).filter(({ id }) => !asked.has(id));",
         "const lost = [];",
@@ -44,22 +37,13 @@ export const observing: Record<string, Mutation> = {
         "(0, assemble_1.unlistedLeaders)(reading, (group) => names.includes(group)).map(({ id }) => id);",
         "[];",
     ],
-    "strip an orphan that a group lists": [
-        "const isInNone = homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);",
-        "const isInNone = homes.has(id) && homes.get(id) === undefined;",
-    ],
+    "strip an orphan that a group lists": ["(id) === undefined && !memberIds(view).has(id);", "(id) === undefined;"],
 
     // Where an instance belongs, and which groups are looked at.
-    "strip on an old Detach": [
-        "const isInNone = homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);",
-        "const isInNone = true;",
-    ],
+    "strip on an old Detach": ["homes.has(id) && homes.get(id) === undefined && !memberIds(view).has(id);", "true;"],
     "strip an instance that has led elsewhere since": ["left.includes(group)", "true"],
     "strip an instance that another tool has tagged": ["left.length > 0 || since !== undefined", "true"],
-    "an orphan that a Detach event names without since keeps its tag": [
-        "left.length > 0 || since !== undefined",
-        "since !== undefined",
-    ],
+    "an orphan that a Detach event names without since keeps its tag": ["left.length > 0 || since !==", "since !=="],
     "a sweep finds no orphans": [
         "leads && since !== undefined && group === undefined && !(0, group_1.isEnded)({ state })",
         "false",
@@ -69,24 +53,10 @@ export const observing: Record<string, Mutation> = {
         "...(electorate ? { electorate } : {}),",
         "...(electorate === undefined ? {} : { electorate }),",
     ],
-    "read the leaders of the group that an event names only": [
-        "aws.scope.electorateTag ? {} : {",
-        "false ? {} : {",
-        "electorates",
-    ],
-    "leave a group's newer tags unseen": [
-        "groups: new Map(readings.flatMap(",
-        "groups: new Map(readings.toReversed().flatMap(",
-    ],
-    "no election in the group that a leader moved into": [
-        "add(homeOf(id), triggers.get(group)?.[0]);",
-        "",
-        "tests/election/ownership.test.ts",
-    ],
-    "no election where an instance without a group's tag lost its own": [
-        "for (const [id, trigger] of batch.unplaced) {",
-        "for (const [id, trigger] of []) {",
-    ],
+    "read the leaders of the group that an event names only": ["aws.scope.electorateTag ?", "false ?", "electorates"],
+    "leave a group's newer tags unseen": ["groups: new Map(readings.", "groups: new Map(readings.toReversed()."],
+    "no election in the group that a leader moved into": ["add(homeOf(id), triggers.get(group)?.[0]);", "", ownership],
+    "no election where an instance without a group's tag lost its own": ["of batch.unplaced) {", "of []) {"],
     "an orphan doesn't delay its group's successor": [
         "orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),",
         "orphans: [],",
@@ -94,34 +64,21 @@ export const observing: Record<string, Mutation> = {
     "a group's launches are not noted": ["launched: launched.has(id),", "launched: false,"],
 
     // Prefixes.
-    "second prefix ignored": [
-        "asgPrefixes.some((prefix) => name.startsWith(prefix))",
-        "asgPrefixes.slice(0, 1).some((prefix) => name.startsWith(prefix))",
-    ],
-    "second prefix ignored when an instance departs": [
-        "prefixes: aws.scope.asgPrefixes }",
-        "prefixes: aws.scope.asgPrefixes.slice(0, 1) }",
-    ],
+    "second prefix ignored": [".some((prefix) => name.startsWith(", ".slice(0, 1).some((prefix) => name.startsWith("],
+    "second prefix ignored when an instance departs": ["aws.scope.asgPrefixes", "aws.scope.asgPrefixes.slice(0, 1)"],
 
     // Sweeps that go on.
     "pages before the token are never looked at": [
         sweptPages,
         "for await (const page of startingToken === undefined ? (0, describe_1.readGroupPages)(aws) : []) {",
     ],
-    "a sweep ends with the page that it began with": [
-        "yield { ...page, hasMore: true };",
-        "yield { ...page, hasMore: false }; return;",
-    ],
+    "a sweep ends with the page that it began with": ["page, hasMore: true };", "page, hasMore: false }; return;"],
     "a token that AWS refuses ends the sweep": [
         "names.length > 0 || !(0, answers_1.isRefusal)(error)",
         "true",
         "tests/election/progress.test.ts",
     ],
-    "the next sweep begins anew": [
-        "rest.nextToken : undefined;",
-        "undefined : undefined;",
-        "tests/election/progress.test.ts",
-    ],
+    "the next sweep begins anew": ["rest.nextToken : undefined;", "undefined : undefined;", progress],
     "a token is kept after a failure that was no lack of time": [
         'unread.every(({ error }) => error.name === "AbortError")',
         "true",
