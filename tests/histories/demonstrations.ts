@@ -1,10 +1,10 @@
 // Histories that chance seldom makes: each shows what one fault, or a few that are alike, would do. See mutations/.
-import { type History, twoPrefixes } from "./history";
+import { electorateTag, type History, twoPrefixes } from "./history";
 
-const leader = { group: 0, who: "leader", n: 0 } as const;
-const otherLeader = { group: 1, who: "leader", n: 0 } as const;
-const loose = { group: 0, who: "loose", n: 0 } as const;
-const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
+export const leader = { group: 0, who: "leader", n: 0 } as const;
+export const otherLeader = { group: 1, who: "leader", n: 0 } as const;
+export const loose = { group: 0, who: "loose", n: 0 } as const;
+export const member = (n: number, group = 0) => ({ group, who: "member", n }) as const;
 const sweep = { kind: "sweep" } as const;
 
 export const demonstrations: Record<string, History> = {
@@ -44,17 +44,6 @@ export const demonstrations: Record<string, History> = {
             { wait: 18_000, act: { kind: "leaveOut", pick: leader, of: "instances", millis: 10_000 } },
         ],
         fates: ["onTime", 20_000],
-    },
-    "a leader whose tags don't name its group yet is left out of one list when a sweep looks for orphans": {
-        groups: [{ size: 2 }, { size: 1 }],
-        acts: [
-            { wait: 0, act: sweep },
-            { wait: 40_000, act: { kind: "nameNoGroup", pick: otherLeader, millis: 10_000 } },
-            { wait: 0, act: { kind: "leaveOut", pick: otherLeader, of: "instances", millis: 10_000 } },
-            { wait: 500, act: sweep },
-        ],
-        fates: ["onTime", "onTime", "lost"],
-        pageSize: 1,
     },
     "a leader's own tag names another group, and one of the lists leaves it out": {
         groups: [{ size: 2 }, { size: 2 }],
@@ -108,14 +97,6 @@ export const demonstrations: Record<string, History> = {
             { wait: 2000, act: { kind: "detach", pick: leader } },
         ],
     },
-    "an instance that an election chose loses its tag, and no event names its group": {
-        groups: [{ size: 2 }],
-        acts: [
-            { wait: 0, act: sweep },
-            { wait: 40_000, act: { kind: "strip", pick: leader, what: "leader" } },
-        ],
-        meagre: true,
-    },
     "a leader of a group with the second prefix gets a Spot warning": {
         settings: { asgPrefix: twoPrefixes },
         groups: [{ size: 2 }],
@@ -133,14 +114,6 @@ export const demonstrations: Record<string, History> = {
             { wait: 1000, act: sweep },
         ],
         fates: ["onTime", "onTime", "lost"],
-    },
-    "a sweep comes with an event about a group": {
-        groups: [{ size: 1 }, { size: 1 }],
-        acts: [
-            { wait: 0, act: { kind: "failLaunch", group: 1, withInstance: false } },
-            { wait: 20, act: { kind: "failLaunch", group: 0, withInstance: false } },
-            { wait: 0, act: sweep },
-        ],
     },
     "a sweep is cut short, and the next one has time": {
         groups: Array.from({ length: 5 }, () => ({ size: 1 })),
@@ -167,6 +140,10 @@ export const demonstrations: Record<string, History> = {
             { wait: 1000, act: { kind: "lag", millis: 0 } },
         ],
     },
+    "an instance in no group is tagged by another tool": {
+        groups: [{ size: 0 }],
+        acts: [{ wait: 0, act: { kind: "tag", pick: loose, value: "true", since: "none" } }],
+    },
     "an orphan that lost its tags is tagged again": {
         groups: [{ size: 0 }],
         acts: [
@@ -176,25 +153,6 @@ export const demonstrations: Record<string, History> = {
             { wait: 100, act: sweep },
         ],
         fates: ["lost", "onTime", "lost"],
-    },
-    "a Spot interruption doesn't come, and four minutes later the successor is not fit": {
-        groups: [{ size: 2 }],
-        acts: [
-            { wait: 0, act: sweep },
-            { wait: 5000, act: { kind: "warnInVain", pick: leader } },
-            { wait: 240_000, act: { kind: "becomeUnhealthy", pick: leader } },
-            { wait: 0, act: sweep },
-        ],
-    },
-    "a Spot warning comes late, and counts from its own time": {
-        groups: [{ size: 2 }],
-        acts: [
-            { wait: 0, act: sweep },
-            { wait: 5000, act: { kind: "warnInVain", pick: leader } },
-            { wait: 200_000, act: { kind: "becomeUnhealthy", pick: leader } },
-            { wait: 0, act: sweep },
-        ],
-        fates: ["onTime", 100_000],
     },
     "an earlier Spot warning comes after a later one": {
         groups: [{ size: 2 }],
@@ -229,7 +187,57 @@ export const demonstrations: Record<string, History> = {
         ],
     },
 
+    "a leader loses its since five minutes after it was elected": {
+        groups: [{ size: 0 }],
+        acts: [{ wait: 0, act: { kind: "launch", group: 0, hook: false } }],
+        last: [{ kind: "strip", pick: leader, what: "since" }],
+    },
+    "leaders are stopped and started, and one of them is vetoed": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "stop", pick: leader } },
+            { wait: 4000, act: { kind: "start", pick: member(0) } },
+            { wait: 0, act: { kind: "start", pick: member(1) } },
+            { wait: 7000, act: { kind: "veto", pick: leader, on: true } },
+            { wait: 1000, act: sweep },
+        ],
+    },
+    "a successor's promotion stalls, and long after it there is another election": {
+        settings: { handoverSeconds: "5" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "veto", pick: leader, on: true } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "create", fault: "stallsBeforeEffect", partly: 0 } },
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: sweep },
+        ],
+        fates: ["onTime", "lost", "lost"],
+    },
+
     // Settings.
+    "events name the groups of an electorate, one after the other": {
+        settings: { electorateTag },
+        groups: [
+            { size: 1, electorate: "shop" },
+            { size: 1, electorate: "shop" },
+        ],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 40_000, act: { kind: "failLaunch", group: 0, withInstance: false } },
+            { wait: 5000, act: { kind: "failLaunch", group: 1, withInstance: false } },
+        ],
+    },
+    "a leader's protection is taken off": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "protect", pick: leader, on: false } },
+            { wait: 0, act: sweep },
+        ],
+    },
     "a stack that only tries meets a group without a leader, and one whose leader is not fit": {
         settings: { dryRun: "true", protectLeader: "true" },
         groups: [{ size: 2 }, { size: 2 }, { size: 1 }],

@@ -36,7 +36,7 @@ export const excuses = {
     },
     unrest: {
         because: "something takes the tag again and again: a group that flaps waits for the next sweep",
-        history: "a rival takes the tag off each leader",
+        history: "a rival takes the tag off each leader, and then an event comes",
     },
     refusal: {
         because: "EC2 refuses to write an instance's tags: a policy says so, or it has fifty",

@@ -18,7 +18,7 @@ interface Vacancy {
 export function handOver(evidence: Evidence, note: Note): Checker {
     const { electorates, expect, world } = evidence;
     const { region, timeline } = world;
-    const { alone, handoverMillis, tagKey } = expect;
+    const { alone, exact, handoverMillis, tagKey } = expect;
     const vacancies = new Map<string, Vacancy>();
     /** Batches that ended without an error. */
     const done = new WeakSet<object>();
@@ -61,6 +61,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         const demoted: string[] = demotions.flatMap(({ input }) => input.Resources);
         const needPause = new Set(demoted.map((id) => currentHome(id, batch.events)));
         const waitsForNothing = (home: string) =>
+            exact &&
             handoverMillis > 0 &&
             waited >= handoverMillis &&
             !needPause.has(home) &&
@@ -69,11 +70,9 @@ export function handOver(evidence: Evidence, note: Note): Checker {
             const home = currentHome(id, []) ?? "";
             const where = `promotion of ${id} in ${home} at ${call.start}`;
             const vacancy = vacancies.get(home);
-            if (vacancy) {
-                const known = vacancy.by === call.by || !done.has(vacancy.events);
-                if (alone && known && call.start - vacancy.at < handoverMillis) {
-                    note("a hand-over takes its pause", `${where}: ${vacancy.id} was demoted alive at ${vacancy.at}`);
-                }
+            const isKnown = vacancy && (vacancy.by === call.by || !done.has(vacancy.events));
+            if (alone && isKnown && call.start - vacancy.at < handoverMillis) {
+                note("a hand-over takes its pause", `${where}: ${vacancy.id} was demoted alive at ${vacancy.at}`);
             } else if (waitsForNothing(home)) {
                 note(
                     "no election waits for nothing",

@@ -161,5 +161,7 @@ function isTrueOf(
     }
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
-        : sights.some(({ state }) => said === `is ${state}`);
+        : sights.some(({ state }) => said === `is ${state}`) ||
+              // A leader that memory alone shows counts as pending while it arrives.
+              (said === "is pending" && evidence.isUnaware(id, by, batch.start));
 }

@@ -179,7 +179,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const fitThroughout = sights.every(fitHere) && !warned.has(id);
     const isLater = (other: string) =>
         views.some((view) => {
-            const sinceThere = (one: string) => sinceIn(view.get(one)?.tags ?? {}, tagKey, batch.start);
+            const sinceThere = (one: string) => sinceIn(view.get(one)?.tags ?? {}, tagKey, call.start);
             const [mine, theirs] = [sinceThere(id), sinceThere(other)];
             return theirs > mine || (theirs === mine && other < id);
         });

@@ -27,19 +27,45 @@ export const deployed: Record<string, Mutation> = {
                 : program,
         finder: "a dry run",
     },
+    "a pause is left out of the function's time": {
+        change: (program) =>
+            rewritten(program, "aws:lambda/function:Function", (text) => text.replace(/"timeout":\d+/, '"timeout":10')),
+        finder: "tests/program/settings.test.ts",
+    },
+    "a pause is left out of the time for which the queue hides a batch": {
+        change: (program) =>
+            rewritten(program, "aws:sqs/queue:Queue", (text) =>
+                text.replace(/"visibilityTimeoutSeconds":\d+/, '"visibilityTimeoutSeconds":15'),
+            ),
+        finder: "tests/program/settings.test.ts",
+    },
+    "a dry run keeps the right to publish": {
+        change: (program) =>
+            rewritten(program, rolePolicy, (text) =>
+                text.replace('\\"ec2:DescribeInstances\\"', '\\"ec2:DescribeInstances\\",\\"sns:Publish\\"'),
+            ),
+        finder: "tests/program/permissions.test.ts",
+    },
+    "no event when an instance is vetoed": {
+        change: (program) =>
+            rewritten(program, "aws:cloudwatch/eventRule:EventRule", (text) =>
+                text.replace(/,\\"[^"]*:eligible\\"/, ""),
+            ),
+        finder: "tests/program/settings.test.ts",
+    },
     "no right to write tags beside the right to protect": {
         change: (program, { protectLeader }) =>
             protectLeader === "true"
                 ? rewritten(program, rolePolicy, (text) => text.replace('\\"ec2:CreateTags\\",', ""))
                 : program,
-        finder: "protected leaders",
+        finder: "a protected leader fails its health check",
     },
     "no right to protect": {
         change: (program) =>
             rewritten(program, rolePolicy, (text) =>
                 text.replace("autoscaling:SetInstanceProtection", "autoscaling:Other"),
             ),
-        finder: "protected leaders",
+        finder: "a protected leader fails its health check",
     },
     "no right to strip an orphan": {
         change: (program) =>

@@ -53,7 +53,7 @@ export const observing: Record<string, Mutation> = {
         "...(electorate ? { electorate } : {}),",
         "...(electorate === undefined ? {} : { electorate }),",
     ],
-    "read the leaders of the group that an event names only": ["aws.scope.electorateTag ?", "false ?", "electorates"],
+    "read the leaders of the group that an event names only": ["aws.scope.electorateTag ?", "false ?"],
     "leave a group's newer tags unseen": ["groups: new Map(readings.", "groups: new Map(readings.toReversed()."],
     "no election in the group that a leader moved into": ["add(homeOf(id), triggers.get(group)?.[0]);", "", ownership],
     "no election where an instance without a group's tag lost its own": ["of batch.unplaced) {", "of []) {"],
@@ -95,7 +95,6 @@ export const observing: Record<string, Mutation> = {
     "a sweep looks at a group that an event named again": [
         "const fresh = [...page.groups.values()].filter(({ name }) => !seen.has(name));",
         "const fresh = [...page.groups.values()];",
-        "a sweep comes with an event about a group",
     ],
     "a sweep looks twice at the page where it began": [
         "seen.add(name);\n            }\n            later",

@@ -35,7 +35,15 @@ export const remembering: Record<string, Mutation> = {
     "take a remembered leader for running": ['state: state ?? (arriving ? "pending" : "running")', 'state: "running"'],
     "the fence forgets what this container wrote": ["latestWritten: Math.max(0, ...", "latestWritten: Math.min(0, ..."],
 
+    "a write counts for another group": ["write.election !== group.name ||", "false ||"],
+    "a write counts for an instance that its group doesn't list": ["!write || !listed ||", "!write ||"],
+    "no election where a leader departs that memory alone shows": [
+        "write?.leads && write.group !== undefined",
+        "false",
+    ],
+
     // States.
+    "shutting-down in a read is not remembered": ['(read ?? { state }).state === "shutting-down"', "false"],
     "states are remembered for ever": without("states"),
     "shutting-down in an event is not remembered": [
         'learnState(memory, id, state, state === "stopping"',
@@ -51,6 +59,7 @@ export const remembering: Record<string, Mutation> = {
     "a warning of an hour ago counts": ["if (now - at > exports.warningMillis) {", "if (false) {", memory],
 
     // Refusals.
+    "refusals are remembered for ever": without("refusals"),
     "choose an instance at once again that AWS refused to tag": [
         "refusals.set(id, { until: ended + refusalMillis });",
         "",
@@ -69,7 +78,7 @@ export const remembering: Record<string, Mutation> = {
     "a refusal ranks before none": ["tier: refused ? `", "tier: false ? `", "tests/election/changes.test.ts"],
 
     // Flapping.
-    "no flapping guard": ["flapping: ", "flapping: false && ", "reads that are up to date"],
+    "no flapping guard": ["flapping: ", "flapping: false && "],
     "the flapping guard holds for sweeps and launches": [
         "group.triggers.every(({ type }) => type === events_1.tagType)",
         "true",
@@ -81,7 +90,13 @@ export const remembering: Record<string, Mutation> = {
     ],
     "the flapping guard counts promotions of any time": ["last - first <= flappingMillis", "true", flapping],
 
+    "a tag given back doesn't count for the flapping guard": [
+        "if (result.promoted) {",
+        "if (result.promoted && !result.isGivenBack) {",
+    ],
+
     // Hand-overs.
+    "a hand-over goes on after the promotion": ["memory.pendingHandovers.delete(group.name);", ""],
     "forget a leader that has just left": ["(memory, corrected, now - pauseMillis)", "(memory, corrected, now)"],
     "a hand-over is never over": ["(memory, corrected, now - pauseMillis)", "(memory, corrected, 0)"],
     "no hand-over from an orphan": ["return orphans.length > 0 || (at > since", "return (at > since"],

@@ -3,6 +3,7 @@ import type { Mutation } from "../mutations";
 
 const progress = "tests/election/progress.test.ts";
 const reports = "tests/election/reports.test.ts";
+const messages = "tests/election/messages.test.ts";
 const protection = "tests/failover/protection.test.ts";
 
 export const reporting: Record<string, Mutation> = {
@@ -23,6 +24,8 @@ export const reporting: Record<string, Mutation> = {
     "a leader that is not fit any more counts as taken": [" && (0, group_1.isFit)(last)", "", reports],
     "a flapping group is not counted": ["return isHeldBack ||", "return", reports],
 
+    "messages that could not be sent are not counted": ["sum + unsent", "sum", messages],
+
     // Reports.
     "changes are logged at debug level": [
         'const isNews = (0, exports.isChange)(report) || outcome === "paused"',
@@ -34,6 +37,7 @@ export const reporting: Record<string, Mutation> = {
     "an empty prefix is not said": ["names.some((name) => name.startsWith(prefix))", "true", reports],
 
     // A dry run.
+    "a dry run publishes changes": [" && !report.dryRun", "", messages],
     "a dry run writes": ["scope.dryRun ? (0, promote_1.pretend)(round) :", "false ? (0, promote_1.pretend)(round) :"],
     "count a dry run's change": ["reports.filter(({ dryRun }) => !dryRun)", "reports"],
     "a dry run's promotion leaves no group vacant": [

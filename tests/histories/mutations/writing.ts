@@ -75,7 +75,7 @@ export const writing: Record<string, Mutation> = {
     ],
     "protect without the setting": ["if (!aws.scope.protectLeader) {", "if (false) {"],
     "protect in a group that is to be empty": [" && !group.emptying.includes(listed.group)) {", ") {", protection],
-    "a sweep protects no leader that lacks it": ["?.id || (0, group_1.isSwept)(group);", "?.id;", "protected leaders"],
+    "a sweep protects no leader that lacks it": ["?.id || (0, group_1.isSwept)(group);", "?.id;"],
     "change the protection of a group that protects all": [
         "|| group.protecting.includes(listed.group)) {",
         ") {",
