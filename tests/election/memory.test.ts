@@ -102,21 +102,34 @@ describe("An election", () => {
             },
         );
 
-        rule(
-            "never chooses an instance again that was reported as shutting down, whatever reads say",
-            async (world) => {
+        rule("replaces a leader that ends before EC2 shows that it was promoted", async (world) => {
+            addMembers(world, { [a]: { load: 10 }, [b]: { load: 30 } });
+            world.region.lag = () => lagging;
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([a]);
+            world.region.setState(a, "shutting-down");
+            await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
+            expect(leadersOf(world)).to.deep.equal([b]);
+        });
+
+        for (const source of ["an event", "a read"]) {
+            rule(`never chooses an instance again that ${source} called shutting down`, async (world) => {
+                const { region, timeline } = world;
                 addMembers(world, { [a]: leading(atFive), [b]: {} });
-                await world.timeline.pass(2 * minute);
-                world.region.lag = () => minute;
-                world.region.setState(a, "shutting-down");
-                await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
+                await timeline.pass(2 * minute);
+                region.setState(a, "shutting-down");
+                region.lag = () => (source === "an event" ? minute : 0);
+                await (source === "an event"
+                    ? receive(world, stateEvent(timeline.now, a, "shutting-down"))
+                    : sweep(world));
                 expect(leadersOf(world)).to.deep.equal([b]);
-                world.region.setMember(b, standby);
+                region.lag = () => minute;
+                region.setMember(b, standby);
                 await sweep(world);
-                expect(world.region.tags(a)[tagKey]).to.equal(undefined);
+                expect(region.tags(a)[tagKey]).to.equal(undefined);
                 expect(leadersOf(world)).to.deep.equal([b]);
-            },
-        );
+            });
+        }
 
         rule(
             "takes a read that a leader is shutting down for newer than an event that it is stopping",

@@ -229,6 +229,22 @@ export const demonstrations: Record<string, History> = {
             { wait: 5000, act: { kind: "failLaunch", group: 1, withInstance: false } },
         ],
     },
+    "a member leads a second time, and was protected before the first time only": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "protect", pick: member(0), on: true } },
+            { wait: 0, act: { kind: "veto", pick: member(1), on: true } },
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "veto", pick: member(1), on: false } },
+            { wait: 0, act: { kind: "veto", pick: member(0), on: true } },
+            { wait: 5000, act: { kind: "protect", pick: member(0), on: false } },
+            { wait: 0, act: { kind: "veto", pick: member(0), on: false } },
+            { wait: 0, act: { kind: "veto", pick: member(1), on: true } },
+            { wait: 5000, act: { kind: "veto", pick: member(1), on: false } },
+            { wait: 0, act: { kind: "veto", pick: member(0), on: true } },
+        ],
+    },
     "a leader's protection is taken off": {
         settings: { protectLeader: "true" },
         groups: [{ size: 1 }],

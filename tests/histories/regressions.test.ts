@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import { rolePolicyOf } from "../simulator/aws/iam";
 import { found } from "../simulator/lists";
-import { sinceKey, tagKey } from "../simulator/scenario";
+import { sinceKey, tagKey } from "../simulator/names";
 import type { Program } from "../simulator/stack/program";
 import { inWorld } from "../simulator/world";
 import { type Excuse, excuses } from "./checkers/evidence";
