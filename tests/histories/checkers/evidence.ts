@@ -1,52 +1,34 @@
 // The evidence that checkers judge by: what there was to be seen, what was written, what else happened, and what that excuses.
 import { type BusEvent, instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
-import { groupKey, isTrue } from "../../simulator/aws/region";
+import { groupKey } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
 import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
 import type { World } from "../../simulator/world";
 import { isFull, type Knowledge, type Known, type Sight, sinceIn, type View, viewOf } from "./model";
 
-/** What AWS does that excuses an election, and a history that breaks a rule without the excuse. */
+/** Each excuse of an election, what AWS does that makes it necessary, and a history that breaks a rule without it. */
 export const excuses = {
-    trouble: {
-        because: "AWS refuses, loses or delays calls: the next election does what this one could not",
-        history: "the answer to a promotion stalls",
-    },
-    death: {
-        because: "Lambda ends a container at any time: its invocation ends without reports",
-        history: "the container ends between a demotion and the promotion, and the since lay ahead",
-    },
-    change: {
-        because: "instances change while an election runs: it decides by what it has read",
-        history: "a group joins an electorate between two reads of one election",
-    },
-    lag: {
-        because: "EC2's reads lag behind its writes: an election can't see what is",
-        history: "EC2 shows six minutes after a leader began to end that it runs",
-    },
-    company: {
-        because: "SQS hands out a batch again while it is under way: neither election knows what the other writes",
-        history: "a batch comes back while its election is under way",
-    },
-    silence: {
-        because: "EventBridge loses an event about tags: a container takes what it wrote for true",
-        history: "a leader loses its tags, and no event says so",
-    },
-    unrest: {
-        because: "something takes the tag again and again: a group that flaps waits for the next sweep",
-        history: "a rival takes the tag off each leader, and then an event comes",
-    },
-    refusal: {
-        because: "EC2 refuses to write an instance's tags: a policy says so, or it has fifty",
-        history: "no instance of a group can be tagged when another has no leader",
-    },
-    avoidance: {
-        because: "EC2 has just refused to tag an instance: for three minutes a leader that may stay is better",
-        history: "the only successor can't be tagged once, and the leader is looked at again",
-    },
-} satisfies Record<string, { because: string; history: string }>;
+    /** AWS refuses, loses or delays calls: the next election does what this one could not. */
+    trouble: "the answer to a promotion stalls",
+    /** Lambda ends a container at any time: its invocation ends without reports. */
+    death: "the container ends between a demotion and the promotion, and the since lay ahead",
+    /** Instances change while an election runs: it decides by what it has read. */
+    change: "a group joins an electorate between two reads of one election",
+    /** EC2's reads lag behind its writes: an election can't see what is. */
+    lag: "EC2 shows six minutes after a leader began to end that it runs",
+    /** SQS hands out a batch again while it is under way: neither election knows what the other writes. */
+    company: "a batch comes back while its election is under way",
+    /** EventBridge loses or delays an event about tags: a container takes what it wrote for true. */
+    silence: "a leader loses its tags, and no event says so",
+    /** Something takes the tag again and again: a group that flaps waits for the next sweep. */
+    unrest: "a rival takes the tag off each leader, and then an event comes",
+    /** EC2 refuses to write an instance's tags: a policy says so, or it has fifty. */
+    refusal: "no instance of a group can be tagged when another has no leader",
+    /** EC2 has just refused to tag an instance: for three minutes a leader that may stay is better. */
+    avoidance: "the only successor can't be tagged once, and the leader is looked at again",
+};
 
 export type Excuse = keyof typeof excuses;
 
@@ -86,8 +68,9 @@ export interface Write {
     /** The electorate, or the group if it elects on its own. */
     home: string | undefined;
     by: unknown;
-    /** Whether the instance leads from then on. */
+    /** Whether the instance leads from then on; an adoption only dates a leader. */
     leads: boolean;
+    isAdoption: boolean;
     /** The `since` that it wrote, in milliseconds since 1970. */
     since?: number;
     /** The `since` that the instance has after it. */
@@ -114,12 +97,8 @@ export class Evidence {
     private readonly killed = new WeakSet<object>();
     /** Instances that a container tried to tag in vain, each with the time of the last try. */
     private readonly refusals = new WeakMap<object, Map<string, number>>();
-    /** When others last changed an instance's tags, beside its group's. */
-    private readonly edited = new Map<string, number>();
-    /** When, and by which container, leaders last got a `since` alone. */
-    private readonly adopted = new Map<string, { at: number; by: unknown }>();
-    /** The last event about an instance's tags since the function last wrote them. */
-    private readonly touched = new Map<string, string>();
+    /** When others last changed an instance's leader tag or `since`, and the event's id. */
+    private readonly edited = new Map<string, { at: number; event: string }>();
     /** Events that a container received; copies have longer ids. */
     private readonly received = new WeakMap<object, { at: number; event: BusEvent }[]>();
     private isWriting = false;
@@ -238,16 +217,16 @@ export class Evidence {
 
     /** Whether others changed the tags that a container remembers, and no event and no later `since` says so. */
     isUnaware(id: string, by: Container, start: number): boolean {
-        const touch = this.touched.get(id);
-        const knows = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === touch);
-        const last = this.remembered(by, start - 1000).findLast((write) => write.id === id);
+        const edit = this.edited.get(id);
+        const last = this.remembered(by, start).findLast((write) => write.id === id);
+        if (!this.grants("silence") || edit === undefined || last === undefined || edit.at < last.at) {
+            return false;
+        }
         const { region } = this.world;
         // EC2 shows an ended instance for an hour only.
         const now = region.instances.has(id) ? sinceIn(region.tags(id), this.expect.tagKey, start) : never;
-        const adoption = this.adopted.get(id);
-        const isAdopted = adoption?.by === by && adoption.at >= start - 1000 - rememberedMillis;
-        const isBelieved = isAdopted || (last !== undefined && now <= last.left);
-        return this.grants("silence") && touch !== undefined && !knows && isBelieved;
+        const knows = this.received.get(by)?.some(({ event }) => event.id.slice(0, 36) === edit.event);
+        return !knows && now <= last.left;
     }
 
     /** Whether a container received the event that EC2 is ending an instance. */
@@ -263,20 +242,10 @@ export class Evidence {
         return this.writes.filter((write) => write.by === by && write.at >= start - longest);
     }
 
-    /** Whether the caller's container must remember a write, because nothing contradicts it. */
-    isKnown({ id, at, by, leads, unsure }: Write, call: Call, batch: Batch): boolean {
-        const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis + 1000;
-        // Others may have written since, or an event of the same second may report what was before.
-        const contradicted = (this.received.get(call.by as object) ?? []).some(
-            ({ at: receivedAt, event: { source, resources, detail } }) =>
-                receivedAt >= at &&
-                source === "aws.tag" &&
-                instanceIn(resources) === id &&
-                isTrue(detail.tags[this.expect.tagKey]) !== leads,
-        );
-        // What was written may not be what was seen, if others wrote while reads lagged.
-        const edited = (this.edited.get(id) ?? never) > at - mostLagMillis;
-        return isOwn && !unsure && !contradicted && !edited;
+    /** Whether the caller's container must remember a write, because it had the answer, and others wrote nothing since. */
+    isKnown({ id, at, by, unsure }: Write, call: Call, batch: Batch): boolean {
+        const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis;
+        return isOwn && !unsure && !((this.edited.get(id)?.at ?? never) > at);
     }
 
     /** The electorate that tags name. */
@@ -291,15 +260,10 @@ export class Evidence {
     }
 
     private noteTags({ id: event, resources, detail }: BusEvent): void {
-        const id = instanceIn(resources);
         const keys: string[] = detail["changed-tag-keys"];
         const { tagKey } = this.expect;
-        const isOfLeader = keys.some((key) => key === tagKey || key === `${tagKey}:since`);
-        if (isOfLeader || keys.includes(groupKey)) {
-            this.touched.set(id, event);
-        }
-        if (isOfLeader && !this.isWriting) {
-            this.edited.set(id, this.world.region.timeline.now);
+        if (!this.isWriting && keys.some((key) => key === tagKey || key === `${tagKey}:since`)) {
+            this.edited.set(instanceIn(resources), { at: this.world.region.timeline.now, event });
         }
     }
 
@@ -340,17 +304,14 @@ export class Evidence {
         const creates = action === "ec2:CreateTags";
         for (const id of Resources) {
             const tags = region.tags(id);
-            const isDone = Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined));
-            if (isDone && !(tagKey in written)) {
-                this.adopted.set(id, { at: now, by });
-            } else if (isDone) {
-                this.touched.delete(id);
+            if (Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined))) {
                 this.writes.push({
                     at: now,
                     id,
                     home: this.homeNamedBy(tags),
                     by,
                     leads: creates,
+                    isAdoption: !(tagKey in written),
                     since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
                     left: sinceIn(tags, tagKey, now),
                     unsure:
@@ -362,9 +323,8 @@ export class Evidence {
 
     /** Whether a group changed its leader so often that its container may wait for the next sweep. */
     isFlapping(home: string | undefined, by: unknown): boolean {
-        const own = this.writes.filter((write) => write.home === home && write.by === by && write.leads);
         const since = this.promotionsSinceSweep(home, by);
-        const isTooOften = thirds(own).some(
+        const isTooOften = thirds(this.promotions(home, by)).some(
             ({ first, third }) => since.includes(third) && third.at - first.at <= flappingMillis,
         );
         return this.grants("unrest") && isTooOften;
@@ -373,9 +333,11 @@ export class Evidence {
     /** A container's promotions in a group since it last began a sweep. */
     promotionsSinceSweep(home: string | undefined, by: unknown): Write[] {
         const lastSweep = this.sweeps.findLast((sweep) => sweep.by === by)?.at ?? never;
-        return this.writes.filter(
-            (write) => write.home === home && write.by === by && write.leads && write.at > lastSweep,
-        );
+        return this.promotions(home, by).filter(({ at }) => at > lastSweep);
+    }
+
+    private promotions(home: string | undefined, by: unknown): Write[] {
+        return this.writes.filter((one) => one.home === home && one.by === by && one.leads && !one.isAdoption);
     }
 }
 

@@ -23,7 +23,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
         // Memory does not count for an instance that its group no longer lists, or another one.
         const again = last !== undefined && known.includes(last) && home !== undefined && last.home === home;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
-        if (again && last.leads && writing === "promotion") {
+        if (again && last.leads && !last.isAdoption && writing === "promotion") {
             note(rule, `promotion of ${id}: that was done at ${last.at}`);
         }
         if (again && !last.leads && writing === "demotion") {
