@@ -49,15 +49,14 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         }
     };
 
-    /** Whether an instance in no group carries the leader tag, and led a group once. */
+    /** Whether an instance in no group carries the leader tag. */
     const isLooseLeader = ({ group, tags, state }: Sight) =>
-        group === undefined &&
-        tags[groupKey] === undefined &&
-        isTrue(tags[tagKey]) &&
-        tags[`${tagKey}:since`] !== undefined &&
-        state !== "terminated";
-    /** Whether it carries the tag still, though EC2 refuses nothing. */
-    const isTaken = (id: string) => !expect.dryRun && !evidence.refuses(id) && isTrue(region.tags(id)[tagKey]);
+        group === undefined && tags[groupKey] === undefined && isTrue(tags[tagKey]) && state !== "terminated";
+    const hasLed = ({ tags }: Sight) => tags[`${tagKey}:since`] !== undefined;
+    /** Whether an instance carries the tag still, though EC2 refuses nothing. */
+    const keepsTag = (id: string) =>
+        !expect.dryRun && !evidence.refuses(id, "delete") && isTrue(region.tags(id)[tagKey]);
+    const noteOrphan = (id: string, how: string) => note("an instance in no group loses the tags", `${id} ${how}`);
 
     return {
         afterInvocation: (invocation, by) => {
@@ -72,16 +71,12 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                     checkElection(home, view, invocation, by);
                 }
             }
-            for (const [id] of swept ? [...view].filter(([one, sight]) => isLooseLeader(sight) && isTaken(one)) : []) {
-                note("an instance in no group loses the tags", `a sweep leaves them to ${id}`);
-            }
-            const ours = detachesIn(invocation.events).filter(({ group }) => isOurs(expect, group));
-            for (const { id } of ours) {
-                const sight = view.get(id);
-                const led = sight && isTrue(sight.tags[tagKey]) && sight.state !== "terminated";
-                const isLoose = sight?.group === undefined && sight?.tags[groupKey] === undefined;
-                if (led && isLoose && isTaken(id)) {
-                    note("an instance in no group loses the tags", `${id} was detached, and leads on`);
+            const detached = detachesIn(invocation.events).filter(({ group }) => isOurs(expect, group));
+            for (const [id] of [...view].filter(([one, sight]) => isLooseLeader(sight) && keepsTag(one))) {
+                if (swept && hasLed(view.get(id) as Sight)) {
+                    noteOrphan(id, "was swept, and keeps them");
+                } else if (detached.some((one) => one.id === id)) {
+                    noteOrphan(id, "was detached, and leads on");
                 }
             }
         },
@@ -102,14 +97,13 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
             }
         },
         afterRest: () => {
-            for (const id of region.instances.keys()) {
-                if (!expect.dryRun && isOrphan(evidence, id) && !evidence.refuses(id)) {
-                    note("an instance in no group loses the tags", `${id} carries them`);
+            for (const [id, sight] of [...viewOf(region, electorates)].filter(([one]) => keepsTag(one))) {
+                if (isLooseLeader(sight) && hasLed(sight)) {
+                    noteOrphan(id, "carries them");
                 }
-                const named = region.tags(id)[groupKey];
+                const named = sight.tags[groupKey];
                 const isGone = named !== undefined && isOurs(expect, named) && !region.groups.has(named);
-                const leads = isTrue(region.tags(id)[tagKey]) && region.state(id) !== "terminated";
-                if (!expect.dryRun && isGone && leads && !region.memberOf(id)) {
+                if (isGone && sight.group === undefined && sight.state !== "terminated") {
                     note("no instance leads a group that is gone", `${id} leads ${named}`);
                 }
             }
@@ -152,10 +146,4 @@ function isExcused(
     const triggers = reports.find(({ group }) => group === home)?.triggers ?? [];
     const onlyTags = triggers.every((type) => type === "Tag Change on Resource");
     return about.some(([id]) => evidence.isUnaware(id, by, start)) || (onlyTags && evidence.isFlapping(home, by));
-}
-
-function isOrphan({ world: { region }, expect: { tagKey } }: Evidence, id: string): boolean {
-    const tags = region.tags(id);
-    const marked = isTrue(tags[tagKey]) && tags[`${tagKey}:since`] !== undefined;
-    return marked && region.state(id) !== "terminated" && tags[groupKey] === undefined && !region.memberOf(id);
 }

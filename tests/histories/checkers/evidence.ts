@@ -179,11 +179,13 @@ export class Evidence {
         return this.grants("death") && this.killed.has(events);
     }
 
-    /** Whether EC2 refuses to tag an instance as it is. */
-    refuses(id: string): boolean {
+    /** Whether EC2 refuses to write the leader's tags of an instance, or to delete them. */
+    refuses(id: string, what: "write" | "delete" = "write"): boolean {
         const { region } = this.world;
-        const isFullNow = region.instances.has(id) && isFull({ tags: region.tags(id) }, this.expect.tagKey);
-        return this.grants("refusal") && (this.expect.refused.has(id) || isFullNow);
+        const { refused, tagKey } = this.expect;
+        const isFullNow = region.instances.has(id) && isFull({ tags: region.tags(id) }, tagKey);
+        const isRefused = what === "write" ? refused.has(id) || isFullNow : refused.get(id) === "create and delete";
+        return this.grants("refusal") && isRefused;
     }
 
     /** What a container knows from events at a time; `avoids`: whether it may remember refusals. */
