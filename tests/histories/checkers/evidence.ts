@@ -65,7 +65,7 @@ export const thirds = <T>(items: T[]): { first: T; third: T }[] =>
 export interface Write {
     at: number;
     id: string;
-    /** The electorate, or the group if it elects on its own. */
+    /** The electorate, or the group if it elects on its own, as it was read. */
     home: string | undefined;
     by: unknown;
     /** Whether the instance leads from then on; an adoption only dates a leader. */
@@ -75,7 +75,7 @@ export interface Write {
     since?: number;
     /** The `since` that the instance has after it. */
     left: number;
-    /** Whether its container may not have got the answer, or may remember it otherwise. */
+    /** Whether its container may not have got the answer. */
     unsure: boolean;
 }
 
@@ -304,20 +304,20 @@ export class Evidence {
             (Tags ?? []).map(({ Key, Value }: { Key: string; Value?: string }) => [Key, Value]),
         );
         const creates = action === "ec2:CreateTags";
+        const batch = by?.batch;
         for (const id of Resources) {
             const tags = region.tags(id);
             if (Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined))) {
                 this.writes.push({
                     at: now,
                     id,
-                    home: this.homeNamedBy(tags),
+                    home: batch && this.sightsOf(batch, id)[0]?.electorate,
                     by,
                     leads: creates,
                     isAdoption: !(tagKey in written),
                     since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
                     left: sinceIn(tags, tagKey, now),
-                    unsure:
-                        by?.batch !== undefined && (this.isDisturbed(by.batch) || this.isChangedSince(by.batch.start)),
+                    unsure: batch !== undefined && this.isDisturbed(batch),
                 });
             }
         }
