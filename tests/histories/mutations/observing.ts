@@ -92,10 +92,7 @@ export const observing: Record<string, Mutation> = {
         "const gone = (0, assemble_1.unlistedLeaders)(",
         "const gone = ((...unused) => [])(",
     ],
-    "a sweep looks at a group that an event named again": [
-        "const fresh = [...page.groups.values()].filter(({ name }) => !seen.has(name));",
-        "const fresh = [...page.groups.values()];",
-    ],
+    "a sweep looks at a group that an event named again": ["].filter(({ name }) => !seen.has(name));", "];"],
     "a sweep looks twice at the page where it began": [
         "seen.add(name);\n            }\n            later",
         "}\n            later",

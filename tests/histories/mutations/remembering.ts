@@ -82,11 +82,7 @@ export const remembering: Record<string, Mutation> = {
         "group.triggers.every(({ type }) => type === events_1.tagType)",
         "true",
     ],
-    "a sweep doesn't end the flapping guard": [
-        "batch.sweep ? memory.promotions : []",
-        "[]",
-        "tests/failover/flapping.test.ts",
-    ],
+    "a sweep doesn't end the flapping guard": ["batch.sweep ? memory.promotions : []", "[]", flapping],
     "the flapping guard counts promotions of any time": ["last - first <= flappingMillis", "true", flapping],
 
     // Hand-overs.
@@ -97,10 +93,11 @@ export const remembering: Record<string, Mutation> = {
 
     // Protection.
     "take protection that was there before": ["memory.protectedBefore.set(id, wasProtected);", ""],
-    "an uncertain write is remembered": [
-        "for (const id of uncertain) {\n        writes.delete(id);",
-        "for (const id of []) {\n        writes.delete(id);",
+    "what was protected before one term was before the next": [
+        "set(id, wasProtected)",
+        "set(id, memory.protectedBefore.get(id) || wasProtected)",
     ],
+    "an uncertain write is remembered": ["uncertain) {\n        writes.delete(id)", "[]) {\n        writes.delete(id)"],
     "an orphan known as stripped is stripped whatever since it shows": [
         "write?.leads === false && (0, group_1.sinceOf)(orphan, now) <= (0, group_1.sinceOf)(write, now)",
         "write?.leads === false",
