@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { found } from "../lists";
+import { sampleEvents } from "./sample-events";
 
 /** An EventBridge event. */
 export interface BusEvent {
@@ -15,9 +14,7 @@ export interface BusEvent {
 }
 
 /** One event of every kind, by name. */
-export const samples: Record<string, BusEvent> = JSON.parse(
-    readFileSync(join(__dirname, "sample-events.json"), "utf8"),
-);
+export const samples: Record<string, BusEvent> = sampleEvents;
 
 let events = 0;
 
