@@ -5,6 +5,7 @@ import { deflateRawSync } from "node:zlib";
 import { pointSdkAt } from "../simulator/aws/endpoint";
 import { AwsServer } from "../simulator/aws/http";
 import { Region } from "../simulator/aws/region";
+import { roundTripsIn } from "../simulator/changes";
 import { Timeline } from "../simulator/clock";
 import { readCommandLine, UsageError } from "../simulator/command-line";
 import { firstOf, firstTwo, found } from "../simulator/lists";
@@ -92,7 +93,7 @@ async function measureElection(container: Container, subject: Subject, each: Cas
     const { aws } = subject;
     aws.latency = countingMillis;
     await elect(container, subject, each);
-    const counts = [aws.calls.length, aws.roundTrips(), each.unavoidable];
+    const counts = [aws.calls.length, roundTripsIn(aws.calls), each.unavoidable];
 
     aws.latency = callMillis;
     const runs: Awaited<ReturnType<typeof elect>>[] = [];

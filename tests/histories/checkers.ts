@@ -46,8 +46,6 @@ export class Referee {
     onViolation: (violation: Violation) => void = () => {};
     /** How many sweeps were compared with the decision table. */
     compared = 0;
-    /** How often the rule was broken that was broken most. */
-    mostOfARule = 0;
     private readonly checkers: Checker[];
 
     constructor({ region, stack, ...world }: World, program: Program, expect: Expectations) {
@@ -92,11 +90,9 @@ export class Referee {
 
     private note(rule: string, how: string): void {
         const violation = { at: this.evidence.world.timeline.now, rule, how };
-        this.violations.push(violation);
-        const count = this.violations.filter((one) => one.rule === rule).length;
-        this.mostOfARule = Math.max(this.mostOfARule, count);
-        if (count === 1) {
+        if (!this.violations.some((one) => one.rule === rule)) {
             this.onViolation(violation);
         }
+        this.violations.push(violation);
     }
 }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { isFit } from "../simulator/aws/region";
 import { firstOf } from "../simulator/lists";
-import { verbs } from "../simulator/verbs";
+import { type Since, verbs } from "../simulator/verbs";
 import { type Stage, secondOf } from "./stage";
 
 /** Something that happens to a group: gives the words for it, instances by their ids, or undefined if it can't happen now. */
@@ -20,21 +20,6 @@ function leadersOf({ electorates }: Stage, group: string): string[] {
     return electorates.leaders(electorates.nameOf(group));
 }
 
-/** Something that happens to a group's leader, if that is fit. */
-const leaderIs =
-    (deed: (stage: Stage, leader: string, group: string) => string | undefined): Deed =>
-    (stage, group) => {
-        const [leader] = leadersOf(stage, group);
-        return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
-    };
-
-/** Something that happens to a fit leader alone; LEADER stands for it in the words. */
-const befalls = (verb: "crash" | "stop" | "becomeUnhealthy" | "warn", words: string): Deed =>
-    leaderIs((stage, leader) => {
-        verbs[verb](stage, { id: leader });
-        return words.replace("LEADER", `${leader}, the leader${words.endsWith("LEADER") ? "" : ","}`);
-    });
-
 /** Ids of all members of a group's electorate. */
 function membersOf({ electorates }: Stage, group: string): string[] {
     return electorates.members(electorates.nameOf(group)).map(({ id }) => id);
@@ -46,16 +31,47 @@ function others(stage: Stage, group: string): string[] {
     return membersOf(stage, group).filter((id) => isFit(stage.region, id) && !leaders.includes(id));
 }
 
-function launch(stage: Stage, group: string, hook: boolean): string | undefined {
-    if (stage.fleet.members(group).length > 0) {
-        return undefined;
-    }
-    verbs.scale(stage, { group, size: 3, hook });
-    return `${stage.fleet.members(group).join(", ")} arrive${hook ? ", held by a lifecycle hook" : ""}`;
-}
+/** Something that happens to a group's leader, if that is fit. */
+const leaderIs =
+    (deed: (stage: Stage, leader: string, group: string) => string | undefined): Deed =>
+    (stage, group) => {
+        const [leader] = leadersOf(stage, group);
+        return leader && isFit(stage.region, leader) ? deed(stage, leader, group) : undefined;
+    };
 
-function scaleIn(hook: boolean): Deed {
-    return leaderIs((stage, leader, group) => {
+/** Something that can always happen to a fit leader; LEADER stands for it in the words. */
+const befalls = (words: string, happens: (stage: Stage, leader: { id: string; group: string }) => unknown): Deed =>
+    leaderIs((stage, id, group) => {
+        happens(stage, { id, group });
+        return words.replace("LEADER", `${id}, the leader`);
+    });
+
+/** Another instance gets the leader tag, the oldest or the youngest; OTHER stands for it. */
+const tagsAnother = (place: 0 | -1, since: Since, words: string): Deed =>
+    leaderIs((stage, leader, group) => {
+        const id = others(stage, group).at(place);
+        if (!id) {
+            return undefined;
+        }
+        verbs.tag(stage, { id, value: "true", since });
+        return words.replace("LEADER", `${leader}, the leader`).replace("OTHER", id);
+    });
+
+const tenMinutes = 10 * 60 * 1000;
+const tenMinutesLater = ({ timeline }: Stage, act: () => void) => timeline.at(timeline.now + tenMinutes, act);
+
+const launch =
+    (hook: boolean): Deed =>
+    (stage, group) => {
+        if (stage.fleet.members(group).length > 0) {
+            return undefined;
+        }
+        verbs.scale(stage, { group, size: 3, hook });
+        return `${stage.fleet.members(group).join(", ")} arrive${hook ? ", held by a lifecycle hook" : ""}`;
+    };
+
+const scaleIn = (hook: boolean): Deed =>
+    leaderIs((stage, leader, group) => {
         const size = stage.fleet.size(group) - 1;
         if (size < 1) {
             return undefined;
@@ -64,11 +80,10 @@ function scaleIn(hook: boolean): Deed {
         const which = leaving.map((id) => (id === leader ? `${id}, the leader,` : id)).join(" and ") || "none";
         return `to ${size}: ${which} goes${hook ? ", held by a lifecycle hook" : ""}`;
     });
-}
 
 const deeds: Record<string, Deed> = {
-    launch: (stage, group) => launch(stage, group, false),
-    "launch, hook": (stage, group) => launch(stage, group, true),
+    launch: launch(false),
+    "launch, hook": launch(true),
     "scale out": (stage, group) => {
         const { fleet } = stage;
         const size = fleet.size(group) + 1;
@@ -84,65 +99,43 @@ const deeds: Record<string, Deed> = {
         const leaving = verbs.scale(stage, { group, size: 0, hook: false });
         return leaving.length > 0 ? `${leaving.join(", ")} go` : undefined;
     },
-    crash: befalls("crash", "LEADER ends behind its group's back"),
-    stop: befalls("stop", "an operator stops LEADER"),
-    unhealthy: befalls("becomeUnhealthy", "LEADER fails its health check, no event"),
-    Standby: leaderIs((stage, leader) => {
-        verbs.enterStandby(stage, { id: leader });
-        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => verbs.exitStandby(stage, { id: leader }));
-        return `${leader}, the leader, goes to Standby for ten minutes, no event`;
+    crash: befalls("LEADER, ends behind its group's back", verbs.crash),
+    stop: befalls("an operator stops LEADER", verbs.stop),
+    unhealthy: befalls("LEADER, fails its health check, no event", verbs.becomeUnhealthy),
+    Standby: befalls("LEADER, goes to Standby for ten minutes, no event", (stage, leader) => {
+        verbs.enterStandby(stage, leader);
+        tenMinutesLater(stage, () => verbs.exitStandby(stage, leader));
     }),
-    Detach: leaderIs((stage, leader, group) => {
-        verbs.move(stage, { id: leader, group, millis: 10 * 60 * 1000 });
-        return `${leader}, the leader, is detached with its tags for ten minutes`;
+    Detach: befalls("LEADER, is detached with its tags for ten minutes", (stage, leader) =>
+        verbs.move(stage, { ...leader, millis: tenMinutes }),
+    ),
+    "Spot warning": befalls("LEADER, has two minutes left", verbs.warn),
+    "tag stripped": befalls("an operator takes the tag off LEADER", (stage, leader) =>
+        verbs.strip(stage, { ...leader, what: "leader" }),
+    ),
+    "tag copied": tagsAnother(0, "same", "an operator copies the tags of LEADER, to OTHER"),
+    // The leaders of the next hour must come after a time that is still to come.
+    "hand-over": tagsAnother(-1, "later", "an operator tags OTHER beside LEADER, with a since an hour ahead"),
+    veto: befalls("an operator vetoes LEADER, for ten minutes", (stage, leader) => {
+        verbs.veto(stage, { ...leader, on: true });
+        tenMinutesLater(stage, () => verbs.veto(stage, { ...leader, on: false }));
     }),
-    "Spot warning": befalls("warn", "LEADER has two minutes left"),
-    "tag stripped": leaderIs((stage, leader) => {
-        verbs.strip(stage, { id: leader, what: "leader" });
-        return `an operator takes the tag off ${leader}, the leader`;
-    }),
-    "tag copied": leaderIs((stage, leader, group) => {
-        const copy = others(stage, group)[0];
-        if (!copy) {
-            return undefined;
-        }
-        verbs.tag(stage, { id: copy, value: "true", since: "same" });
-        return `an operator copies the tags of ${leader}, the leader, to ${copy}`;
-    }),
-    "hand-over": leaderIs((stage, leader, group) => {
-        const heir = others(stage, group).at(-1);
-        if (!heir) {
-            return undefined;
-        }
-        verbs.tag(stage, { id: heir, value: "true", since: "now" });
-        return `an operator tags ${heir} beside ${leader}, with a later since`;
-    }),
-    veto: leaderIs((stage, leader) => {
-        verbs.veto(stage, { id: leader, on: true });
-        stage.timeline.at(stage.timeline.now + 10 * 60 * 1000, () => {
-            if (stage.region.instances.has(leader)) {
-                verbs.veto(stage, { id: leader, on: false });
-            }
-        });
-        return `an operator vetoes ${leader}, the leader, for ten minutes`;
-    }),
-    "event lost": leaderIs((stage, leader) => {
+    "event lost": befalls("LEADER, ends, and the event is lost", (stage, leader) => {
         const { fate } = stage.stack;
-        stage.stack.fate = (event) => (event.detail["instance-id"] === leader ? [] : fate(event));
-        verbs.crash(stage, { id: leader });
-        return `${leader}, the leader, ends, and the event is lost`;
+        stage.stack.fate = (event) => (event.detail["instance-id"] === leader.id ? [] : fate(event));
+        verbs.crash(stage, leader);
     }),
     "busy or idle": leaderIs((stage, leader, group) => {
-        const candidates = others(stage, group);
+        const loadOf = (id: string) => stage.region.instance(id).load ?? 50;
+        const candidates = others(stage, group).sort((a, b) => loadOf(b) - loadOf(a));
         if (candidates.length < 2) {
             return undefined;
         }
-        const [idle] = candidates.sort((a, b) => loadOf(stage, b) - loadOf(stage, a));
-        for (const id of candidates) {
-            verbs.condition(stage, { id, load: id === idle ? 4 : 91, checks: "ok" });
+        for (const [place, id] of candidates.entries()) {
+            verbs.condition(stage, { id, load: place === 0 ? 4 : 91, checks: "ok" });
         }
         verbs.crash(stage, { id: leader });
-        return `${leader}, the leader, ends; ${idle} is idle, the others are busy`;
+        return `${leader}, the leader, ends; ${candidates[0]} is idle, the others are busy`;
     }),
     "all crash": (stage, group) => {
         const members = membersOf(stage, group);
@@ -160,71 +153,32 @@ const deeds: Record<string, Deed> = {
     },
 };
 
-/** What happens when an environment is updated, as Elastic Beanstalk's immutable updates do it. */
-const updates: Record<string, Deed> = {
-    "update begins": (stage, group) => {
-        const { fleet, region, replaced } = stage;
-        const second = secondOf(group);
-        const size = fleet.size(group);
-        if (size === 0 || region.groups.has(second) || replaced.has(group)) {
-            return undefined;
-        }
-        fleet.addGroup(second, 0, region.groups.get(group)?.tags);
-        verbs.scale(stage, { group: second, size, hook: false });
-        return `a second group appears beside the first, with ${fleet.members(second).join(", ")}`;
-    },
-    "instances move": (stage, group) => {
-        const { fleet, region, replaced } = stage;
-        const second = secondOf(group);
-        if (!region.groups.has(second) || replaced.has(group)) {
-            return undefined;
-        }
-        replaced.set(group, fleet.members(group));
-        const moving = fleet.members(second).join(", ");
-        move(stage, second, group);
-        return `from the second group to the first, one by one: ${moving}`;
-    },
-    "update ends": (stage, group) => {
-        const { fleet, region, replaced } = stage;
-        if (region.groups.has(secondOf(group))) {
-            return undefined;
-        }
-        const old = fleet.members(group).filter((id) => replaced.get(group)?.includes(id));
-        replaced.delete(group);
-        if (old.length === 0) {
-            return undefined;
-        }
-        const leads = leadersOf(stage, group).some((id) => old.includes(id));
+/** An environment is updated, as Elastic Beanstalk's immutable updates do it: where groups elect together. */
+const update: Deed = (stage, group) => {
+    const { fleet, region, timeline } = stage;
+    const second = secondOf(group);
+    const old = fleet.members(group);
+    if (old.length === 0 || region.groups.has(second)) {
+        return undefined;
+    }
+    fleet.addGroup(second, 0, region.groups.get(group)?.tags);
+    verbs.scale(stage, { group: second, size: old.length, hook: false });
+    const young = fleet.members(second);
+    for (const [place, id] of young.entries()) {
+        const at = timeline.now + tenMinutes / 2 + place * 5000;
+        timeline.at(at, () => verbs.move(stage, { id, group, millis: 3000 }));
+    }
+    tenMinutesLater(stage, () => {
+        verbs.remove(stage, { group: second });
         for (const id of old) {
             verbs.retire(stage, { id });
         }
-        return `the old ones go${leads ? ", the leader among them" : ""}: ${old.join(", ")}`;
-    },
+    });
+    return `a second group brings ${young.join(", ")}, which join the first and replace ${old.join(", ")}`;
 };
 
-/** Moves a group's instances to another, one after the other, each as soon as it is fit; then the group is deleted. */
-function move(stage: Stage, from: string, to: string): void {
-    const { region, fleet, timeline } = stage;
-    const members = fleet.members(from);
-    if (members.length === 0) {
-        verbs.remove(stage, { group: from });
-        return;
-    }
-    const next = members.find((id) => isFit(region, id));
-    if (next) {
-        verbs.move(stage, { id: next, group: to, millis: 3000 });
-    }
-    timeline.at(timeline.now + 5000, () => move(stage, from, to));
-}
-
-/** What may happen, by name; updates only where the groups of an environment elect together. */
-export function deedsOf(together: boolean): Record<string, Deed> {
-    return together ? { ...deeds, ...updates } : deeds;
-}
-
-function loadOf({ region }: Stage, id: string): number {
-    return region.instance(id).load ?? 50;
-}
+/** What may happen, by name. */
+export const deedsOf = (together: boolean): Record<string, Deed> => (together ? { ...deeds, update } : deeds);
 
 const script = `
 06:00:00 shop launch
@@ -245,18 +199,12 @@ const script = `
 15:05:27 blog tag copied
 15:30:20 shop hand-over
 16:10:23 blog event lost
-17:00:44 shop busy or idle
+16:28:44 shop busy or idle
 17:20:44 shop busy or idle
 18:30:31 shop all crash
 19:40:15 blog veto
 22:00:10 blog scale to zero
 05:00:10 blog launch
-`;
-
-const updateScript = `
-12:05:10 shop update begins
-12:10:10 shop instances move
-12:15:10 shop update ends
 `;
 
 /** In seconds. */
@@ -271,23 +219,15 @@ export function secondsSinceDawn(time: string): number {
 
 /** The day that was written by hand; with an update where the groups of an environment elect together. */
 export function scriptedDay(together = false): Moment[] {
-    const lines = `${script}${together ? updateScript : ""}`.match(/.+/g) ?? [];
-    return lines
-        .map((line) => {
-            const [, time = "", group, what = ""] = line.match(/^(\S+) (\w+) (.+)$/) ?? [];
-            return { at: secondsSinceDawn(time), group: group as Moment["group"], what };
-        })
+    const lines = `${script}${together ? "12:05:10 shop update" : ""}`.matchAll(/^(\S+) (\w+) (.+)$/gm);
+    return [...lines]
+        .map(([, time = "", group, what = ""]) => ({
+            at: secondsSinceDawn(time),
+            group: group as Moment["group"],
+            what,
+        }))
         .sort((a, b) => a.at - b.at);
 }
-
-/** What follows on something in a random day, whatever happens in between. */
-const sequelsOf: Record<string, { minutes: number; what: string }[]> = {
-    "scale to zero": [{ minutes: 30, what: "launch" }],
-    "update begins": [
-        { minutes: 20, what: "instances move" },
-        { minutes: 40, what: "update ends" },
-    ],
-};
 
 /** A day of random events, the same for the same seed. */
 export function randomDay(seed: number, together = false): Moment[] {
@@ -299,8 +239,8 @@ export function randomDay(seed: number, together = false): Moment[] {
     const moments = firstOf(
         fc.sample(fc.noBias(fc.array(moment, { minLength: 40, maxLength: 40 })), { seed, numRuns: 1 }),
     );
-    const sequels = moments.flatMap(({ at, group, what }) =>
-        (sequelsOf[what] ?? []).map((sequel) => ({ at: at + sequel.minutes * 60, group, what: sequel.what })),
-    );
+    const sequels = moments
+        .filter(({ what }) => what === "scale to zero")
+        .map(({ at, group }) => ({ at: at + 30 * 60, group, what: "launch" }));
     return [...scriptedDay().slice(0, 2), ...moments, ...sequels].sort((a, b) => a.at - b.at);
 }

@@ -1,13 +1,11 @@
 // How a day is printed: a line for what happens, a line for what the election makes of it, quiet times in one line.
 import { styleText } from "node:util";
-import type { Violation } from "../histories/checkers/checker";
 import type { Reports } from "../simulator/aws/endpoint";
 import type { BusEvent } from "../simulator/aws/events";
 import type { Invocation } from "../simulator/stack/deployment";
-import type { Downtime, Gap } from "./downtime";
+import type { Gap, Recorder } from "./recorder";
 import { type Stage, secondOf } from "./stage";
 
-type Report = Reports[number];
 type Style = "bold" | "dim" | "red" | "green" | "yellow";
 
 const lineWidth = 100; // no page that shows it cuts it off
@@ -43,7 +41,7 @@ export class Narrator {
 
     constructor(
         private readonly stage: Stage,
-        private readonly downtime: Downtime,
+        private readonly recorder: Recorder,
         private readonly colour: boolean,
         private readonly write: (line: string) => void,
     ) {
@@ -51,12 +49,6 @@ export class Narrator {
             this.name(id);
         }
         stage.region.onChange.push((id) => this.name(id));
-    }
-
-    /** Something happens to a group. */
-    happening(group: string, what: string, words: string): void {
-        this.endQuiet();
-        this.row(group, what, "bold", words);
     }
 
     /** An invocation has ended: what it changed, if anything. */
@@ -79,17 +71,6 @@ export class Narrator {
         }
     }
 
-    /** A rule was broken. */
-    violation({ rule, how }: Violation): void {
-        this.row("", "✗ RULE BROKEN", "red", `${rule}: ${how}`);
-    }
-
-    /** A worker has started beside another. */
-    overlap(group: string, starting: string, working: string, byOperator: boolean): void {
-        const why = byOperator ? "an operator changed the tags" : undefined;
-        this.row(group, "! two at work", "yellow", `${starting} starts while ${working} is at work`, why);
-    }
-
     /** Folds what was quiet into one line. */
     endQuiet(): void {
         const { sweeps, others } = this.quiet;
@@ -103,6 +84,28 @@ export class Narrator {
         }
         this.quiet = { sweeps: 0, others: 0 };
         this.lastLabel = "";
+    }
+
+    /** A line about a group, or about none; in brackets, why. */
+    row(group: string, what: string, style: Style, words: string, why?: string): void {
+        const name = this.plain(group);
+        const label = name === this.lastLabel ? "" : name;
+        this.lastLabel = name;
+        const text = this.plain(words);
+        const reason = why ? `(${this.plain(why)})` : "";
+        const fits = wordsColumn + [text, reason].filter(Boolean).join("  ").length <= lineWidth;
+        const [first = "", ...more] = fits
+            ? [[text, this.paint("dim", reason)].filter(Boolean).join("  ")]
+            : [...wrap(text, wordsColumn), ...wrap(reason, wordsColumn).map((part) => this.paint("dim", part))];
+        const cells = [
+            timeOfDay(this.stage.timeline.now),
+            label.padEnd(labelWidth),
+            this.paint(style, this.plain(what).padEnd(whatWidth)),
+        ];
+        this.print(`${cells.join("  ")}  ${first}`.trimEnd());
+        for (const part of more) {
+            this.print(" ".repeat(wordsColumn) + part);
+        }
     }
 
     /** A text with instances and groups by the names that they have here. */
@@ -121,42 +124,23 @@ export class Narrator {
         return this.colour ? styleText(style, text, { validateStream: false }) : text;
     }
 
-    private report({ group, outcome, leader, demoted, triggers, reason }: Report, start: number): void {
+    private report({ group, outcome, leader, demoted, triggers, reason }: Reports[number], start: number): void {
         const before = this.outcomes.get(group) ?? "empty";
         this.outcomes.set(group, outcome);
-        const { gap, contested } = this.downtime.ended(group);
+        const ends = ({ electorate, end = 0 }: { electorate: string; end?: number }) =>
+            electorate === group && end >= start;
+        const gap = this.recorder.gaps().findLast(ends);
+        const rivals = this.recorder.contests().findLast(ends);
+        const rivalry = rivals?.end ? [`${duration(rivals.end - rivals.start)} with two leaders`] : [];
         const why = `${triggers.map((type) => eventNames[type] ?? type).join(", ")}: ${reason}`;
-        const rivalry = contested ? [`${duration(contested)} with two leaders`] : [];
         if (outcome === "failed") {
             this.row(group, "✗ failed", "red", "", why);
-        } else if (outcome === "elected") {
-            const words = [...(gap ? [inWords(gap, start)] : []), ...rivalry].join(", ");
-            this.row(group, `★ ${leader} leads`, "green", words, why);
-        } else if (leader && demoted.length > 0) {
-            this.row(group, `★ ${leader} leads`, "green", rivalry.join(), why);
+        } else if (outcome === "elected" || (leader && demoted.length > 0)) {
+            const lasted = outcome === "elected" && gap ? [inWords(gap, start)] : [];
+            this.row(group, `★ ${leader} leads`, "green", [...lasted, ...rivalry].join(", "), why);
         } else if (!leader && (demoted.length > 0 || outcome !== before)) {
             const words = outcome === "empty" ? "the group is to be empty" : "no instance can lead";
             this.row(group, "☆ no leader", "yellow", words, why);
-        }
-    }
-
-    private row(group: string, what: string, style: Style, words: string, why?: string): void {
-        const name = this.plain(group);
-        const label = name === this.lastLabel ? "" : name;
-        this.lastLabel = name;
-        const text = this.plain(words);
-        const reason = why ? `(${this.plain(why)})` : "";
-        const [first = "", ...more] = fits(text, reason)
-            ? [[text, this.paint("dim", reason)].filter(Boolean).join("  ")]
-            : [...wrap(text, wordsColumn), ...wrap(reason, wordsColumn).map((part) => this.paint("dim", part))];
-        const cells = [
-            timeOfDay(this.stage.timeline.now),
-            label.padEnd(labelWidth),
-            this.paint(style, this.plain(what).padEnd(whatWidth)),
-        ];
-        this.print(`${cells.join("  ")}  ${first}`.trimEnd());
-        for (const part of more) {
-            this.print(" ".repeat(wordsColumn) + part);
         }
     }
 
@@ -167,30 +151,17 @@ export class Narrator {
 
     private name(id: string): void {
         if (!this.names.has(id)) {
-            const group = this.stage.region.memberOf(id)?.group.name ?? "";
-            const siblings = [...this.names.values()].filter((name) => name.startsWith(`${this.plain(group)}-`));
-            this.names.set(id, `${this.plain(group)}-${siblings.length + 1}`);
+            const group = this.plain(this.stage.region.memberOf(id)?.group.name ?? "");
+            const siblings = [...this.names.values()].filter((name) => name.startsWith(`${group}-`));
+            this.names.set(id, `${group}-${siblings.length + 1}`);
         }
     }
-}
-
-function fits(words: string, reason: string): boolean {
-    const both = [words, reason].filter(Boolean).join("  ");
-    return wordsColumn + both.length <= lineWidth;
 }
 
 /** Breaks a text into lines that begin at a column and end before the page does; none if it is empty. */
 export function wrap(text: string, column: number): string[] {
-    const lines: string[] = [];
-    for (const word of text.split(" ").filter(Boolean)) {
-        const last = lines.at(-1);
-        if (last !== undefined && column + last.length + 1 + word.length <= lineWidth) {
-            lines[lines.length - 1] = `${last} ${word}`;
-        } else {
-            lines.push(word);
-        }
-    }
-    return lines;
+    // A word that is longer than a line gets one of its own.
+    return text.match(new RegExp(`\\S.{0,${lineWidth - column - 1}}(?!\\S)|\\S+`, "g")) ?? [];
 }
 
 function inWords({ start, leaderless, noneFit }: Gap, electionStart: number): string {
@@ -202,14 +173,11 @@ function inWords({ start, leaderless, noneFit }: Gap, electionStart: number): st
 }
 
 /** A time in milliseconds since 1970, as a clock shows it. */
-export function timeOfDay(at: number): string {
-    return new Date(at).toISOString().slice(11, 19);
-}
+export const timeOfDay = (at: number): string => new Date(at).toISOString().slice(11, 19);
 
 /** A number of things. */
-export function count(number: number, one: string, many = `${one}s`): string {
-    return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-}
+export const count = (number: number, one: string, many = `${one}s`): string =>
+    `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 /** Milliseconds in words. */
 export function duration(millis: number): string {

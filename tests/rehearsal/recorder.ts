@@ -1,4 +1,4 @@
-// Records how every instance and electorate of a stage fares, so that a picture can be drawn of it.
+// Records how every instance and electorate of a stage fares: for the words, the numbers and the picture of a day.
 import { groupKey, isFit, isTrue } from "../simulator/aws/region";
 import { isOurs } from "../simulator/electorates";
 import type { Stage } from "./stage";
@@ -6,8 +6,8 @@ import type { Stage } from "./stage";
 /** How an instance is: `arriving` until it is in service, `ending` from when EC2 or its group begins to end it, `unfit` else. */
 export type Condition = "arriving" | "fit" | "unfit" | "ending";
 
-/** How an electorate is while it doesn't have one leader that lives. */
-export type Trouble = "no leader" | "two leaders";
+/** How an electorate is while it doesn't have one leader that lives: a fit instance leads only from the next election on. */
+type Trouble = "leaderless" | "noneFit" | "two leaders";
 
 /** A stretch of time, in milliseconds since 1970. */
 export interface Stretch<T extends string> {
@@ -26,18 +26,54 @@ export interface Life {
     leads: Stretch<"leads">[];
 }
 
+/** A time in which an electorate had instances and no leader; how many milliseconds of it there was a fit one, and none. */
+export interface Gap extends Stretch<"no leader"> {
+    electorate: string;
+    leaderless: number;
+    noneFit: number;
+}
+
 /** Watches a stage from now on. */
 export class Recorder {
     readonly lives = new Map<string, Life>();
-    readonly troubles = new Map<string, Stretch<Trouble>[]>();
+    private readonly troubles = new Map<string, Stretch<Trouble>[]>();
 
     constructor(private readonly stage: Stage) {
         stage.region.onChange.push((id) => {
             this.recordInstance(id);
-            for (const electorate of this.stage.electorates.names()) {
-                this.recordElectorate(electorate);
+            for (const electorate of stage.electorates.names()) {
+                const troubles = this.troubles.get(electorate) ?? [];
+                this.troubles.set(electorate, troubles);
+                this.note(troubles, this.troubleOf(electorate));
             }
         });
+    }
+
+    /** The times without a leader. */
+    gaps(): Gap[] {
+        const gaps: Gap[] = [];
+        for (const { electorate, start, end, what } of this.stretchesOf("leaderless", "noneFit")) {
+            const last = gaps.at(-1);
+            const goesOn = last?.electorate === electorate && last.end === start;
+            const gap: Gap = goesOn ? last : { electorate, what: "no leader", start, leaderless: 0, noneFit: 0 };
+            gap.end = end;
+            gap[what] += (end ?? this.stage.timeline.now) - start;
+            gaps.push(...(goesOn ? [] : [gap]));
+        }
+        return gaps;
+    }
+
+    /** The times with two leaders. */
+    contests() {
+        return this.stretchesOf("two leaders");
+    }
+
+    private stretchesOf<T extends Trouble>(...kinds: T[]): (Stretch<T> & { electorate: string })[] {
+        return [...this.troubles].flatMap(([electorate, stretches]) =>
+            stretches
+                .filter(({ what }) => kinds.includes(what as T))
+                .map((stretch) => ({ ...stretch, what: stretch.what as T, electorate })),
+        );
     }
 
     private recordInstance(id: string): void {
@@ -48,45 +84,51 @@ export class Recorder {
         }
         const life = this.lives.get(id);
         if (life) {
-            const isGone = region.state(id) === "terminated";
-            this.note(life.conditions, isGone ? undefined : this.conditionOf(id));
+            this.note(life.conditions, this.conditionOf(id));
             this.note(life.leads, isTrue(region.tags(id)[scope.tagKey]) && this.isUp(id) ? "leads" : undefined);
         }
     }
 
-    private recordElectorate(electorate: string): void {
-        const { electorates } = this.stage;
+    private troubleOf(electorate: string): Trouble | undefined {
+        const { electorates, region } = this.stage;
         const leaders = electorates.leaders(electorate).filter((id) => this.isUp(id));
-        const isEmpty = electorates.members(electorate).length === 0;
-        const troubles = this.troubles.get(electorate) ?? [];
-        this.troubles.set(electorate, troubles);
-        const trouble = leaders.length > 1 ? "two leaders" : leaders.length === 0 && !isEmpty ? "no leader" : undefined;
-        this.note(troubles, trouble);
+        const members = electorates.members(electorate);
+        if (leaders.length === 1 || members.length === 0) {
+            return undefined; // an empty group misses no leader
+        }
+        if (leaders.length > 1) {
+            return "two leaders";
+        }
+        return members.some(({ id }) => isFit(region, id)) ? "leaderless" : "noneFit";
     }
 
     private isUp(id: string): boolean {
         return ["pending", "running"].includes(this.stage.region.state(id));
     }
 
-    private conditionOf(id: string): Condition {
+    private conditionOf(id: string): Condition | undefined {
         const { region } = this.stage;
-        const state = region.memberOf(id)?.member.lifecycleState ?? "";
-        if (state.startsWith("Terminating") || ["shutting-down", "stopping", "stopped"].includes(region.state(id))) {
+        const listed = region.memberOf(id)?.member.lifecycleState ?? "";
+        const state = region.state(id);
+        if (state === "terminated") {
+            return undefined;
+        }
+        if (listed.startsWith("Terminating") || ["shutting-down", "stopping", "stopped"].includes(state)) {
             return "ending";
         }
-        return isFit(region, id) ? "fit" : state.startsWith("Pending") ? "arriving" : "unfit";
+        return isFit(region, id) ? "fit" : listed.startsWith("Pending") ? "arriving" : "unfit";
     }
 
     /** Ends the last stretch and begins another one, unless that goes on. */
     private note<T extends string>(stretches: Stretch<T>[], what: T | undefined): void {
         const { now } = this.stage.timeline;
         const last = stretches.at(-1);
-        const goesOn = last && last.end === undefined;
-        if (goesOn && last.what === what) {
+        const current = last?.end === undefined ? last : undefined;
+        if (current?.what === what) {
             return;
         }
-        if (goesOn) {
-            last.end = now;
+        if (current) {
+            current.end = now;
         }
         if (what) {
             stretches.push({ start: now, what });

@@ -1,11 +1,15 @@
-// The rehearsal: what it shows, what it refuses, and that it fails when the program breaks a rule.
+// The rehearsal: what it shows, prints and draws of a day, and what it refuses.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import { inThisProcess } from "../simulator/command-line";
 import { firstOf } from "../simulator/lists";
 import { start } from "../simulator/npm-start";
-import { type Program, runProgram } from "../simulator/stack/program";
-import { deedsOf } from "./day";
-import { main, prologue, readOptions, rehearse } from "./rehearsal";
+import { runProgram } from "../simulator/stack/program";
+import { dayLength, deedsOf } from "./day";
+import { timeOfDay } from "./narration";
+import { main, type Options, prologue, readOptions, rehearse } from "./rehearsal";
 
 /** The lines about something that happens, up to the next thing that happens. */
 function linesAbout(out: string, what: string): string {
@@ -14,35 +18,46 @@ function linesAbout(out: string, what: string): string {
     return sections.filter((section) => section.slice(16).startsWith(what.padEnd(16))).join("");
 }
 
-function expectKept({ status, out, err }: Awaited<ReturnType<typeof start>>): void {
-    expect({ status, err }).to.deep.equal({ status: 0, err: "" });
-    expect(out).to.match(/\nEvery rule was kept\.\n$/);
+/** What is said of the workers in the end. */
+const atWork = (text: string): string => text.match(/^ {2}workers +(.*(?:\n {20}.*)*)/m)?.[1] ?? "";
+
+const textsIn = (svg: string): string[] =>
+    [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text = ""]) => text);
+const instancesIn = (texts: string[]) => texts.filter((text) => /^(shop|blog|jobs)-\d+$/.test(text));
+
+type Rehearsal = Awaited<ReturnType<typeof rehearse>>;
+
+async function playedWith(options: Options, print?: (line: string) => unknown): Promise<Rehearsal> {
+    return rehearse(await runProgram({ config: options.settings }), options, print);
 }
 
-describe("the rehearsal", function () {
+describe("npm start", function () {
     this.timeout(60_000);
 
-    describe("of the scripted day", () => {
+    describe("plays the scripted day, and", () => {
+        const part = ["--from", "10:02:00", "--to", "10:03:00"];
+        const stored = readFileSync(join(__dirname, "lost-leader.svg"), "utf8");
         let day: Awaited<ReturnType<typeof start>>;
+        let drawn: string;
         before(async () => {
-            day = await start();
+            const folder = mkdtempSync(join(tmpdir(), "picture-"));
+            try {
+                day = await start(...part, "--picture", join(folder, "a.svg"));
+                drawn = readFileSync(join(folder, "a.svg"), "utf8");
+            } finally {
+                rmSync(folder, { recursive: true });
+            }
         });
 
-        it("keeps every rule, and says so", () => {
-            expectKept(day);
-        });
-
-        it("plays everything that can happen to a group", () => {
+        it("has everything in it that can happen to a group", () => {
             for (const what of Object.keys(deedsOf(false))) {
                 expect(linesAbout(day.out, what), what).not.to.equal("");
             }
         });
-        it("shows how long a group has no leader, and which leader handed over", () => {
+
+        it("shows how long a group has no leader or two, and which leader handed over", () => {
             expect(linesAbout(day.out, "crash")).to.match(/★ \S+ leads +0\.\d+ s without a leader/);
             expect(linesAbout(day.out, "veto")).to.match(/★ \S+ leads +handed over, 0\.0\d s without a leader/);
-        });
-
-        it("demotes the instance that a copy of the tags made a second leader", () => {
             expect(linesAbout(day.out, "tag copied")).to.match(/★ \S+ leads +0\.\d\d s with two leaders/);
         });
 
@@ -52,106 +67,108 @@ describe("the rehearsal", function () {
 
         it("ends with numbers", () => {
             const summary = day.out.slice(day.out.indexOf("\nSummary\n"));
-            expect(summary).to.match(/elections +[\d,]+: [\d,]+ kept, \d+ elected/);
             expect(summary).to.match(
-                /without a leader +[\d.]+ s in all with a fit instance; the longest [\d.]+ s, blog at/,
+                /without a leader +[\d.]+ s in all with a fit instance; the longest [\d.]+ s, blog/,
             );
-            expect(summary).to.match(/two leaders +2 moments, 0\.\d\d s in all/);
             expect(summary).to.match(/AWS calls +[\d,]+ reads, \d+ writes/);
             expect(summary).to.match(/events +\d+ received, \d+ that match no rule, 1 lost/);
             expect(summary).to.match(/at rest +1,4\d\d times/);
         });
 
-        it("prints no line that is longer than 100 columns", () => {
+        it("prints no line that is longer than 100 columns, and no colours into a pipe", () => {
             expect(day.out.split("\n").filter((line) => line.length > 100)).to.deep.equal([]);
-        });
-
-        it("writes no colours into a pipe", () => {
             expect(day.out).not.to.include("\x1b");
         });
-    });
 
-    describe("of the scripted day of groups that elect together", () => {
-        let day: Awaited<ReturnType<typeof start>>;
-        before(async () => {
-            day = await start("--set", "electorateTag=elasticbeanstalk:environment-name");
+        it(`draws a lost leader as it is stored: ${part.join(" ")} --picture tests/rehearsal/lost-leader.svg`, () => {
+            expect(drawn).to.equal(stored);
         });
 
-        it("keeps every rule, and says so", () => {
-            expectKept(day);
-            expect(day.out).to.match(/at rest +1,4\d\d times/);
+        it("draws a lane for each instance of a part of the day, its events and elections, and no quiet group", () => {
+            const texts = textsIn(stored);
+            const [crash = "", ...more] = texts.filter((text) => text.startsWith("crash: "));
+            expect(instancesIn(texts))
+                .to.have.length.above(2)
+                .and.include(crash.match(/shop-\d+/)?.[0]);
+            expect(more).to.deep.equal([]);
+            expect(texts.join("\n")).to.match(/^shop-\d+ leads, after 0\.\d\d s without a leader$/m);
+            expect(texts).to.include.members(["shop", "leads", "fit", "ending", "no leader"]).and.not.include("blog");
         });
 
-        it("plays everything that can happen to a group or its environment", () => {
-            for (const what of Object.keys(deedsOf(true))) {
-                expect(linesAbout(day.out, what), what).not.to.equal("");
+        it("draws with a dark colour for each light one", () => {
+            const [, style] = stored.match(/<style>(@media \(prefers-color-scheme:dark\)\{.*\})<\/style>/) ?? [];
+            const colours = new Set([...stored.matchAll(/ (?:fill|stroke)="(#[0-9a-f]+)"/g)].map(([, one]) => one));
+            expect(colours.size).to.be.above(5);
+            for (const colour of colours) {
+                expect(style).to.include(`[fill="${colour}"]{fill:#`).and.include(`[stroke="${colour}"]{stroke:#`);
             }
         });
+    });
 
-        it("shows one leader throughout an update, and then one of the new instances", () => {
-            const begins = linesAbout(day.out, "update begins");
-            const moves = linesAbout(day.out, "instances move");
-            const ends = linesAbout(day.out, "update ends");
-            const named = (section: string) => firstOf(section.split("\n")).match(/shop-\d+/g) ?? [];
-            const leads = [...day.out.matchAll(/★ (shop-\d+) leads/g)];
-            const before = leads.findLast(({ index }) => index < day.out.indexOf("update begins"))?.[1];
-
-            expect(named(begins)).to.have.length.above(1);
-            expect(named(moves)).to.deep.equal(named(begins));
-            expect(begins + moves).not.to.match(/[★☆]/);
-            expect(named(ends)).to.include(before).and.have.lengthOf(named(begins).length);
-            const [, after, seconds] = ends.match(/★ (\S+) leads +([\d.]+) s without a leader/) ?? [];
-            expect(named(begins)).to.include(after);
-            expect(Number(seconds)).to.be.greaterThan(0).and.at.most(1);
+    describe("plays the day with workers and a picture of it all, and", () => {
+        const printed: { line: string; at: string }[] = [];
+        let played: Rehearsal;
+        before(async () => {
+            let now = () => "";
+            const onWorld: Options["onWorld"] = ({ timeline }) => {
+                now = () => timeOfDay(timeline.now);
+            };
+            const options = { workers: true, picture: { file: "", from: 0, to: dayLength }, onWorld };
+            played = await playedWith(options, (line) => printed.push({ line, at: now() }));
         });
 
-        it("says which groups elect together, and gives them one name", () => {
-            const [introduction, ...lines] = day.out.split(/^(?=\d\d:)/m);
-            expect(introduction).to.include(
-                "Groups with the same elasticbeanstalk:environment-name elect one leader together",
-            );
-            expect(lines.join("")).not.to.match(/awseb-|environment-name/);
+        it("prints each line when it happens", () => {
+            const timed = printed.filter(({ line }) => /^\d\d:/.test(line));
+            expect(timed.map(({ line }) => line.slice(0, 8))).to.deep.equal(timed.map(({ at }) => at));
+            expect(timed).to.have.length.above(30);
+        });
+
+        it("starts workers with their leaders, two at once where there is no pause", () => {
+            expect(played.violations).to.deep.equal([]);
+            expect(played.text).to.match(/! two at work +(\S+) starts while (?!\1)\S+ is at work/);
+            expect(atWork(played.text)).to.match(/^1\d starts, two at once \d+ times, [\d.]+ s in all/);
+        });
+
+        it("draws each instance of the stack, each thing that happened, and the workers' times", () => {
+            const { svg = "", text } = played;
+            const texts = textsIn(svg);
+            const happened = [...text.matchAll(/^\d\d:\d\d:\d\d {2}(?:shop|blog) {2}([a-z][\w ,-]*?) {2}/gim)];
+            const named = new Set([...text.matchAll(/\b(?:shop|blog)-\d+\b/g)].map(([name]) => name));
+            expect(instancesIn(texts)).to.include.members([...named]);
+            expect(happened).to.have.length.above(15);
+            expect(texts).to.include.members(happened.map(([, what]) => what));
+            expect(texts).to.include.members(["works", "arriving", "two leaders"]);
+            expect(texts.join(" ")).to.not.include("jobs");
         });
     });
 
-    describe("of a random day", () => {
-        const settings = { tagKey: "shop:primary", asgPrefix: "legacy-" };
-
-        it("is the same for the same seed and settings, wherever it is played, and keeps every rule", async () => {
-            const args = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
-            const { status, out, err } = await start("--seed", "7", ...args);
-            const again = await rehearse(await runProgram({ config: settings }), { seed: 7, settings });
-            expect(out).to.equal(prologue({ seed: 7, settings }) + again.text);
-            expect(out).to.include("--seed 7").and.include("legacy-e-shop").and.include("shop:primary");
-            expectKept({ status, out, err });
-        });
-
-        it("keeps every rule with updates, gentle hand-overs and protected leaders", async () => {
-            const settings = { electorateTag: "team", handoverSeconds: "10", protectLeader: "true" };
-            const program = await runProgram({ config: settings });
-            const { text, violations } = await rehearse(program, { seed: 9, settings });
-            expect(violations).to.deep.equal([]);
-            expect(text).to.match(/at rest +1,4\d\d times/);
-            expect(linesAbout(text, "instances move")).to.include("loses its tags"); // the leader moves too
-            expect(linesAbout(text, "update ends")).to.match(/★ \S+ leads/);
-        });
+    it("plays the day of groups that elect together, with one leader throughout an update, and then a new one", async () => {
+        const settings = { electorateTag: "elasticbeanstalk:environment-name" };
+        const { text, violations } = await playedWith({ settings });
+        expect(violations).to.deep.equal([]);
+        expect(prologue({ settings }, [])).to.include(`Groups with the same ${settings.electorateTag} elect one`);
+        expect(text).not.to.match(/awseb-|environment-name/);
+        const update = linesAbout(text, "update");
+        const [young = "", old = ""] = firstOf(update.split("\n")).split("replace");
+        const before = text.slice(0, text.indexOf(" update ")).match(/.*★ (shop-\d+) leads/s)?.[1];
+        const [after, ...more] = [...update.matchAll(/★ (\S+) leads +0\.\d+ s without a leader/g)];
+        expect(old.match(/shop-\d+/g)).to.include(before);
+        expect(young.match(/shop-\d+/g)).to.include(after?.[1]);
+        expect(more).to.deep.equal([]);
     });
 
-    it("prints the prologue before the day is over, and each line when it happens", async () => {
-        const printed: string[] = [];
-        let over = false;
-        const played = rehearse(await runProgram(), {}, (line) => {
-            expect(over).to.equal(false);
-            printed.push(line);
-        }).finally(() => {
-            over = true;
-        });
-        while (printed.length === 0) {
-            await new Promise((resolve) => setImmediate(resolve));
-        }
-        expect(over).to.equal(false);
-        expect(printed.join("")).to.match(/^06:00:00 {2}shop {2}launch .*\n$/);
-        expect((await played).text).to.equal(printed.join(""));
+    it("plays the same random day for the same seed and settings, wherever it is, keeps every rule, and never has two at work", async () => {
+        const set = ["electorateTag=team", "handoverSeconds=18", "protectLeader=true", "tagKey=shop:primary"];
+        const args = ["--seed", "9", "--workers", "--set", "asgPrefix=legacy-", ...set.map((text) => `--set=${text}`)];
+        const { status, out, err } = await start(...args);
+        const options = readOptions(args) as Options;
+        const { text, violations } = await playedWith(options);
+        expect(out).to.equal(prologue(options, args) + text);
+        expect({ status, err, violations }).to.deep.equal({ status: 0, err: "", violations: [] });
+        expect(out).to.include("--seed 9").and.include("legacy-e-shop").and.include("shop:primary");
+        expect(out).to.match(/at rest +1,4\d\d times/);
+        expect(linesAbout(out, "update")).not.to.equal("");
+        expect(atWork(out)).to.match(/^\d+ starts?, (never two at once|two at once .*, all after an operator's)/s);
     });
 
     it("prints help", async () => {
@@ -160,94 +177,32 @@ describe("the rehearsal", function () {
         expect(status).to.equal(0);
     });
 
-    it("refuses a bad setting in the program's own sentence", async () => {
-        const { status, out, err } = await inThisProcess(main, ["--set", "tagKey=aws:a"]);
-        expect(err).to.match(/^Setting tagKey is "aws:a", but it must be [^\n]+\.\n$/);
-        expect({ status, out }).to.deep.equal({ status: 2, out: "" });
-    });
-
+    const aPicture = ["--picture", "a.svg"];
     const refused: [args: string[], sentence: string][] = [
-        [["--seed", "seven"], '--seed is "seven", but it must be a whole number of at most 9 digits.'],
+        [["--seed", "seven"], '--seed is "seven", but it must be a whole number of at most 9 digits. See --help.'],
         [["--seed"], "Option '--seed <value>' argument missing. See --help."],
         [["--seed", "1", "--seed=2"], "Option '--seed' is given twice. See --help."],
         [["--seed", "-1"], "Option '--seed' argument is ambiguous."],
         [["--seed", "1234567890"], '--seed is "1234567890", but it must be a whole number of at most 9 digits.'],
         [["--sed", "7"], "Unknown option '--sed'. See --help."],
         [["day"], "Unexpected argument 'day'."],
+        [["--set", "tagKey=aws:a"], 'Setting tagKey is "aws:a", but it must be '],
+        [["--set", "tagkey=a"], "There is no setting tagkey. "],
         [["--set", "tagKey"], '--set is "tagKey", but it must be KEY=VALUE.'],
-        [["--set", "tagKey=a", "--set", "tagKey=b"], "Setting tagKey is given twice. See --help."],
         [["--set", "=a"], '--set is "=a", but it must be KEY=VALUE.'],
-        [["--set", "tagkey=a"], 'There is no setting "tagkey"; there are asgPrefix, tagKey, '],
+        [["--from", "10:00:00"], "--from and --to need --picture. See --help."],
+        [[...aPicture, "--to", "10:00"], '--to is "10:00", but it must be a time like 10:02:00. See --help.'],
+        [[...aPicture, "--from", "24:00:00"], '--from is "24:00:00", but it must be a time like 10:02:00.'],
+        [[...aPicture, "--from", "05:00:00", "--to", "07:00:00"], "--from must be before --to; the day begins and"],
+        [["--picture", "/nonexistent/a.svg"], '--picture is "/nonexistent/a.svg", but there is no such folder.'],
     ];
     for (const [args, sentence] of refused) {
-        it(`refuses ${args.join(" ")}`, () => {
-            expect(() => readOptions(args)).to.throw(sentence);
+        it(`refuses ${args.join(" ")}`, async () => {
+            const { status, out, err } = await inThisProcess(main, args);
+            expect({ status, out }).to.deep.equal({ status: 2, out: "" });
+            expect(err)
+                .to.include(sentence)
+                .and.match(/^[^\n]+\n$/);
         });
     }
-
-    describe("fails by name when the function", () => {
-        let program: Program;
-        let uniting: Program;
-        const together = { electorateTag: "team" };
-        before(async () => {
-            program = await runProgram();
-            uniting = await runProgram({ config: together });
-        });
-
-        const late = "((...call) => (setTimeout(() => aws.ec2.deleteTags(...call), 1000), Promise.resolve({})))(";
-        const faults: [fault: string, text: RegExp, instead: string, rule: string, settings?: typeof together][] = [
-            ["promotes before it demotes", /aws\.ec2\.deleteTags\(/, late, "no election makes a second leader"],
-            ["never demotes", /aws\.ec2\.deleteTags\(/, "(async () => ({}))(", "at rest a group has one leader"],
-            [
-                "never promotes",
-                /aws\.ec2\.createTags\(/,
-                "(async () => ({}))(",
-                "a group with fit members has a fit leader",
-            ],
-            ["deletes all tags", /(aws\.ec2\.deleteTags\(\{ Resources), Tags/, "$1", "no other tags are touched"],
-            ["forgets the prefix", /= \["awseb-"\];/, '= [""];', "no other groups are touched"],
-            ["writes the wrong time", /isoTime\((plan\.)?since\)/g, "isoTime(0)", "since only grows"],
-            [
-                "prefers busy instances",
-                /Math\.floor\(\(load\.get\(id\)/,
-                "-Math.floor((load.get(id)",
-                "the successor is healthy and idle",
-            ],
-            [
-                "treats an electorate's groups apart",
-                /const electorate = view\.groups\.get\(group\)\?\.electorate;/,
-                "const electorate = undefined;",
-                "each group that an event names has an election",
-                together,
-            ],
-            [
-                "doesn't see an electorate's leaders in its other groups",
-                /aws\.scope\.electorateTag \? \[\] : /,
-                "",
-                "no election makes a second leader",
-                together,
-            ],
-            [
-                "takes a foreign group into an electorate",
-                /(listedGroup\(scope, group\)\))\s*\.filter\(\(\{ name \}\) => .*isOurs\)\(scope, name\)\)/,
-                "$1",
-                "a group with fit members has a fit leader",
-                together,
-            ],
-        ];
-        for (const [fault, text, instead, rule, settings] of faults) {
-            it(fault, async () => {
-                const faultless = settings ? uniting : program;
-                const functionText = faultless.functionText.replace(text, instead);
-                expect(functionText).not.to.equal(faultless.functionText);
-                const { text: out, violations, status } = await rehearse({ ...faultless, functionText }, { settings });
-                expect(violations.map((violation) => violation.rule)).to.include(rule);
-                expect(status).to.equal(1);
-                expect(out)
-                    .to.match(/\n\d\d:\d\d:\d\d .*✗ RULE BROKEN/)
-                    .and.match(/\n\d+ rules? w\w+ broken:\n/);
-                expect(out).to.include(`\n  ${rule}\n      `);
-            });
-        }
-    });
 });

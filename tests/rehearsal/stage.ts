@@ -8,8 +8,6 @@ import type { World } from "../simulator/world";
 export interface Stage extends Scene {
     /** Group names by what they are called on the stage. */
     groups: Record<"shop" | "blog" | "jobs", string>;
-    /** Ids of the instances that an update has replaced in a group, until they go. */
-    replaced: Map<string, string[]>;
 }
 
 /** Name of the group that an environment has beside its first while it is updated. */
@@ -18,7 +16,7 @@ export const secondOf = (group: string): string => `${group}-2`;
 const visibleMillis = 15 * 60 * 1000; // EC2 shows a terminated instance for a while, up to an hour
 
 /** How the groups are called in AWS. */
-export function groupNames(scope: Franchise): Stage["groups"] {
+export function groupNames(scope: Pick<Franchise, "asgPrefixes">): Stage["groups"] {
     const asgPrefix = firstOf(scope.asgPrefixes);
     const foreign = found(["legacy-jobs", "nightly-jobs", "other-jobs"].find((name) => !isOurs(scope, name)));
     return { shop: `${asgPrefix}e-shop`, blog: `${asgPrefix}e-blog`, jobs: foreign };
@@ -39,5 +37,5 @@ export function setStage(world: World, scope: Franchise): Stage {
     fleet.addGroup(groups.blog, 0, tags("blog"));
     const [first] = fleet.addGroup(groups.jobs, 2, tags("shop"));
     region.setTags(first, { [scope.tagKey]: "true", [`${scope.tagKey}:since`]: "2026-01-01T00:00:00.000Z" });
-    return { ...world, scope, groups, electorates: new Electorates(region, scope), replaced: new Map() };
+    return { ...world, scope, groups, electorates: new Electorates(region, scope) };
 }

@@ -1,10 +1,10 @@
 // What a day comes to, in a few lines of numbers, and which rules were broken.
-
+import type { Referee } from "../histories/checkers";
 import type { Violation } from "../histories/checkers/checker";
 import { firstOf } from "../simulator/lists";
 import type { Invocation } from "../simulator/stack/deployment";
-import type { Downtime } from "./downtime";
 import { count, duration, type Narrator, timeOfDay, wrap } from "./narration";
+import type { Gap, Recorder, Stretch } from "./recorder";
 import type { Stage } from "./stage";
 import type { Workers } from "./workers";
 
@@ -19,34 +19,34 @@ export interface Happening {
 
 const outcomes = ["kept", "elected", "vacant", "empty", "failed"] as const;
 
-/** What watched the day, and what it found. */
-interface Outcome {
+/** What watched a day, and what happened. */
+export interface Watched {
     happened: Happening[];
-    downtime: Downtime;
-    violations: Violation[];
-    /** How many sweeps were compared with the decision table. */
-    compared: number;
+    recorder: Recorder;
     workers?: Workers;
+    narrator: Narrator;
 }
 
 /** The lines that end a rehearsal: numbers, and every rule that was broken, and when. */
 export function summary(
-    { region, stack }: Stage,
-    { happened, downtime, violations, compared, workers }: Outcome,
-    narrator: Narrator,
+    { region, stack, timeline }: Stage,
+    { happened, recorder, workers, narrator }: Watched,
+    { violations, compared }: Pick<Referee, "violations" | "compared">,
 ): string[] {
-    const { totals, contests } = downtime;
+    const gaps = recorder.gaps();
+    const contests = recorder.contests();
     const writes = region.calls.filter(({ action }) => !/:(Describe|Get)/.test(action)).length;
     const { received, ignored, lost } = stack.events;
     const rows = [
         ["elections", elections(stack.invocations)],
         [
             "without a leader",
-            `${duration(totals.leaderless)} in all with a fit instance${narrator.plain(longest(downtime, happened))}`,
+            `${duration(sum(gaps.map(({ leaderless }) => leaderless)))} in all with a fit instance` +
+                narrator.plain(longest(gaps, happened)),
         ],
-        ["", `${duration(totals.noneFit)} with none fit: booting, or ending`],
-        ["two leaders", `${count(contests, "moment")}, ${duration(totals.contested)} in all`],
-        ...(workers ? [["workers", work(workers)]] : []),
+        ["", `${duration(sum(gaps.map(({ noneFit }) => noneFit)))} with none fit: booting, or ending`],
+        ["two leaders", `${count(contests.length, "moment")}, ${lasting(contests, timeline.now)} in all`],
+        ...(workers ? [["workers", work(workers, timeline.now)]] : []),
         ["AWS calls", `${count(region.calls.length - writes, "read")}, ${count(writes, "write")}`],
         ["events", `${received} received, ${ignored} that match no rule, ${lost} lost`],
         ["at rest", `${count(compared, "time")}, each group compared with the decision table`],
@@ -61,36 +61,40 @@ export function summary(
     ];
 }
 
-function work(workers: Workers): string {
-    const { shifts, overlaps } = workers;
+const lasting = (stretches: Stretch<string>[], now: number): string =>
+    duration(sum(stretches.map(({ start, end = now }) => end - start)));
+
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
+
+function work({ shifts, overlaps }: Workers, now: number): string {
     const byOperator = overlaps.filter((overlap) => overlap.byOperator).length;
     const some = byOperator === overlaps.length ? "all" : `${byOperator} of them`;
     const excuse = byOperator > 0 ? `, ${some} after an operator's own change of tags` : "";
     const atOnce =
         overlaps.length === 0
             ? "never two at once"
-            : `two at once ${count(overlaps.length, "time")}, ${duration(workers.overlapMillis())} in all${excuse}`;
+            : `two at once ${count(overlaps.length, "time")}, ${lasting(overlaps, now)} in all${excuse}`;
     return `${count(shifts.length, "start")}, ${atOnce}`;
 }
 
 function elections(invocations: Invocation[]): string {
     const all = invocations.flatMap(({ reports }) => reports);
-    const numbers = outcomes.map(
-        (outcome) => [all.filter((report) => report.outcome === outcome).length, outcome] as const,
-    );
-    const parts = numbers
-        .filter(([number]) => number > 0)
-        .map(([number, outcome]) => `${number.toLocaleString("en")} ${outcome}`);
-    return `${all.length.toLocaleString("en")}: ${parts.join(", ")}`;
+    const parts = outcomes
+        .map((name) => ({ name, number: all.filter(({ outcome }) => outcome === name).length }))
+        .filter(({ number }) => number > 0);
+    const each = parts.map(({ number, name }) => `${number.toLocaleString("en")} ${name}`);
+    return `${all.length.toLocaleString("en")}: ${each.join(", ")}`;
 }
 
-function longest({ longest: found }: Downtime, happened: Happening[]): string {
-    if (!found) {
+/** The gap in which a fit instance waited longest, and what had happened before. */
+function longest(gaps: Gap[], happened: Happening[]): string {
+    const [gap] = gaps.toSorted((a, b) => b.leaderless - a.leaderless);
+    if (!gap?.leaderless) {
         return "";
     }
-    const { electorate, gap } = found;
-    const cause = happened.findLast((happening) => happening.electorate === electorate && happening.at <= gap.start);
-    return `; the longest ${duration(gap.leaderless)}, ${electorate} at ${timeOfDay(gap.start)} (${cause?.what})`;
+    const { electorate, start, leaderless } = gap;
+    const cause = happened.findLast((happening) => happening.electorate === electorate && happening.at <= start);
+    return `; the longest ${duration(leaderless)}, ${electorate} at ${timeOfDay(start)} (${cause?.what})`;
 }
 
 function judgement(violations: Violation[], narrator: Narrator): string[] {

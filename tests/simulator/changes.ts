@@ -53,13 +53,12 @@ export function writesIn(calls: Call[]): Call[] {
     return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
 }
 
-/** How often a caller waited for an answer: calls that overlap in time are waited for together. */
-export function roundTripsIn(calls: Call[]): number {
-    let roundTrips = 0;
-    let busyUntil = Number.NEGATIVE_INFINITY;
-    for (const { start, end } of [...calls].sort((a, b) => a.start - b.start)) {
-        roundTrips += start >= busyUntil ? 1 : 0;
-        busyUntil = Math.max(busyUntil, end);
+/** How often a caller waited for an answer: the longest chain of calls each of which began after the one before had ended. */
+export function roundTripsIn(calls: { start: number; end: number }[]): number {
+    const depths: number[] = [];
+    for (const { start } of calls) {
+        const before = depths.filter((_, index) => Number(calls[index]?.end) <= start);
+        depths.push(1 + Math.max(0, ...before));
     }
-    return roundTrips;
+    return Math.max(0, ...depths);
 }

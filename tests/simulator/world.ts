@@ -34,6 +34,6 @@ export function inWorld<T>(program: Program, act: (world: World) => Promise<T>, 
     return inRegion((place) => {
         const { timeline, region } = place;
         const stack = new Deployment(program, region, timeline);
-        return act({ ...place, fleet: new Fleet(region, timeline, pace), stack });
+        return act({ ...place, fleet: new Fleet(region, pace), stack });
     });
 }

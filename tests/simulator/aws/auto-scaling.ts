@@ -1,5 +1,6 @@
 // Auto Scaling's part of the region: what it answers about groups, and what it refuses.
-import { type Actions, awsError, limit } from "./faults";
+import { tagsIn } from "./ec2";
+import { type Actions, limit, refuseIf } from "./faults";
 import type { Member, Region } from "./region";
 
 /** Lifecycle states in which Auto Scaling lets scale-in protection be set. */
@@ -23,56 +24,49 @@ export function autoScalingActions(region: Region): Actions {
                 AutoScalingGroupName: name,
                 DesiredCapacity: desired ?? members.length,
                 NewInstancesProtectedFromScaleIn: protectsNew === true,
-                Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-                Instances: members
-                    .filter(({ id }) => !region.leftOut.groups.has(id))
-                    .map((member) => ({
-                        InstanceId: member.id,
-                        LifecycleState: member.lifecycleState,
-                        HealthStatus: member.healthStatus,
-                        ProtectedFromScaleIn: member.protected,
-                    })),
+                Tags: tagsIn(tags),
+                Instances: members.filter(({ id }) => !region.leftOut.groups.has(id)).map(shown),
             }));
             return region.page("AutoScalingGroups", answers, MaxRecords, NextToken);
         },
         "autoscaling:DescribeAutoScalingInstances": ({ InstanceIds: ids = [] }) => {
             limit("InstanceIds", ids.length, 50);
-            const listed = [...region.groups.values()].flatMap(({ name, members, warm }) => [
-                ...members.map((member) => ({ ...member, name })),
-                ...(region.listsWarm ? warm.map((id) => ({ ...warmMember(region, id), name })) : []),
-            ]);
-            const shown = listed.filter(({ id }) => !region.leftOut.instances.has(id));
-            const asked = shown.filter(({ id }) => ids.length === 0 || ids.includes(id));
+            const listed = [...region.groups.values()].flatMap(({ name, members, warm }) => {
+                const inPool = region.listsWarm ? warm.map((id) => warmMember(region, id)) : [];
+                return [...members, ...inPool].map((member) => ({ ...member, name }));
+            });
+            const asked = listed
+                .filter(({ id }) => !region.leftOut.instances.has(id))
+                .filter(({ id }) => ids.length === 0 || ids.includes(id));
             return {
                 AutoScalingInstances: asked.map((member) => ({
-                    InstanceId: member.id,
+                    ...shown(member),
                     AutoScalingGroupName: member.name,
-                    LifecycleState: member.lifecycleState,
                     HealthStatus: member.healthStatus.toUpperCase(),
-                    ProtectedFromScaleIn: member.protected,
                 })),
             };
         },
         "autoscaling:SetInstanceProtection": ({ AutoScalingGroupName, InstanceIds: ids, ProtectedFromScaleIn }) => {
             limit("InstanceIds", ids.length, 50);
-            const members = region.groups.get(AutoScalingGroupName)?.members ?? [];
-            for (const id of ids) {
-                const member = members.find((one) => one.id === id);
-                if (!protectable.includes(member?.lifecycleState ?? "")) {
-                    throw awsError(
-                        "ValidationError",
-                        `The instance ${id} is not part of Auto Scaling group ${AutoScalingGroupName}, ` +
-                            "or is not in InService or EnteringStandby or Standby.",
-                    );
-                }
-            }
-            for (const member of members.filter(({ id }) => ids.includes(id))) {
+            const all = region.groups.get(AutoScalingGroupName)?.members ?? [];
+            const members = all.filter(({ id }) => ids.includes(id));
+            const fitting = members.filter(({ lifecycleState }) => protectable.includes(lifecycleState));
+            const message = `not part of ${AutoScalingGroupName}, or not in InService or EnteringStandby or Standby`;
+            refuseIf(fitting.length < ids.length, "ValidationError", `An instance is ${message}.`);
+            for (const member of members) {
                 member.protected = ProtectedFromScaleIn;
             }
             return {};
         },
     };
 }
+
+const shown = (member: Member) => ({
+    InstanceId: member.id,
+    LifecycleState: member.lifecycleState,
+    HealthStatus: member.healthStatus,
+    ProtectedFromScaleIn: member.protected,
+});
 
 const warmMember = (region: Region, id: string): Member => ({
     id,
@@ -81,15 +75,11 @@ const warmMember = (region: Region, id: string): Member => ({
     protected: false,
 });
 
-/** Most values of a tag filter: a limit that the field reports, and no API page. */
-const mostTagValues = 5;
-
 function passesTagFilters(tags: Record<string, string>, filters: { Name: string; Values: string[] }[] = []): boolean {
     return filters.every(({ Name, Values }) => {
-        if (!Name.startsWith("tag:")) {
-            throw awsError("ValidationError", `The filter '${Name}' is not known here`);
-        }
-        limit(`number of values specified for the ${Name} filter type`, Values.length, mostTagValues);
+        refuseIf(!Name.startsWith("tag:"), "ValidationError", `The filter '${Name}' is not known here`);
+        // This limit is reported by the field, and by no API page.
+        limit(`number of values specified for the ${Name} filter type`, Values.length, 5);
         const value = tags[Name.slice(4)];
         return value !== undefined && Values.includes(value);
     });

@@ -1,49 +1,35 @@
 // EC2's part of the region: what it answers about instances and their tags, and what it refuses.
-
 import { firstOf } from "../lists";
-import { type Actions, awsError, limit } from "./faults";
+import { type Actions, limit, refuseIf } from "./faults";
+import { wildcard } from "./patterns";
 import type { Region, Version } from "./region";
 
-interface Filter {
-    Name: string;
-    Values: string[];
-}
+type Filter = { Name: string; Values: string[] };
+type Tag = { Key: string; Value: string };
 
-interface Tag {
-    Key: string;
-    Value: string;
-}
+/** Tags as AWS lists them. */
+export const tagsIn = (tags: Record<string, string>): Tag[] =>
+    Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 
 /** @see https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Operations.html */
 export function ec2Actions(region: Region): Actions {
     const requireKnown = (ids: string[]) => {
         const unknown = ids.filter((id) => !region.instances.has(id));
-        if (unknown.length > 0) {
-            throw awsError("InvalidInstanceID.NotFound", `The instance IDs '${unknown.join(", ")}' do not exist`);
-        }
+        const message = `The instance IDs '${unknown.join(", ")}' do not exist`;
+        refuseIf(unknown.length > 0, "InvalidInstanceID.NotFound", message);
     };
     return {
         "ec2:DescribeInstances": ({ InstanceIds, Filters = [], MaxResults = 1000, NextToken }) => {
-            if (InstanceIds) {
-                throw awsError("InvalidParameterCombination", "instances are asked for by filters here");
-            }
+            refuseIf(InstanceIds, "InvalidParameterCombination", "instances are asked for by filters here");
             limit("MaxResults", MaxResults, 1000);
             const reservations = find(region, Filters).map(({ id, state, tags }) => ({
-                Instances: [
-                    {
-                        InstanceId: id,
-                        State: { Name: state },
-                        Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
-                    },
-                ],
+                Instances: [{ InstanceId: id, State: { Name: state }, Tags: tagsIn(tags) }],
             }));
             return region.page("Reservations", reservations, MaxResults, NextToken);
         },
         "ec2:DescribeInstanceStatus": ({ InstanceIds: ids, IncludeAllInstances }) => {
             limit("InstanceIds", ids.length, 100);
-            if (ids.length === 0) {
-                throw awsError("InvalidParameterCombination", "instances are asked for by id here");
-            }
+            refuseIf(ids.length === 0, "InvalidParameterCombination", "instances are asked for by id here");
             requireKnown(ids);
             const shown = find(region, [{ Name: "instance-id", Values: ids }]).filter(
                 ({ state }) => IncludeAllInstances || state === "running",
@@ -89,9 +75,8 @@ export function ec2Actions(region: Region): Actions {
 function requireRoom(region: Region, ids: string[], tags: Tag[]): void {
     for (const id of ids) {
         const keys = new Set([...Object.keys(region.tags(id)), ...tags.map(({ Key }) => Key)]);
-        if ([...keys].filter((key) => !key.startsWith("aws:")).length > 50) {
-            throw awsError("TagLimitExceeded", "The maximum number of Tags has been reached.");
-        }
+        const count = [...keys].filter((key) => !key.startsWith("aws:")).length;
+        refuseIf(count > 50, "TagLimitExceeded", "The maximum number of Tags has been reached.");
     }
 }
 
@@ -104,9 +89,8 @@ function find(region: Region, filters: Filter[]): (Version & { id: string })[] {
     }));
     for (const { Name, Values } of filters) {
         limit(`values of ${Name}`, Values.length, 200);
-        if (!["instance-id", "instance-state-name", "tag-key"].includes(Name) && !Name.startsWith("tag:")) {
-            throw awsError("InvalidParameterValue", `The filter '${Name}' is invalid`);
-        }
+        const isKnown = ["instance-id", "instance-state-name", "tag-key"].includes(Name) || Name.startsWith("tag:");
+        refuseIf(!isKnown, "InvalidParameterValue", `The filter '${Name}' is invalid`);
     }
     const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
     return seen.filter(({ id, state, tags }) =>
@@ -125,13 +109,4 @@ function oneOf(values: string[]): (value: string) => boolean {
     const literals = new Set(values.filter((pattern) => !/[*?\\]/.test(pattern)));
     const patterns = values.filter((pattern) => !literals.has(pattern)).map(wildcard);
     return (value) => literals.has(value) || patterns.some((pattern) => pattern.test(value));
-}
-
-/** A filter's value: * is anything, ? is one character, a backslash takes the next one literally. */
-function wildcard(pattern: string): RegExp {
-    const parts = pattern.match(/\\.|[^\\]|\\$/gs) ?? [];
-    const source = parts.map((part) =>
-        part === "*" ? ".*" : part === "?" ? "." : part.slice(-1).replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
-    );
-    return new RegExp(`^${source.join("")}$`, "s");
 }

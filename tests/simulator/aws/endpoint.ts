@@ -8,23 +8,18 @@ export type Reports = Awaited<ReturnType<Handler>>;
  * @returns puts the environment back
  */
 export function pointSdkAt(endpoint: string): () => void {
-    const ofAws = () => Object.keys(process.env).filter((key) => key.startsWith("AWS_"));
-    const before = Object.fromEntries(ofAws().map((key) => [key, process.env[key]]));
-    const clear = () => {
-        for (const key of ofAws()) {
-            delete process.env[key];
-        }
-    };
-    clear(); // a profile or another service's endpoint would win over what is set here
-    Object.assign(process.env, {
+    const before = process.env;
+    // A profile or another service's endpoint would win over what is set here.
+    const others = Object.entries(before).filter(([key]) => !key.startsWith("AWS_"));
+    process.env = {
+        ...Object.fromEntries(others),
         AWS_ENDPOINT_URL: endpoint,
         AWS_ACCESS_KEY_ID: "testing",
         AWS_SECRET_ACCESS_KEY: "testing",
         AWS_REGION: "us-east-1",
-    });
+    };
     return () => {
-        clear();
-        Object.assign(process.env, before);
+        process.env = before;
     };
 }
 
@@ -40,7 +35,7 @@ export async function invoke(
     onError: (about: { reason: string }) => void = () => {},
 ): Promise<Reports> {
     const end = Date.now() + timeoutSeconds * 1000;
-    const { debug, info, warn, error } = console;
+    const real = { ...console };
     const write = process.stdout.write;
     Object.assign(console, { debug() {}, info() {}, warn() {}, error: onError });
     process.stdout.write = () => true;
@@ -51,6 +46,6 @@ export async function invoke(
         );
     } finally {
         process.stdout.write = write;
-        Object.assign(console, { debug, info, warn, error });
+        Object.assign(console, real);
     }
 }

@@ -54,14 +54,17 @@ export function failOnce(action: string, fault: Fault): (call: Call) => Fault | 
     return (call) => (call.action === action ? faults.pop() : undefined);
 }
 
-/** Refuses a request that asks for more than AWS allows. */
-export function limit(what: string, size: number, most: number): void {
-    if (size > most) {
-        throw awsError("ValidationError", `${what} is ${size}, at most ${most} are allowed`);
+/** Refuses a request, as AWS does in such a case. */
+export function refuseIf(isSo: boolean, ...error: Parameters<typeof awsError>): void {
+    if (isSo) {
+        throw awsError(...error);
     }
 }
 
-/** An answer that never comes. */
-export function never(): Promise<never> {
-    return new Promise(() => {});
+/** Refuses a request that asks for more than AWS allows. */
+export function limit(what: string, size: number, most: number): void {
+    refuseIf(size > most, "ValidationError", `${what} is ${size}, at most ${most} are allowed`);
 }
+
+/** An answer that never comes. */
+export const never = (): Promise<never> => new Promise(() => {});

@@ -1,32 +1,24 @@
-import type { Timeline } from "../clock";
 import { type Tuple, times } from "../lists";
 import { scalingEvent, spotEvent, stateEvent } from "./events";
 import type { Region } from "./region";
 
 /** How long things take, in milliseconds, as they do in AWS. */
-export interface Pace {
+export const usualPace = {
     /** Until a new instance runs. */
-    boot: number;
-    /** From then until its group takes it into service. */
-    intoService: number;
-    /** How long a lifecycle hook holds an instance, either way. */
-    hook: number;
-    /** From shutting-down to terminated, or from stopping to stopped. */
-    shutdown: number;
-    /** Until a group notices what became of an instance behind its back. */
-    healthCheck: number;
-    /** From a Spot warning to the interruption. */
-    spotWarning: number;
-}
-
-export const usualPace: Pace = {
     boot: 15_000,
+    /** From then until its group takes it into service. */
     intoService: 20_000,
+    /** How long a lifecycle hook holds an instance, either way. */
     hook: 30_000,
+    /** From shutting-down to terminated, or from stopping to stopped. */
     shutdown: 30_000,
+    /** Until a group notices what became of an instance behind its back. */
     healthCheck: 60_000,
+    /** From a Spot warning to the interruption. */
     spotWarning: 120_000,
 };
+
+export type Pace = typeof usualPace;
 
 const toWarmPool = { Origin: "AutoScalingGroup", Destination: "WarmPool" };
 
@@ -37,7 +29,6 @@ export class Fleet {
 
     constructor(
         readonly region: Region,
-        private readonly timeline: Timeline,
         private readonly pace: Pace = usualPace,
     ) {}
 
@@ -79,21 +70,16 @@ export class Fleet {
     /** Launches one instance into a group. */
     launch(group: string, how: { hook?: boolean } = {}): string {
         const id = this.region.addInstance(group, { state: "pending", lifecycleState: "Pending" });
-        this.later(this.pace.boot, () => {
-            if (this.state(id) !== "pending") {
-                return;
-            }
+        const intoService = (from: string) => this.later(this.pace.intoService, () => this.intoService(id, from));
+        this.laterIf(id, "pending", this.pace.boot, () => {
             this.region.setState(id, "running");
             if (how.hook) {
+                const proceeds = () => this.move(id, "Pending:Wait", "Pending:Proceed");
                 this.move(id, "Pending", "Pending:Wait");
                 this.emit("launch-lifecycle-action", group, id);
-                this.later(this.pace.hook, () => {
-                    if (this.move(id, "Pending:Wait", "Pending:Proceed")) {
-                        this.later(this.pace.intoService, () => this.intoService(id, "Pending:Proceed"));
-                    }
-                });
+                this.later(this.pace.hook, () => proceeds() && intoService("Pending:Proceed"));
             } else {
-                this.later(this.pace.intoService, () => this.intoService(id, "Pending"));
+                intoService("Pending");
             }
         });
         return id;
@@ -141,7 +127,7 @@ export class Fleet {
     retire(id: string): void {
         const group = this.groupOf(id);
         if (group && this.active(group).some((member) => member.id === id)) {
-            this.lower(group);
+            this.grow(group, -1);
         }
         this.terminate(id);
     }
@@ -163,13 +149,12 @@ export class Fleet {
             return;
         }
         const { name, warm } = found.group;
-        this.lower(name);
+        this.grow(name, -1);
         this.region.unlist(id);
         warm.push(id);
-        this.region.emit(scalingEvent("terminate-successful", this.timeline.now, name, id, toWarmPool));
+        this.region.emit(scalingEvent("terminate-successful", this.region.timeline.now, name, id, toWarmPool));
         if (!keepsRunning) {
-            this.changeState(id, "stopping");
-            this.later(this.pace.shutdown, () => this.state(id) === "stopping" && this.changeState(id, "stopped"));
+            this.halt(id);
         }
     }
 
@@ -180,33 +165,27 @@ export class Fleet {
             return;
         }
         group.warm = group.warm.filter((other) => other !== id);
-        this.resize(group.name, this.size(group.name) + 1);
+        this.grow(group.name, 1);
         this.region.enlist(id, group.name, "Pending");
         const isStopped = this.state(id) === "stopped";
         if (isStopped) {
             this.changeState(id, "pending");
-            this.later(this.pace.boot, () => this.state(id) === "pending" && this.changeState(id, "running"));
+            this.laterIf(id, "pending", this.pace.boot, () => this.changeState(id, "running"));
         }
         this.later((isStopped ? this.pace.boot : 0) + this.pace.intoService, () => this.intoService(id, "Pending"));
     }
 
     /** An operator stops the instance; its group notices later, and terminates it. */
     stop(id: string): void {
-        if (this.state(id) !== "running") {
-            return;
+        if (this.state(id) === "running") {
+            this.halt(id);
+            this.later(this.pace.healthCheck, () => this.isHalted(id) && this.terminate(id));
         }
-        this.changeState(id, "stopping");
-        this.later(this.pace.shutdown, () => this.state(id) === "stopping" && this.changeState(id, "stopped"));
-        this.later(this.pace.healthCheck, () => {
-            if (["stopping", "stopped"].includes(this.state(id))) {
-                this.terminate(id);
-            }
-        });
     }
 
     /** A stopped instance runs again before its group has noticed. */
     start(id: string): void {
-        if (["stopping", "stopped"].includes(this.state(id)) && !this.isLeaving(id)) {
+        if (this.isHalted(id) && !this.isLeaving(id)) {
             this.changeState(id, "running");
         }
     }
@@ -215,11 +194,8 @@ export class Fleet {
     becomeUnhealthy(id: string): void {
         if (this.groupOf(id)) {
             this.region.setMember(id, { healthStatus: "Unhealthy" });
-            this.later(this.pace.healthCheck, () => {
-                if (this.region.memberOf(id)?.member.healthStatus === "Unhealthy") {
-                    this.terminate(id);
-                }
-            });
+            const isUnhealthy = () => this.region.memberOf(id)?.member.healthStatus === "Unhealthy";
+            this.later(this.pace.healthCheck, () => isUnhealthy() && this.terminate(id));
         }
     }
 
@@ -231,8 +207,9 @@ export class Fleet {
 
     /** A member goes to Standby, without an event. */
     enterStandby(id: string): void {
-        if (this.move(id, "InService", "EnteringStandby")) {
-            this.lower(this.groupOf(id) as string);
+        const group = this.groupOf(id);
+        if (group && this.move(id, "InService", "EnteringStandby")) {
+            this.grow(group, -1);
             this.later(1000, () => this.move(id, "EnteringStandby", "Standby"));
         }
     }
@@ -240,7 +217,7 @@ export class Fleet {
     exitStandby(id: string): void {
         const group = this.groupOf(id);
         if (group && this.move(id, "Standby", "Pending")) {
-            this.resize(group, this.size(group) + 1);
+            this.grow(group, 1);
             this.later(1000, () => this.intoService(id, "Pending"));
         }
     }
@@ -249,7 +226,7 @@ export class Fleet {
     detach(id: string): void {
         const group = this.groupOf(id);
         if (group && this.move(id, "InService", "Detaching")) {
-            this.lower(group);
+            this.grow(group, -1);
             this.region.detach(id);
             this.emit("detach-successful", group, id);
         }
@@ -260,23 +237,37 @@ export class Fleet {
         if (this.groupOf(id) || this.state(id) !== "running") {
             return;
         }
-        this.resize(group, this.size(group) + 1);
+        this.grow(group, 1);
         this.region.enlist(id, group, "Pending");
         this.later(1000, () => this.intoService(id, "Pending"));
     }
 
     /** EC2 takes a Spot instance back in two minutes, and calls it running until then. */
     warn(id: string): void {
-        this.region.emit(spotEvent(this.timeline.now, id));
+        this.region.emit(spotEvent(this.region.timeline.now, id));
         this.later(this.pace.spotWarning, () => this.crash(id));
     }
 
     private later(millis: number, act: () => void): void {
-        this.timeline.at(this.timeline.now + millis, act);
+        this.region.timeline.at(this.region.timeline.now + millis, act);
+    }
+
+    /** Does something later, if the instance is in that state then. */
+    private laterIf(id: string, state: string, millis: number, act: () => void): void {
+        this.later(millis, () => this.state(id) === state && act());
     }
 
     private state(id: string): string {
         return this.region.state(id);
+    }
+
+    private halt(id: string): void {
+        this.changeState(id, "stopping");
+        this.laterIf(id, "stopping", this.pace.shutdown, () => this.changeState(id, "stopped"));
+    }
+
+    private isHalted(id: string): boolean {
+        return ["stopping", "stopped"].includes(this.state(id));
     }
 
     private groupOf(id: string): string | undefined {
@@ -294,15 +285,12 @@ export class Fleet {
         );
     }
 
-    private resize(group: string, size: number): void {
-        const found = this.region.groups.get(group);
-        if (found) {
-            found.desired = size;
-        }
+    private grow(group: string, by: 1 | -1): void {
+        this.resize(group, Math.max(0, this.size(group) + by));
     }
 
-    private lower(group: string): void {
-        this.resize(group, Math.max(0, this.size(group) - 1));
+    private resize(group: string, size: number): void {
+        Object.assign(this.region.groups.get(group) ?? {}, { desired: size });
     }
 
     private replenish(group: string, how: { hook?: boolean } = {}): void {
@@ -340,10 +328,10 @@ export class Fleet {
 
     private changeState(id: string, state: string): void {
         this.region.setState(id, state);
-        this.region.emit(stateEvent(this.timeline.now, id, state));
+        this.region.emit(stateEvent(this.region.timeline.now, id, state));
     }
 
     private emit(sample: string, group: string, id: string): void {
-        this.region.emit(scalingEvent(sample, this.timeline.now, group, id));
+        this.region.emit(scalingEvent(sample, this.region.timeline.now, group, id));
     }
 }

@@ -1,9 +1,7 @@
 // The HTTP stand-in for AWS: a simulated region behind the wire protocols that the SDK speaks, with answers as long as AWS's,
-// latency, faults, and answers that stall or trickle. For whatever needs the SDK's own transport: retries, time-outs, CPU,
-// AWS's runtime client, other SDKs.
+// latency, faults, and answers that stall or trickle. For retries, time-outs, CPU, AWS's runtime client, other SDKs.
 //
 //     const region = new Region(new Timeline());
-//     region.addGroup("awseb-shop"); region.addInstance("awseb-shop");
 //     const aws = await AwsServer.open(region);       // in real time: nothing on the region's timeline comes due
 //     const restore = pointSdkAt(aws.url);            // or AWS_ENDPOINT_URL=aws.url for another process
 //     aws.fault = ({ action }, before) => (action === "CreateTags" && before === 0 ? refusal("RequestLimitExceeded", 503) : undefined);
@@ -13,7 +11,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import type { Region } from "./region";
 import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire/protocols";
 
@@ -88,18 +86,6 @@ export class AwsServer {
         return this.calls.filter((call) => call.action === action);
     }
 
-    /** The length of the longest chain of calls each of which began after the one before it was answered. */
-    roundTrips(): number {
-        const depths: number[] = [];
-        for (const [index, { start }] of this.calls.entries()) {
-            const before = this.calls
-                .slice(0, index)
-                .map(({ end }, other) => (end <= start ? (depths[other] ?? 0) : 0));
-            depths.push(1 + Math.max(0, ...before));
-        }
-        return Math.max(0, ...depths);
-    }
-
     private async respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
         const start = performance.now();
         const target = request.headers["x-amz-target"] as string | undefined;
@@ -153,7 +139,7 @@ async function until(time: number): Promise<void> {
         await setTimeout(left);
     }
     while (performance.now() < time) {
-        await new Promise((resolve) => setImmediate(resolve));
+        await setImmediate();
     }
 }
 

@@ -1,6 +1,8 @@
 import type { Location } from "../../../election/stack/permissions";
+import { found } from "../lists";
 import type { Program } from "../stack/program";
 import type { Call } from "./faults";
+import { wildcard } from "./patterns";
 import { groupKey, type Region } from "./region";
 
 type Texts = string | string[];
@@ -15,10 +17,7 @@ export interface Statement {
     Condition?: Record<string, Record<string, Texts>>;
 }
 
-export interface Policy {
-    Version?: string;
-    Statement: Statement[];
-}
+export type Policy = { Version?: string; Statement: Statement[] };
 
 export interface Request {
     action: string;
@@ -70,13 +69,9 @@ export function requestsIn({ action, input }: Call, region: Region, place: Locat
         const keys = input.Tags?.map(({ Key }: { Key: string }) => Key);
         return requestsOf(action, input.Resources, keys, (id) => region.tags(id)[groupKey], place);
     }
-    if (action === "sns:Publish") {
-        return [{ action, resource: input.TopicArn, context: {} }];
-    }
-    const ofGroup = `arn:${place.partition}:autoscaling:${place.region}:${place.accountId}:autoScalingGroup:${uuid}`;
-    const resource = action.startsWith("autoscaling:Set")
-        ? `${ofGroup}:autoScalingGroupName/${input.AutoScalingGroupName}`
-        : "*";
+    const groups = `arn:${place.partition}:autoscaling:${place.region}:${place.accountId}:autoScalingGroup`;
+    const group = `${groups}:00000000-0000-0000-0000-000000000000:autoScalingGroupName/${input.AutoScalingGroupName}`;
+    const resource = { "sns:Publish": input.TopicArn, "autoscaling:SetInstanceProtection": group }[action] ?? "*";
     return [{ action, resource, context: {} }];
 }
 
@@ -86,20 +81,18 @@ export function permitsOf(program: Program, region: Region, place: Location): (c
     return (call) => requestsIn(call, region, place).every((request) => allows(policy, request));
 }
 
-const uuid = "00000000-0000-0000-0000-000000000000";
-
 function applies(statement: Statement, { action, resource, context }: Request): boolean {
     refuseUnknown("elements", statement, ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]);
     const { Effect, Principal, Action, Resource, Condition = {} } = statement;
     if (!["Allow", "Deny"].includes(Effect) || Action === undefined || Resource === undefined) {
         throw new Error(`not an Allow or a Deny with Action and Resource: ${JSON.stringify(statement)}`);
     }
-    if (JSON.stringify(statement).includes("${")) {
-        throw new Error(`variables are not known here: ${JSON.stringify(statement)}`);
+    if (/\$\{|\\/.test(JSON.stringify(statement))) {
+        throw new Error(`variables and backslashes are not known here: ${JSON.stringify(statement)}`);
     }
     const values = valuesOf(context);
     const conditions = Object.entries(Condition).flatMap(([operator, keys]) =>
-        Object.entries(keys).map(([key, wanted]) => holds(operator, [wanted].flat(), values(key))),
+        Object.entries(keys).map(([key, wanted]) => holds(operator, values(key), [wanted].flat())),
     );
     return [
         matchesPrincipal(Principal, values("aws:PrincipalServiceName")),
@@ -113,33 +106,29 @@ function matchesPrincipal(principal: Statement["Principal"], callers: string[]):
     if (principal === undefined || principal === "*") {
         return true; // the role that has the policy, or any
     }
-    if (typeof principal !== "object") {
-        throw new Error(`principals not known here: ${principal}`);
-    }
-    refuseUnknown("principals", principal, ["Service"]);
-    return [principal.Service].flat().some((service) => service !== undefined && callers.includes(service));
+    const services = typeof principal === "object" ? principal : { [principal]: [] };
+    refuseUnknown("principals", services, ["Service"]);
+    return [services.Service].flat().some((service) => service !== undefined && callers.includes(service));
 }
 
-/** Whether one condition holds of a key's values in the request: none, if the key isn't there. */
-function holds(operator: string, wanted: string[], values: string[]): boolean {
-    switch (operator) {
-        case "StringLike":
-            return single(operator, values).some((value) => wanted.some((pattern) => wildcard(pattern).test(value)));
-        case "ArnEquals":
-            return single(operator, values).some((value) => wanted.some((pattern) => matchesArn(pattern, value)));
-        case "ArnNotEquals": // holds without the key, too, like every negated operator
-            return !holds("ArnEquals", wanted, values);
-        case "StringEquals":
-            return single(operator, values).some((value) => wanted.includes(value));
-        case "ForAnyValue:StringEquals":
-            return values.some((value) => wanted.includes(value));
-        case "ForAllValues:StringEquals":
-            return values.every((value) => wanted.includes(value));
-        case "Null":
-            return wanted.includes(String(values.length === 0));
-        default:
-            throw new Error(`operator not known here: ${operator}`);
+/** Whether a condition holds of a key's values in the request, which are none if the key isn't there. */
+const operators: Record<string, (values: string[], wanted: string[]) => boolean> = {
+    StringEquals: (values, wanted) => values.some((value) => wanted.includes(value)),
+    StringLike: (values, wanted) => values.some((value) => wanted.some((pattern) => wildcard(pattern).test(value))),
+    ArnEquals: (values, wanted) => values.some((value) => wanted.some((pattern) => matchesArn(pattern, value))),
+    // Holds without the key, too, like every negated operator.
+    ArnNotEquals: (values, wanted) => !values.some((value) => wanted.some((pattern) => matchesArn(pattern, value))),
+    "ForAnyValue:StringEquals": (values, wanted) => values.some((value) => wanted.includes(value)),
+    "ForAllValues:StringEquals": (values, wanted) => values.every((value) => wanted.includes(value)),
+    Null: (values, wanted) => wanted.includes(String(values.length === 0)),
+};
+
+function holds(operator: string, values: string[], wanted: string[]): boolean {
+    refuseUnknown("operators", { [operator]: wanted }, Object.keys(operators));
+    if (values.length > 1 && /^(String|Arn)/.test(operator)) {
+        throw new Error(`${operator} is for keys with one value, not ${JSON.stringify(values)}`);
     }
+    return found(operators[operator])(values, wanted);
 }
 
 /** A request's values of a condition key; IAM takes keys in any case, and no values for an absent key. */
@@ -148,30 +137,16 @@ function valuesOf(context: Request["context"]): (key: string) => string[] {
     return (key) => byKey.get(key.toLowerCase()) ?? [];
 }
 
-function single(operator: string, values: string[]): string[] {
-    if (values.length > 1) {
-        throw new Error(`${operator} is for keys with one value, not ${JSON.stringify(values)}`);
-    }
-    return values;
-}
-
 /** Each of an ARN's six parts is matched for itself, so that no wildcard reaches into the next; the last may hold colons. */
 function matchesArn(pattern: string, arn: string): boolean {
-    const parts = (text: string) => text.match(/^(.*?):(.*?):(.*?):(.*?):(.*?):(.*)$/s)?.slice(1);
-    const wanted = parts(pattern);
-    return (
-        pattern === "*" || (wanted?.every((part, place) => wildcard(part).test(parts(arn)?.[place] ?? "\0")) ?? false)
-    );
+    const parts = (text: string) => text.match(/^(.*?):(.*?):(.*?):(.*?):(.*?):(.*)$/s)?.slice(1) ?? [];
+    const given = parts(arn);
+    const wanted = parts(pattern).map(wildcard);
+    return pattern === "*" || (wanted.length > 0 && wanted.every((part, place) => part.test(given[place] ?? "\0")));
 }
 
-/** In a pattern, * is anything and ? is one character. */
-function wildcard(pattern: string): RegExp {
-    const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-    return new RegExp(`^${source.replaceAll("*", ".*").replaceAll("?", ".")}$`, "s");
-}
-
-function refuseUnknown(what: string, found: object, known: string[]): void {
-    const unknown = Object.keys(found).filter((key) => !known.includes(key));
+function refuseUnknown(what: string, given: object, known: string[]): void {
+    const unknown = Object.keys(given).filter((key) => !known.includes(key));
     if (unknown.length > 0) {
         throw new Error(`${what} not known here: ${unknown.join(", ")}`);
     }

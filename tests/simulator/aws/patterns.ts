@@ -1,3 +1,4 @@
+// Patterns of events, and of texts in filters and policies.
 type Json = null | boolean | number | string | Json[] | { [field: string]: Json };
 type Fields = { [field: string]: Json };
 
@@ -55,10 +56,17 @@ function matchesOne(wanted: Json, values: Json[]): boolean {
     throw new Error(`not known here: ${JSON.stringify(wanted)}`);
 }
 
-function elements(value: Json): Json[] {
-    return Array.isArray(value) ? value.flatMap(elements) : [value];
-}
+const elements = (value: Json): Json[] => (Array.isArray(value) ? value.flatMap(elements) : [value]);
 
 function isFields(value: Json): value is Fields {
     return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+/** A text in which * is anything and ? is one character; a backslash takes the next one literally. */
+export function wildcard(pattern: string): RegExp {
+    const parts = pattern.match(/\\.|[^\\]|\\$/gs) ?? [];
+    const source = parts.map((part) =>
+        part === "*" ? ".*" : part === "?" ? "." : part.slice(-1).replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+    );
+    return new RegExp(`^${source.join("")}$`, "s");
 }

@@ -1,11 +1,12 @@
 // A region inside this process: its groups and instances, and what happens to a call.
 import { running, type Timeline } from "../clock";
+import { found } from "../lists";
 import { connectClients, disconnectClients } from "../sdk";
 import { autoScalingActions } from "./auto-scaling";
 import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
-import { type Actions, awsError, type Call, type Fault, never } from "./faults";
+import { type Actions, awsError, type Call, type Fault, never, refuseIf } from "./faults";
 import { type Message, snsActions } from "./sns";
 
 export const groupKey = "aws:autoscaling:groupName";
@@ -38,6 +39,9 @@ export interface Member {
     healthStatus: string;
     protected: boolean;
 }
+
+/** How an instance begins: running, in service and healthy, if nothing else is said. */
+type Beginning = Partial<Omit<Version, "at"> & Omit<Member, "protected"> & Pick<Instance, "load" | "checks">>;
 
 export interface Group {
     name: string;
@@ -116,32 +120,17 @@ export class Region {
     }
 
     /** A new instance, a member of a group unless that is undefined. */
-    addInstance(
-        group: string | undefined,
-        options: {
-            id?: string;
-            state?: string;
-            lifecycleState?: string;
-            healthStatus?: string;
-            tags?: Record<string, string>;
-            load?: number;
-            checks?: string;
-        } = {},
-    ): string {
+    addInstance(group: string | undefined, options: Beginning = {}): string {
         const id = options.id ?? `i-${(++this.ids).toString(16).padStart(17, "0")}`;
         const tags = { ...(group === undefined ? {} : { [groupKey]: group }), ...options.tags };
         const versions = [{ at: Number.NEGATIVE_INFINITY, state: options.state ?? "running", tags }];
         this.instances.set(id, { id, versions, load: options.load, checks: options.checks ?? "ok" });
         if (group !== undefined) {
             const { lifecycleState = "InService", healthStatus = "Healthy" } = options;
-            (this.groups.get(group) ?? this.addGroup(group)).members.push({
-                id,
-                lifecycleState,
-                healthStatus,
-                protected: this.groups.get(group)?.protectsNew === true,
-            });
+            const { members, protectsNew = false } = this.groups.get(group) ?? this.addGroup(group);
+            members.push({ id, lifecycleState, healthStatus, protected: protectsNew });
         }
-        this.changed(id);
+        callAll(this.onChange, id);
         return id;
     }
 
@@ -157,34 +146,30 @@ export class Region {
     }
 
     setMember(id: string, change: Partial<Member>): void {
-        const found = this.memberOf(id);
-        if (!found) {
-            throw new Error(`no group lists ${id}`);
-        }
-        Object.assign(found.member, change);
-        this.changed(id);
+        Object.assign(found(this.memberOf(id)).member, change);
+        callAll(this.onChange, id);
     }
 
     /** The group lists the instance no more; its tags stay as they are. */
     unlist(id: string): void {
-        const found = this.memberOf(id);
-        if (found) {
-            found.group.members = found.group.members.filter((member) => member.id !== id);
-            this.changed(id);
+        const group = this.memberOf(id)?.group;
+        if (group) {
+            group.members = group.members.filter((member) => member.id !== id);
+            callAll(this.onChange, id);
         }
     }
 
     /** One of Auto Scaling's two lists leaves a member out, or shows it again. */
     leaveOut(id: string, of: keyof Region["leftOut"], isLeftOut: boolean): void {
         this.leftOut[of][isLeftOut ? "add" : "delete"](id);
-        this.changed(id);
+        callAll(this.onChange, id);
     }
 
     /** A group lists an instance that was in none. */
     enlist(id: string, group: string, lifecycleState: string): void {
         const { members } = this.groups.get(group) ?? this.addGroup(group);
         members.push({ id, lifecycleState, healthStatus: "Healthy", protected: false });
-        this.changed(id);
+        callAll(this.onChange, id);
         this.setTags(id, { [groupKey]: group });
     }
 
@@ -203,9 +188,8 @@ export class Region {
     }
 
     setState(id: string, state: string): void {
-        const { versions } = this.instance(id);
-        versions.push({ ...this.current(id), at: this.timeline.now, state });
-        this.changed(id);
+        this.instance(id).versions.push({ ...this.current(id), at: this.timeline.now, state });
+        callAll(this.onChange, id);
     }
 
     /** Sets tags, or removes them where the value is undefined, and emits the tag event. */
@@ -215,36 +199,25 @@ export class Region {
         if (changed.length === 0) {
             return;
         }
-        const tags = Object.fromEntries(
-            Object.entries({ ...before.tags, ...change }).filter(
-                (entry): entry is [string, string] => entry[1] !== undefined,
-            ),
-        );
+        const entries = Object.entries({ ...before.tags, ...change }).filter(([, value]) => value !== undefined);
+        const tags = Object.fromEntries(entries) as Record<string, string>;
         this.instance(id).versions.push({ ...before, at: this.timeline.now, tags });
-        this.changed(id);
+        callAll(this.onChange, id);
         const shown = Object.entries(tags).filter(([key]) => !this.bareTagEvents || !key.startsWith("aws:"));
         this.emit(tagEvent(this.timeline.now, id, changed, Object.fromEntries(shown)));
     }
 
     emit(event: BusEvent): void {
-        for (const listener of this.onEvent) {
-            listener(event);
-        }
+        callAll(this.onEvent, event);
     }
 
     /** Ids of the live instances of a group that carry the tag with the value true. */
     leaders(group: string | undefined, tagKey: string): string[] {
         return [...this.instances.keys()].filter((id) => {
             const { state, tags } = this.current(id);
-            const live = state !== "shutting-down" && state !== "terminated";
-            return live && tags[groupKey] === group && isTrue(tags[tagKey]);
+            const isLive = !["shutting-down", "terminated"].includes(state);
+            return isLive && tags[groupKey] === group && isTrue(tags[tagKey]);
         });
-    }
-
-    private changed(id: string): void {
-        for (const listener of this.onChange) {
-            listener(id);
-        }
     }
 
     /** Throws, as EC2 does, if there is no such instance. */
@@ -309,30 +282,19 @@ export class Region {
 
     private effect(call: Call, fault: Fault): object | Error {
         const writes = /:(Create|Delete|Set)/.test(call.action);
-        const input =
-            fault.partly === undefined
-                ? call.input
-                : { ...call.input, Resources: call.input.Resources?.slice(0, fault.partly) };
+        const { input } = call;
+        const written = { ...input, Resources: input.Resources?.slice(0, fault.partly) };
         if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
             return fault.error ?? {};
         }
-        for (const listener of this.beforeCall) {
-            listener(call);
-        }
+        callAll(this.beforeCall, call);
         try {
-            if (!this.permits(call)) {
-                throw awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
-            }
+            const message = "You are not authorized to perform this operation.";
+            refuseIf(!this.permits(call), "UnauthorizedOperation", message, 403);
             const perform = this.actions[call.action];
-            if (!perform) {
-                throw awsError("InvalidAction", `${call.action} is not known here`);
-            }
-            const result = perform(input);
-            if (writes) {
-                for (const listener of this.afterWrite) {
-                    listener(call);
-                }
-            }
+            refuseIf(!perform, "InvalidAction", `${call.action} is not known here`);
+            const result = found(perform)(fault.partly === undefined ? input : written);
+            callAll(writes ? this.afterWrite : [], call);
             return fault.error ?? fault.answer?.(result) ?? result;
         } catch (error) {
             return error as Error;
@@ -347,6 +309,12 @@ export class Region {
         }
         const end = start + Math.min(size, this.pageSize);
         return { [key]: all.slice(start, end), ...(end < all.length ? { NextToken: String(end) } : {}) };
+    }
+}
+
+function callAll<T>(listeners: ((about: T) => void)[], about: T): void {
+    for (const listener of listeners) {
+        listener(about);
     }
 }
 
@@ -365,8 +333,6 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 /** Whether a group lists an instance as InService and Healthy, and EC2 says that it runs. */
 export function isFit(region: Region, id: string): boolean {
-    const member = region.memberOf(id)?.member;
-    return (
-        member?.lifecycleState === "InService" && member.healthStatus === "Healthy" && region.state(id) === "running"
-    );
+    const { lifecycleState, healthStatus }: Partial<Member> = region.memberOf(id)?.member ?? {};
+    return lifecycleState === "InService" && healthStatus === "Healthy" && region.state(id) === "running";
 }

@@ -2,7 +2,9 @@
 // older SDK). Requests become the SDK's input; the SDK's output becomes an answer as long as AWS's, by sample-answers.ts.
 import { extraFields, extraItems } from "./sample-answers";
 
-export type Service = "ec2" | "autoscaling" | "cloudwatch" | "sns";
+/** Services, and the versions of their APIs. */
+const versions = { ec2: "2016-11-15", autoscaling: "2011-01-01", cloudwatch: "2010-08-01", sns: "2010-03-31" };
+type Service = keyof typeof versions;
 
 /** A request in the SDK's terms. */
 export interface AwsRequest {
@@ -14,19 +16,6 @@ export interface AwsRequest {
     protocol: "ec2" | "query" | "json";
 }
 
-const services: Record<string, Service> = {
-    "2016-11-15": "ec2",
-    "2011-01-01": "autoscaling",
-    "2010-08-01": "cloudwatch",
-    "2010-03-31": "sns",
-};
-const namespaces: Record<Service, string> = {
-    ec2: "http://ec2.amazonaws.com/doc/2016-11-15/",
-    autoscaling: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
-    cloudwatch: "http://monitoring.amazonaws.com/doc/2010-08-01/",
-    sns: "http://sns.amazonaws.com/doc/2010-03-31/",
-};
-
 /**
  * Reads a request's body.
  *
@@ -37,38 +26,36 @@ export function parseRequest(body: string, target: string | undefined): AwsReque
     if (target) {
         return { service: "cloudwatch", action: target.split(".")[1] ?? "", input: JSON.parse(body), protocol: "json" };
     }
-    const form = new URLSearchParams(body);
-    const service = services[form.get("Version") ?? ""];
+    const tree: Tree = {};
+    for (const [path, value] of new URLSearchParams(body)) {
+        const names = path.split(".");
+        const last = names.pop() ?? "";
+        let parent = tree;
+        for (const name of names) {
+            parent[name] ??= {};
+            parent = parent[name] as Tree;
+        }
+        parent[last] = value;
+    }
+    const { Action, Version, ...input } = tree;
+    const service = (Object.keys(versions) as Service[]).find((name) => versions[name] === Version);
     if (!service) {
         throw new Error(`no protocol known here: ${body.slice(0, 200)}`);
     }
-    const tree: Tree = {};
-    for (const [path, value] of form) {
-        if (path !== "Action" && path !== "Version") {
-            plant(tree, path.split("."), value);
-        }
-    }
-    const protocol = service === "ec2" ? "ec2" : "query";
-    return { service, action: form.get("Action") ?? "", input: inputOf(tree), protocol };
+    return { service, action: String(Action), input: inputOf(input), protocol: service === "ec2" ? "ec2" : "query" };
 }
 
 interface Tree {
     [name: string]: Tree | string;
 }
 
-function plant(tree: Tree, [name = "", ...rest]: string[], value: string): void {
-    if (rest.length === 0) {
-        tree[name] = value;
-        return;
-    }
-    tree[name] ??= {};
-    plant(tree[name] as Tree, rest, value);
-}
-
 const numbers = ["MaxRecords", "MaxResults", "Period"];
-const booleans = ["IncludeAllInstances", "ProtectedFromScaleIn", "DryRun", "IncludeDeletedGroups"];
+const booleans = ["IncludeAllInstances", "ProtectedFromScaleIn"];
 
 function inputOf(tree: Tree): object {
+    const listOf = (items: Tree) =>
+        // JavaScript has keys that are numbers in their order.
+        Object.values(items).map((item) => (typeof item === "string" ? item : inputOf(item)));
     const entries = Object.entries(tree).map(([name, value]): [string, unknown] => {
         if (typeof value === "string") {
             return [name, numbers.includes(name) ? Number(value) : booleans.includes(name) ? value === "true" : value];
@@ -84,17 +71,13 @@ function inputOf(tree: Tree): object {
     return Object.fromEntries(entries);
 }
 
-function listOf(tree: Tree): unknown[] {
-    const inOrder = Object.entries(tree).sort(([a], [b]) => Number(a) - Number(b));
-    return inOrder.map(([, item]) => (typeof item === "string" ? item : inputOf(item)));
-}
-
 /** Renders what the SDK's command returns as the body of AWS's answer, with all that an election doesn't read. */
 export function renderAnswer({ service, action, protocol }: AwsRequest, output: object): string {
     if (protocol === "json") {
         return JSON.stringify(jsonOf("", output));
     }
-    const root = `<${action}Response xmlns="${namespaces[service]}">`;
+    const host = service === "cloudwatch" ? "monitoring" : service;
+    const root = `<${action}Response xmlns="http://${host}.amazonaws.com/doc/${versions[service]}/">`;
     if (protocol === "ec2") {
         const body = fieldsOf(ec2Style, 1, "", output) || "\n    <return>true</return>";
         return `${root}\n    <requestId>59dbff89-35bd-4eac-99ed-be587ed81825</requestId>${body}\n</${action}Response>`;
@@ -155,27 +138,14 @@ const ec2Style: Style = {
 
 /** The fields of an object, and those that AWS's answer has beside them. */
 function fieldsOf(style: Style, depth: number, path: string, value: object): string {
-    const given = Object.entries(value)
-        .map(([field, content]) => element(style, depth, `${path}.${field}`, field, content))
-        .join("");
-    return given + restOf(style, depth, path, value);
-}
-
-/** Rendered once for each set of fields, because a large answer repeats it thousands of times. */
-function restOf(style: Style, depth: number, path: string, value: object): string {
-    const extra = extraFields[path];
-    if (!extra) {
-        return "";
-    }
+    const render = (fields: [string, unknown][]) =>
+        fields.map(([field, content]) => element(style, depth, `${path}.${field}`, field, content)).join("");
+    // Rendered once for each set of fields, because a large answer repeats it thousands of times.
     const key = `${path} ${Object.keys(value)}`;
-    const known = style.rest.get(key);
-    if (known !== undefined) {
-        return known;
-    }
-    const missing = Object.entries(extra).filter(([field]) => !(field in value));
-    const text = missing.map(([field, content]) => element(style, depth, `${path}.${field}`, field, content)).join("");
-    style.rest.set(key, text);
-    return text;
+    const missing = () => Object.entries(extraFields[path] ?? {}).filter(([field]) => !(field in value));
+    const rest = style.rest.get(key) ?? render(missing());
+    style.rest.set(key, rest);
+    return render(Object.entries(value)) + rest;
 }
 
 function element(style: Style, depth: number, path: string, field: string, value: unknown): string {
@@ -194,23 +164,14 @@ function element(style: Style, depth: number, path: string, field: string, value
 }
 
 function contentOf(style: Style, depth: number, path: string, value: unknown): string {
-    if (value instanceof Date) {
-        return value.toISOString();
-    }
     return typeof value === "object" && value !== null
         ? `${fieldsOf(style, depth + 1, path, value)}\n${" ".repeat(style.indent * depth)}`
         : escapeXml(String(value));
 }
 
-function escapeXml(text: string): string {
-    return text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
+const escapeXml = (text: string): string => text.replace(/[&<>]/g, (one) => `&#${one.charCodeAt(0)};`);
 
-/** AWS's JSON protocols give times in seconds since 1970. */
 function jsonOf(path: string, value: unknown): unknown {
-    if (value instanceof Date) {
-        return value.getTime() / 1000;
-    }
     if (Array.isArray(value)) {
         return value.map((item) => jsonOf(path, item));
     }

@@ -8,34 +8,35 @@ const securityGroups = [{ GroupId: "sg-e4076980", GroupName: "shop" }];
 const placement = { AvailabilityZone: "us-east-1a", GroupName: "", Tenancy: "default" };
 const running = { Code: 16, Name: "running" };
 const attached = { Status: "attached", AttachTime: "2026-05-08T16:46:19.000Z", DeleteOnTermination: true };
+const metadataOptions = {
+    State: "applied",
+    HttpTokens: "required",
+    HttpEndpoint: "enabled",
+    HttpPutResponseHopLimit: 2,
+    InstanceMetadataTags: "enabled",
+};
 const passed = { Status: "ok", Details: [{ Name: "reachability", Status: "passed" }] };
+
+const network = { SubnetId: "subnet-56f5f633", VpcId: "vpc-11112222", SourceDestCheck: true };
+const privateAddress = { PrivateIpAddress: "192.168.1.88", PrivateDnsName: "ip-192-168-1-88.ec2.internal" };
+const publicDns = { PublicDnsName: "ec2-54-194-252-215.compute-1.amazonaws.com" };
+const association = { PublicIp: "54.194.252.215", IpOwnerId: "amazon", ...publicDns };
+
+const zone = { AvailabilityZone: "us-east-1a" };
+const member = { ...zone, InstanceType: "t4g.small", LaunchTemplate: launchTemplate };
 
 const networkInterface = {
     NetworkInterfaceId: "eni-551ba033",
-    SubnetId: "subnet-56f5f633",
-    VpcId: "vpc-11112222",
+    ...network,
     Description: "",
     OwnerId: account,
     Status: "in-use",
     MacAddress: "02:dd:2c:5e:01:69",
-    PrivateIpAddress: "192.168.1.88",
-    PrivateDnsName: "ip-192-168-1-88.ec2.internal",
-    SourceDestCheck: true,
+    ...privateAddress,
     Groups: securityGroups,
     Attachment: { AttachmentId: "eni-attach-39697adc", DeviceIndex: 0, NetworkCardIndex: 0, ...attached },
-    Association: {
-        PublicIp: "54.194.252.215",
-        PublicDnsName: "ec2-54-194-252-215.compute-1.amazonaws.com",
-        IpOwnerId: "amazon",
-    },
-    PrivateIpAddresses: [
-        {
-            PrivateIpAddress: "192.168.1.88",
-            PrivateDnsName: "ip-192-168-1-88.ec2.internal",
-            Primary: true,
-            Association: { PublicIp: "54.194.252.215", IpOwnerId: "amazon" },
-        },
-    ],
+    Association: association,
+    PrivateIpAddresses: [{ ...privateAddress, Primary: true, Association: association }],
     Ipv6Addresses: [],
     InterfaceType: "interface",
 };
@@ -46,8 +47,10 @@ export const extraFields: Record<string, object> = {
     ".Reservations.Instances": {
         ImageId: "ami-bff32ccc",
         State: running,
-        PrivateDnsName: "ip-192-168-1-88.ec2.internal",
-        PublicDnsName: "ec2-54-194-252-215.compute-1.amazonaws.com",
+        ...privateAddress,
+        ...publicDns,
+        PublicIpAddress: "54.194.252.215",
+        ...network,
         StateTransitionReason: "",
         AmiLaunchIndex: 0,
         ProductCodes: [],
@@ -55,11 +58,6 @@ export const extraFields: Record<string, object> = {
         LaunchTime: "2026-05-08T16:46:19.000Z",
         Placement: placement,
         Monitoring: { State: "disabled" },
-        SubnetId: "subnet-56f5f633",
-        VpcId: "vpc-11112222",
-        PrivateIpAddress: "192.168.1.88",
-        PublicIpAddress: "54.194.252.215",
-        SourceDestCheck: true,
         SecurityGroups: securityGroups,
         Architecture: "arm64",
         RootDeviceType: "ebs",
@@ -69,33 +67,18 @@ export const extraFields: Record<string, object> = {
         ClientToken: "xMcwG14507example",
         Hypervisor: "xen",
         NetworkInterfaces: [networkInterface],
-        IamInstanceProfile: {
-            Arn: `arn:aws:iam::${account}:instance-profile/shop`,
-            Id: "ABCAJEDNCAA64SSD123AB",
-        },
+        IamInstanceProfile: { Arn: `arn:aws:iam::${account}:instance-profile/shop`, Id: "ABCAJEDNCAA64SSD123AB" },
         EbsOptimized: true,
         EnaSupport: true,
         CpuOptions: { CoreCount: 2, ThreadsPerCore: 1 },
         CapacityReservationSpecification: { CapacityReservationPreference: "open" },
         HibernationOptions: { Configured: false },
-        MetadataOptions: {
-            State: "applied",
-            HttpTokens: "required",
-            HttpPutResponseHopLimit: 2,
-            HttpEndpoint: "enabled",
-            InstanceMetadataTags: "enabled",
-        },
+        MetadataOptions: metadataOptions,
         EnclaveOptions: { Enabled: false },
         BootMode: "uefi",
         MaintenanceOptions: { AutoRecovery: "default" },
     },
-    ".InstanceStatuses": {
-        AvailabilityZone: "us-east-1a",
-        InstanceState: running,
-        SystemStatus: passed,
-        InstanceStatus: passed,
-        AttachedEbsStatus: passed,
-    },
+    ".InstanceStatuses": { ...zone, AttachedEbsStatus: passed },
     ".InstanceStatuses.SystemStatus": passed,
     ".InstanceStatuses.InstanceStatus": passed,
     ".AutoScalingGroups": {
@@ -103,7 +86,6 @@ export const extraFields: Record<string, object> = {
         LaunchTemplate: launchTemplate,
         MinSize: 1,
         MaxSize: 1000,
-        DesiredCapacity: 3,
         DefaultCooldown: 300,
         AvailabilityZones: ["us-east-1a", "us-east-1b", "us-east-1c"],
         LoadBalancerNames: [],
@@ -115,25 +97,12 @@ export const extraFields: Record<string, object> = {
         VPCZoneIdentifier: "subnet-5ea0c127,subnet-6194ea3b,subnet-c934b782",
         EnabledMetrics: [],
         TerminationPolicies: ["Default"],
-        NewInstancesProtectedFromScaleIn: false,
         ServiceLinkedRoleARN: serviceRole,
         TrafficSources: [],
     },
-    ".AutoScalingGroups.Instances": {
-        InstanceType: "t4g.small",
-        AvailabilityZone: "us-east-1a",
-        LaunchTemplate: launchTemplate,
-        ProtectedFromScaleIn: false,
-    },
+    ".AutoScalingGroups.Instances": member,
     ".AutoScalingGroups.Tags": { ResourceId: "shop", ResourceType: "auto-scaling-group", PropagateAtLaunch: true },
-    ".AutoScalingInstances": {
-        InstanceType: "t4g.small",
-        AvailabilityZone: "us-east-1a",
-        LifecycleState: "InService",
-        HealthStatus: "HEALTHY",
-        LaunchTemplate: launchTemplate,
-        ProtectedFromScaleIn: false,
-    },
+    ".AutoScalingInstances": member,
     ".MetricDataResults": { Label: "CPUUtilization", StatusCode: "Complete" },
 };
 
