@@ -1,10 +1,8 @@
 // Settings: what each comes to in the program, and which values are refused by name.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
+import { listLeaders } from "../../election/stack/leaders-command";
 import { readSettings } from "../../election/stack/settings";
 import {
     configuration,
@@ -36,39 +34,21 @@ const prefixRule =
     "or up to ten such prefixes with one space between them";
 const tenPrefixes = "a b c d e f g h i j";
 
+const topicCalled = (name: string) => `arn:aws:sns:us-east-1:123456789012:${name}`;
 const topics = {
     allowed: "empty, or the ARN of a standard (not FIFO) SNS topic: arn:<partition>:sns:<region>:<account>:<name>",
     good: [
-        "",
-        "arn:aws:sns:us-east-1:123456789012:ops",
-        "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Ops_1-b",
+        ...["", topicCalled("ops"), "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Ops_1-b"],
         `arn:aws:sns:ap-southeast-5:000000000000:${"x".repeat(256)}`,
     ],
     bad: [
         ...[" ", "ops", "https://sns.us-east-1.amazonaws.com/123456789012/ops"],
-        ...[
-            "",
-            "ops.fifo",
-            "o ps",
-            "öps",
-            "*",
-            "ops\n",
-            "x".repeat(257),
-            "ops:6b0e71bd-7e97-4d97-80ce-4a0994e55286",
-        ].map((name) => `arn:aws:sns:us-east-1:123456789012:${name}`),
-        ...[
-            "aws:sns:us-east-1:12345678901",
-            "aws:sns:us-east-1:",
-            "aws:sns::123456789012",
-            "aws:sns:us east 1:123456789012",
-        ]
-            .concat([
-                "aws:sqs:us-east-1:123456789012",
-                "azure:sns:us-east-1:123456789012",
-                "aws-:sns:us-east-1:123456789012",
-            ])
-            .map((place) => `arn:${place}:ops`),
-        ...[" arn:aws:sns:us-east-1:123456789012:ops", "ARN:AWS:SNS:US-EAST-1:123456789012:OPS"],
+        ...["", "ops.fifo", "o ps", "öps", "*", "ops\n", "x".repeat(257), "ops:6b0e71bd"].map(topicCalled),
+        ...["12345678901", "", "12345678901x"].map((account) => `arn:aws:sns:us-east-1:${account}:ops`),
+        ...["aws:sns:", "aws:sns:us east 1", "aws:sqs:us-east-1", "azure:sns:us-east-1", "aws-:sns:us-east-1"].map(
+            (place) => `arn:${place}:123456789012:ops`,
+        ),
+        ...[` ${topicCalled("ops")}`, topicCalled("ops").toUpperCase()],
     ],
 };
 
@@ -96,15 +76,7 @@ const rules: Record<string, { allowed: string; good: string[]; bad: string[] }> 
     },
     electorateTag: {
         allowed: "empty, or 1 to 128 letters, digits, spaces or characters of [_.:/=+@-]",
-        good: [
-            "",
-            "e",
-            "e".repeat(128),
-            "elasticbeanstalk:environment-name",
-            "aZ09 _.:/=+@-",
-            "Umgebung für Läufe",
-            "環境",
-        ],
+        good: ["", "e", "e".repeat(128), "aws:autoscaling:name", "aZ09 _.:/=+@-", "Umgebung für Läufe", "環境"],
         bad: ["e".repeat(129), "a*", "a?", "a,b", "a\n", "\t", "a'", 'a"', "a\\", "${a", "a;b", "a#"],
     },
     handoverSeconds: {
@@ -205,20 +177,20 @@ function expected(values: Record<string, Declaration["default"]>) {
     };
 }
 
-/** How the program refuses a configuration, without a stack trace and before anything is registered. */
-async function refusalOf(config: Record<string, string | null>, region?: string): Promise<string> {
-    const registered: Resource[] = [];
-    const error = await runProgram({ config, region, registered }).catch((thrown) => thrown);
-    await pulumi.runtime.disconnect(); // what was under way is registered now
-    expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
-    expect(registered).to.deep.equal([]);
-    return error.message;
-}
-
 /** The settings that the program reads from a configuration, by their keys. */
 function settingsIn(config: Record<string, string | undefined>, name = project, region?: string) {
     const { asgPrefixes, ...others } = readSettings(config, name, region);
     return { asgPrefix: asgPrefixes.join(" "), ...others };
+}
+
+/** What a configuration is refused with, without a stack trace. */
+function refusalOf(config: Record<string, string | null>, region?: string): string {
+    try {
+        return JSON.stringify(settingsIn(configuration(config), project, region));
+    } catch (error) {
+        expect(pulumi.RunError.isInstance(error), "without a stack trace").to.equal(true);
+        return (error as Error).message;
+    }
 }
 
 describe("The settings", () => {
@@ -236,87 +208,70 @@ describe("The settings", () => {
         }
     });
 
-    it("are all tried here", () => {
-        expect(rules).to.have.all.keys(Object.keys(declarations));
-    });
-
-    const other = {
-        asgPrefix: "shop- CodeDeploy_",
-        tagKey: "shop:primary",
-        sweepMinutes: 60,
-        logRetentionDays: 3653,
-        electorateTag: "shop:environment",
-        handoverSeconds: 30,
-        protectLeader: true,
-        dryRun: false,
-        alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:shop",
-        dashboard: true,
-        changeTopicArn: "arn:aws:sns:us-east-1:123456789012:changes",
-        permissionsBoundaryArn: "arn:aws:iam::123456789012:policy/shop",
-        rolePath: "/shop/",
-    };
-    const odd = {
-        asgPrefix: literal,
-        tagKey: "0aZ_+=,.@:-",
-        sweepMinutes: 2,
-        logRetentionDays: 1,
-        electorateTag: "Umgebung / 環境",
-        handoverSeconds: 1,
-        protectLeader: false,
-        dryRun: false,
-        alarmTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:_-",
-        dashboard: false,
-        changeTopicArn: "arn:aws-us-gov:sns:us-gov-west-1:123456789012:-_",
-        permissionsBoundaryArn: "arn:aws-us-gov:iam::123456789012:policy/a/b/_+=,.@-",
-        rolePath: "/a/!~/",
-    };
-    for (const [how, values, region] of [
-        ["at their defaults", defaults, "us-east-1"],
-        ["changed", other, "us-east-1"],
-        ["odd", odd, "us-gov-west-1"],
-    ] as const) {
-        it(`reach rules, permissions and function when they are ${how}`, async () => {
-            expect(effects(await runProgram({ config: texts(values), region }))).to.deep.equal(expected(values));
-        });
-    }
-
-    it("have no other defaults than Pulumi.yaml's", async () => {
-        const { resources, outputs, functionText } = await runProgram({ config: texts(other) });
-        const inputs = resources.map(({ inputs: { code, ...rest } }) => rest);
-        const everything = JSON.stringify(inputs) + JSON.stringify(outputs) + functionText;
+    it("reach rules, permissions and function, and have no other defaults than Pulumi.yaml's", async () => {
+        const other = {
+            asgPrefix: `shop- CodeDeploy_ ${literal}`,
+            tagKey: "0aZ_+=,.@:-",
+            sweepMinutes: 60,
+            logRetentionDays: 3653,
+            electorateTag: "Umgebung / 環境",
+            handoverSeconds: 30,
+            protectLeader: true,
+            dryRun: false, // else there were no right to write tags
+            alarmTopicArn: topicCalled("_-"),
+            dashboard: true,
+            changeTopicArn: topicCalled("-_"),
+            permissionsBoundaryArn: "arn:aws-us-gov:iam::123456789012:policy/a/b/_+=,.@-",
+            rolePath: "/a/!~/",
+        };
+        const program = await runProgram({ config: texts(other) });
+        expect(effects(program)).to.deep.equal(expected(other));
+        const inputs = program.resources.map(({ inputs: { code, ...rest } }) => rest);
+        const everything = JSON.stringify([inputs, program.outputs, program.functionText]);
         expect(everything).to.contain("CodeDeploy_").and.to.contain(other.tagKey);
         expect(everything).to.not.contain(defaults.asgPrefix);
         expect(everything).to.not.contain(defaults.tagKey);
     });
 
+    it("are all tried here", () => {
+        expect(rules).to.have.all.keys(Object.keys(declarations));
+    });
     for (const [key, { allowed, good, bad }] of Object.entries(rules)) {
-        describe(key, () => {
-            it(`may be ${good.map(shown).join(", ")}`, () => {
-                for (const value of good) {
-                    const settings = settingsIn(configuration({ [key]: value }));
-                    expect(String(settings[key as keyof typeof settings])).to.equal(value);
-                }
-            });
-            for (const value of [...bad, null]) {
-                it(`is refused before anything is registered when it is ${value === null ? "missing" : shown(value)}`, async () => {
-                    const found = value === null ? "missing" : JSON.stringify(value);
-                    expect(await refusalOf({ [key]: value })).to.equal(
-                        `Setting ${key} is ${found}, but it must be ${allowed}.`,
-                    );
-                });
+        it(`${key} may be ${good.map(shown).join(", ")}`, () => {
+            for (const value of good) {
+                const settings = settingsIn(configuration({ [key]: value }));
+                expect(String(settings[key as keyof typeof settings])).to.equal(value);
             }
+        });
+        it(`${key} must not be missing, ${bad.map(shown).join(", ")}`, () => {
+            for (const value of [...bad, null]) {
+                const found = value === null ? "missing" : JSON.stringify(value);
+                expect(refusalOf({ [key]: value })).to.equal(`Setting ${key} is ${found}, but it must be ${allowed}.`);
+            }
+        });
+    }
+
+    const elsewhere = "arn:aws:sns:eu-west-1:123456789012:ops";
+    for (const [key, value] of Object.entries({ sweepMinutes: "0", asgprefix: "a", alarmTopicArn: elsewhere })) {
+        const config = { [key]: value };
+        it(`are refused before anything is registered: ${JSON.stringify(config)}`, async () => {
+            const registered: Resource[] = [];
+            const error = await runProgram({ config, registered }).catch((thrown) => thrown);
+            await pulumi.runtime.disconnect(); // what was under way is registered now
+            expect(error.message).to.equal(refusalOf(config, "us-east-1"));
+            expect(registered).to.deep.equal([]);
         });
     }
 });
 
 describe("A key of the configuration", () => {
-    for (const key of ["asgprefix", "protectLeaders"]) {
-        it(`that is misspelt, ${key}, is refused by name before anything is registered, with all settings`, async () => {
-            expect(await refusalOf({ [key]: "1" })).to.equal(
+    it("that is misspelt is refused by name, with all settings", () => {
+        for (const key of ["asgprefix", "protectLeaders"]) {
+            expect(refusalOf({ [key]: "1" })).to.equal(
                 `There is no setting ${key}. The settings are ${Object.keys(declarations).join(", ")}.`,
             );
-        });
-    }
+        }
+    });
 
     it("that belongs to another project or namespace is none of ours", async () => {
         const config = {
@@ -331,10 +286,7 @@ describe("A key of the configuration", () => {
 
     it("with the namespace of a project that is called like a provider may be the provider's", () => {
         for (const name of ["aws", "pulumi"]) {
-            const ours = Object.entries(declarations).map(([key, { default: value }]) => [
-                `${name}:${key}`,
-                String(value),
-            ]);
+            const ours = Object.entries(defaults).map(([key, value]) => [`${name}:${key}`, String(value)]);
             const config = { ...Object.fromEntries(ours), "aws:region": "eu-west-1", "pulumi:tags": "{}" };
             expect(settingsIn(config, name)).to.deep.equal(defaults);
         }
@@ -353,7 +305,7 @@ describe("A list of prefixes", () => {
     };
     for (const [asgPrefix, why] of Object.entries(refused)) {
         it(`is refused with the prefix that is wrong: ${JSON.stringify(asgPrefix)}`, () => {
-            expect(() => readSettings(configuration({ asgPrefix }), project)).to.throw(
+            expect(refusalOf({ asgPrefix })).to.equal(
                 `Setting asgPrefix is ${JSON.stringify(asgPrefix)}, but it must be ${prefixRule}: ${why}.`,
             );
         });
@@ -385,23 +337,17 @@ for (const key of ["alarmTopicArn", "changeTopicArn"] as const) {
             "us-isof-south-1": "aws-iso-f",
         };
 
-        for (const [region, partition] of Object.entries(partitions)) {
-            it(`of a stack in ${region} is in that region and in the partition ${partition}, or it is refused`, () => {
-                const arn = topic(partition, region);
-                expect(topicIn(region, arn)).to.equal(arn);
-                const foreign = [
-                    topic(partition, "eu-west-3"),
-                    ...Object.values(partitions)
-                        .filter((other) => other !== partition)
-                        .map((other) => topic(other, region)),
-                ];
-                for (const other of foreign) {
-                    expect(() => topicIn(region, other)).to.throw(
-                        `Setting ${key} is "${other}", but it must be a topic in the stack's own region: arn:${partition}:sns:${region}:…`,
+        it("is in the stack's own region and in its partition, or it is refused", () => {
+            for (const [region, partition] of Object.entries(partitions)) {
+                expect(topicIn(region, topic(partition, region))).to.equal(topic(partition, region));
+                const others = Object.values(partitions).filter((other) => other !== partition);
+                for (const arn of [topic(partition, "eu-west-3"), ...others.map((other) => topic(other, region))]) {
+                    expect(refusalOf({ [key]: arn }, region)).to.equal(
+                        `Setting ${key} is "${arn}", but it must be a topic in the stack's own region: arn:${partition}:sns:${region}:….`,
                     );
                 }
-            });
-        }
+            }
+        });
 
         it("may be in any partition if the region is none that is known here", () => {
             const arn = topic("aws-new", "moon-mare-1");
@@ -412,41 +358,25 @@ for (const key of ["alarmTopicArn", "changeTopicArn"] as const) {
         it("is left to AWS if the region isn't known before AWS is asked", () => {
             expect(topicIn(undefined, topic("aws-cn", "cn-north-1"))).to.include("cn-north-1");
         });
-
-        it("is refused before anything is registered", async () => {
-            expect(await refusalOf({ [key]: topic("aws", "us-east-1") }, "eu-west-1")).to.include(
-                "must be a topic in the stack's own region: arn:aws:sns:eu-west-1:…",
-            );
-        });
     });
 }
 
 describe("leadersCommand", () => {
-    let folder: string;
-    before(() => {
-        folder = mkdtempSync(join(tmpdir(), "leaders-"));
-        const script = `#!${process.execPath}\nconsole.log(JSON.stringify(process.argv.slice(2)));\n`;
-        writeFileSync(join(folder, "aws"), script, { mode: 0o755 });
-    });
-    after(() => rmSync(folder, { recursive: true }));
-
-    for (const asgPrefix of [String(defaults.asgPrefix), "a- b-", "it's-", "';exit;'", "'\"'\"", literal]) {
-        it(`brings the prefix ${shown(asgPrefix)} through the shell, in a filter for its live leaders`, async () => {
-            const config = { asgPrefix, tagKey: "shop:primary" };
-            const { outputs } = await runProgram({ config, region: "eu-west-3" });
-            const env = { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
-            const { stdout, stderr } = spawnSync("sh", ["-c", String(outputs.leadersCommand)], {
-                env,
-                encoding: "utf8",
-            });
+    for (const asgPrefix of [String(defaults.asgPrefix), "a- b-", "it's-", "';exit;'", "'\"'\"'", literal]) {
+        it(`brings the prefix ${shown(asgPrefix)} through the shell, in a filter for its live leaders`, () => {
+            const settings = readSettings(configuration({ asgPrefix, tagKey: "shop:primary" }), project);
+            const script = `aws() { printf '%s\\0' "$@"; }\n${listLeaders(settings, "eu-west-3")}`;
+            const { stdout, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
             expect(stderr).to.equal("");
-            const [service, operation, ...options] = JSON.parse(stdout);
-            expect([service, operation]).to.deep.equal(["ec2", "describe-instances"]);
-            expect(options).to.have.length(8);
-            const option = (name: string) => options[options.indexOf(name) + 1];
-            expect(option("--region")).to.equal("eu-west-3");
-            expect(option("--output")).to.equal("table");
-            expect(JSON.parse(option("--filters"))).to.deep.equal([
+            const [, , , , , filters = "", ...others] = stdout.split("\0");
+            expect(stdout.split("\0").slice(0, 5)).to.deep.equal([
+                "ec2",
+                "describe-instances",
+                "--region",
+                "eu-west-3",
+                "--filters",
+            ]);
+            expect(JSON.parse(filters)).to.deep.equal([
                 { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
                 {
                     Name: "tag:aws:autoscaling:groupName",
@@ -454,12 +384,16 @@ describe("leadersCommand", () => {
                 },
                 { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
             ]);
-            expect(option("--query")).to.equal(
+            expect(others).to.deep.equal([
+                "--query",
                 "Reservations[].Instances[].{" +
                     "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
                     "leader: InstanceId, " +
                     "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
-            );
+                "--output",
+                "table",
+                "", // the last argument ends, too
+            ]);
         });
     }
 });
