@@ -21,6 +21,9 @@ export interface Resource {
     aliases: string[];
 }
 
+/** Type and name of a resource, by which a stack knows it. */
+export const idOf = ({ type, name }: Pick<Resource, "type" | "name">): string => `${type}::${name}`;
+
 /** What the program comes to: everything it registers, and its outputs. */
 export interface Program {
     resources: Resource[];
@@ -142,6 +145,12 @@ export async function runProgram(
         detach();
         Error.stackTraceLimit = stackTraceLimit;
     }
+}
+
+/** What a program comes to, in an order of its own, without the code, of which the function's text is a part. */
+export function shapeOf({ resources, ...rest }: Program): object {
+    const shapes = resources.map((one) => JSON.stringify({ ...one, inputs: { ...one.inputs, code: undefined } }));
+    return { ...rest, resources: shapes.sort().map((shape) => JSON.parse(shape)) };
 }
 
 /** Waits for all that the program exports and registers. */
