@@ -1,227 +1,132 @@
 // Which alarm goes off in which outage, how many minutes after its cause, that it recovers after the cure, and that the others stay quiet.
 import { expect } from "chai";
 import { codeIn, Document } from "../integration/readme/document";
-import { rehearse } from "../rehearsal/rehearsal";
-import { minute } from "../simulator/clock";
-import { actionsOf } from "../simulator/monitoring/alarms";
-import type { Metrics } from "../simulator/monitoring/metrics";
-import { record } from "../simulator/monitoring/recorder";
-import { tagKey } from "../simulator/names";
 import { programWith } from "../simulator/scenario";
-import type { World } from "../simulator/world";
-import {
-    alarmsOf,
-    alarmTopicArn,
-    delays,
-    firstAlarms,
-    moments,
-    names,
-    outage,
-    outages,
-    play,
-    quietTime,
-    quietTimes,
-    statesOf,
-} from "./outages";
+import { alarmsOf, alarmTopicArn, delays, moments, outages, play, quietTimes } from "./outages";
 
-const momentNames = Object.keys(moments) as (keyof typeof moments)[];
+const keysOf = <T extends object>(of: T) => Object.keys(of) as (keyof T & string)[];
 
-for (const sweepMinutes of [1, 60]) {
-    describe(`With a sweep every ${sweepMinutes} min`, () => {
-        for (const [what, expected] of Object.entries(outages)) {
-            const alarms = (sweepMinutes === 60 && expected.ifRare) || expected.alarms;
-            for (const moment of momentNames) {
-                it(`${what}, ${moment} a sweep: ${alarms.join(" and ") || "no alarm"}, as soon as described, and no other`, async () => {
-                    const program = await programWith({ alarmTopicArn, sweepMinutes: String(sweepMinutes) });
-                    const played = await outage(what, sweepMinutes, moment);
-                    for (const found of played.alarms) {
-                        expect(Object.keys(found)).to.have.members(alarms);
+/** Minutes until each alarm went off, in the order of these: the least and the most of both moments and all readings. */
+async function timesOf(what: string, sweepMinutes: number): Promise<[alarm: string, least: number, most: number][]> {
+    const found: Record<string, number>[] = [];
+    for (const moment of keysOf(moments)) {
+        found.push(...(await play(what, { sweepMinutes, moment })).alarms);
+    }
+    const names = keysOf(found[0] ?? {});
+    for (const one of found) {
+        expect(Object.keys(one), "alarms, whatever the moment and the reading").to.have.members(names);
+    }
+    return names
+        .map((name): [string, number, number] => {
+            const minutes = found.flatMap((one) => one[name] ?? []);
+            return [name, Math.min(...minutes), Math.max(...minutes)];
+        })
+        .sort(([a, at], [b, bt]) => at - bt || a.localeCompare(b));
+}
+
+describe("As the table of outages in election/stack/monitoring.md says", () => {
+    const rows = new Document("election/stack/monitoring.md").namedTable("outages");
+
+    it("it has all that is played here", () => {
+        expect(rows.map(([what]) => what)).to.deep.equal(Object.keys(outages));
+    });
+
+    for (const [what = "", ...cells] of rows) {
+        for (const [column, sweepMinutes] of [1, 60].entries()) {
+            it(`with a sweep every ${sweepMinutes} min: ${what}: ${cells[column]}, and no other`, async () => {
+                const times = await timesOf(what, sweepMinutes);
+                const measured = times.map(
+                    ([name, least, most]) => `\`${name}\` ${least === most ? least : `${least} to ${most}`}`,
+                );
+                expect(measured.join(", ") || "none").to.equal(cells[column]);
+                const alarms = alarmsOf(await programWith({ alarmTopicArn, sweepMinutes: String(sweepMinutes) }));
+                for (const [name, ...minutes] of times) {
+                    // These two count from the first event that fails or waits, and the next sweep is one.
+                    const wait = ["function-failing", "backlog"].includes(name) ? sweepMinutes : 0;
+                    // These instances lead until they end, two minutes after their warning.
+                    const later = what.includes("Spot") ? 2 : 0;
+                    const described = alarms[name]?.alarmDescription.match(/(\d+) to (\d+) minutes after/);
+                    const [least, most] = [Number(described?.[1]), Number(described?.[2]) + wait + later];
+                    for (const after of minutes) {
+                        expect(after, `${name}, as its description says`).to.be.within(least, most);
                     }
-                    for (const [name, after] of played.alarms.flatMap((found) => Object.entries(found))) {
-                        const described = alarmsOf(program)[name]?.alarmDescription;
-                        // These two count from the first event that fails or waits, and the next sweep is one.
-                        const wait = ["function-failing", "backlog"].includes(name) ? sweepMinutes : 0;
-                        // These instances lead until they end, two minutes after their warning.
-                        const later = what.includes("Spot") ? 2 : 0;
-                        const [, least, most] = described?.match(/(\d+) to (\d+) minutes after/)?.map(Number) ?? [];
-                        expect(after, name).to.be.within(Number(least), Number(most) + wait + later);
-                    }
-                });
-            }
-            if (sweepMinutes === 1) {
-                it(`${what}: after the cure every alarm recovers`, async () => {
-                    for (const states of (await outage(what, 1, "just after")).afterwards) {
-                        expect(Object.entries(states).filter(([, state]) => state === "ALARM")).to.deep.equal([]);
-                    }
-                });
-            }
-        }
-        if (sweepMinutes === 1) {
-            for (const what of Object.keys(quietTimes)) {
-                for (const seen of Object.keys(delays)) {
-                    it(`no alarm goes off while ${what}, with metrics ${seen}`, async () => {
-                        expect((await quietTime(what, seen)).alarms).to.deep.equal([{}, {}, {}, {}]);
-                    });
                 }
-            }
-        }
-        for (const [seen, delay] of Object.entries(delays)) {
-            it(`no alarm goes off at the first deployment, with metrics ${seen}`, async () => {
-                const times = { before: 0, minutes: 3 * sweepMinutes + 20, delay, sweepMinutes };
-                expect((await play(() => undefined, times)).alarms).to.deep.equal([{}, {}, {}, {}]);
             });
         }
-    });
-}
-
-describe("A topic that is gone", () => {
-    it("gets no message, and the alarm's history says so; a new one of its name gets them again", async () => {
-        const alarm = alarmsOf(await programWith({ alarmTopicArn }))["no-leader"];
-        const changes = [
-            { at: 0, state: "ALARM" as const },
-            { at: minute, state: "OK" as const },
-        ];
-        expect(actionsOf(alarm ?? {}, changes, [])).to.deep.equal(
-            Array(2).fill(`Failed to execute action ${alarmTopicArn}`),
-        );
-        expect(actionsOf(alarm ?? {}, changes, [alarmTopicArn])).to.deep.equal(
-            Array(2).fill(`Successfully executed action ${alarmTopicArn}`),
-        );
-    });
-});
-
-/** Follows the longest time that a group wanted instances and had no leader, in milliseconds. */
-function longestVacancy({ region, fleet, timeline }: World): { millis: number } {
-    const longest = { millis: 0 };
-    const since = new Map<string, number>();
-    region.onChange.push(() => {
-        for (const group of region.groups.keys()) {
-            const isOurs = group.startsWith("awseb-");
-            if (isOurs && fleet.size(group) > 0 && region.leaders(group, tagKey).length === 0) {
-                since.set(group, since.get(group) ?? timeline.now);
-            } else if (since.has(group)) {
-                longest.millis = Math.max(longest.millis, timeline.now - Number(since.get(group)));
-                since.delete(group);
-            }
-        }
-    });
-    return longest;
-}
-
-describe("While a whole day passes", () => {
-    for (const seed of [undefined, 1, 2]) {
-        const day = seed === undefined ? "the rehearsed day" : `the random day ${seed}`;
-        it(`no alarm goes off on ${day}, unless a group was without a leader for minutes`, async () => {
-            const program = await programWith({ alarmTopicArn });
-            let watched: { metrics: Metrics; world: World; from: number; vacancy: { millis: number } } | undefined;
-            await rehearse(program, {
-                seed,
-                onWorld: (world) => {
-                    const metrics = record(world, names);
-                    watched = { metrics, world, from: world.timeline.now, vacancy: longestVacancy(world) };
-                },
-            });
-            const { metrics, world, from, vacancy } = watched as NonNullable<typeof watched>;
-            const to = world.timeline.now;
-            expect(to - from).to.be.at.least(6 * 60 * minute);
-            const mayPage = seed !== undefined && vacancy.millis >= 2 * minute ? ["no-leader"] : [];
-            for (const changes of statesOf(program, metrics, from, to)) {
-                expect(mayPage).to.include.members(Object.keys(firstAlarms(changes, from, to)));
+        it(`every alarm recovers after the cure: ${what}`, async () => {
+            for (const moment of keysOf(moments)) {
+                expect((await play(what, { moment })).stuck, moment).to.deep.equal([]);
             }
         });
     }
 });
 
-/** What is played of each failure in the runbook. */
+describe("No alarm goes off, from the first deployment on,", () => {
+    const none = [{}, {}, {}, {}];
+    for (const seen of keysOf(delays)) {
+        for (const what of Object.keys(quietTimes)) {
+            it(`while ${what}, with metrics ${seen}`, async () => {
+                expect((await play(what, { seen })).alarms).to.deep.equal(none);
+            });
+        }
+        it(`with a sweep every hour and metrics ${seen}`, async () => {
+            expect((await play("nothing happens", { sweepMinutes: 60, seen })).alarms).to.deep.equal(none);
+        });
+    }
+
+    it("as election/stack/monitoring.md says", () => {
+        const { text } = new Document("election/stack/monitoring.md");
+        const [, listed = ""] = text.match(/<!-- quiet -->\n+((?:[-` ].*\n)+)/) ?? [];
+        const items = listed
+            .replaceAll(/\n {2}/g, " ")
+            .trim()
+            .split("\n");
+        expect(items).to.have.members(Object.keys(quietTimes).map((what) => `- ${what}`));
+    });
+});
+
+const mappingIsGone = "the event source mapping is disabled, or it, the function or its role is deleted";
+const losesSpot = "all instances of a group are Spot instances that are interrupted, and it gets no others";
+const losesEvents = "the rule for departures is disabled, and leaders end";
+const hasTwin = "a second stack with the same settings looks after the same groups, and leaders end";
+
+/** What is played of each failure in the runbook, if it isn't what the runbook calls it. */
 const runbook: Record<string, string[]> = {
     "a permission to write was taken away": ["tags can't be written, and a leader ends"],
     "groups or instances can't be read": ["groups can't be listed", "EC2 can't be read"],
-    "the queue's policy is gone": ["the queue's policy is gone"],
     "the queue is gone": ["the queue is deleted"],
     "the rule `sweep` is disabled or gone": ["the sweep's rule is disabled or deleted"],
-    "another rule is disabled, events get lost": ["the rule for departures is disabled, and leaders end"],
-    "the event source mapping is disabled": [
-        "the event source mapping is disabled, or it, the function or its role is deleted",
-    ],
-    "the mapping, the function or its role is gone": [
-        "the event source mapping is disabled, or it, the function or its role is deleted",
-    ],
+    "another rule is disabled, events get lost": [losesEvents],
+    "the event source mapping is disabled": [mappingIsGone],
+    "the mapping, the function or its role is gone": [mappingIsGone],
     "the function crashes or runs out of time": ["the function runs out of time"],
     "the account is throttled": ["the function is throttled"],
     "a group is vacant": ["a group wants instances and gets none", "no instance of a group can lead"],
-    "all instances of a group are vetoed": ["all instances of a group are vetoed"],
-    "a mass Spot interruption": [
-        "all instances of a group are Spot instances that are interrupted, and it gets no others",
-    ],
+    "a mass Spot interruption": [losesSpot],
     "a leader works badly": ["a leader works badly, and is vetoed"],
     "a group has two leaders again and again": ["a second leader is tagged again and again, and no event reports it"],
     "tags are deleted again and again": ["the tag is taken off a leader every 2 minutes"],
     "the prefix is wrong": ["no group has the prefix"],
-    "two stacks with the same settings": [
-        "a second stack with the same settings looks after the same groups, and leaders end",
-    ],
+    "two stacks with the same settings": [hasTwin],
     "two stacks with different settings": ["a second stack has one leader elected for both groups"],
-    "the log group is gone": ["the log group is gone"],
     "a flood of events": ["6,000 foreign instances end at once, while AWS is slow"],
     "the region is impaired": ["every call of AWS fails"],
     "the topic of alarms is gone": ["nothing happens"],
 };
 
-/** Minutes until each alarm went off, the least and the most of both moments and all readings. */
-async function timesOf(what: string, sweepMinutes: number): Promise<[alarm: string, least: number, most: number][]> {
-    const found: [string, number][] = [];
-    for (const moment of momentNames) {
-        const { alarms } = await outage(what, sweepMinutes, moment);
-        found.push(...alarms.flatMap((minutes) => Object.entries(minutes)));
-    }
-    return [...new Set(found.map(([name]) => name))].map((name) => {
-        const minutes = found.filter(([other]) => other === name).map(([, after]) => after);
-        return [name, Math.min(...minutes), Math.max(...minutes)];
-    });
-}
-
-describe("The table of outages in election/stack/monitoring.md", () => {
-    it("says what is measured here", async () => {
-        const cell = async (what: string, sweepMinutes: number) =>
-            (await timesOf(what, sweepMinutes))
-                .sort(([a, at], [b, bt]) => at - bt || (a < b ? -1 : 1))
-                .map(([name, least, most]) => `\`${name}\` ${least === most ? least : `${least} to ${most}`}`)
-                .join(", ") || "none";
-        const rows: string[][] = [];
-        for (const what of Object.keys(outages)) {
-            rows.push([what, await cell(what, 1), await cell(what, 60)]);
-        }
-        expect(new Document("election/stack/monitoring.md").namedTable("outages")).to.deep.equal(rows);
-    });
-
-    it("says in which times no alarm goes off", () => {
-        const { text } = new Document("election/stack/monitoring.md");
-        const [, listed = ""] = text.match(/<!-- quiet -->\n+((?:[-` ].*\n)+)/) ?? [];
-        expect(
-            listed
-                .replaceAll(/\n {2}/g, " ")
-                .trim()
-                .split("\n"),
-        ).to.have.members(Object.keys(quietTimes).map((what) => `- ${what}`));
-    });
-});
-
 describe("The runbook in election/stack/README.md", () => {
     const rows = new Document("election/stack/README.md").namedTable("runbook");
     const lookups = ["vacant-groups", "leader-history", "npm run status", "Failed to execute action"];
-    const playedOf = (what: string) => (what in outages ? outage(what, 1, "just after") : quietTime(what));
 
     it("has a row for each failure that is played here", () => {
-        expect(rows.map(([failure]) => failure)).to.deep.equal(Object.keys(runbook));
+        expect(rows.map(([failure]) => failure)).to.include.members(Object.keys(runbook));
     });
 
     it("knows two stacks by two changes for each loss", async () => {
         const changesIn = async (what: string) =>
-            (await quietTime(what)).lines.filter((line) => line.includes("LeaderChanges")).length;
-        expect(await changesIn("the rule for departures is disabled, and leaders end")).to.equal(3);
-        expect(
-            await changesIn("a second stack with the same settings looks after the same groups, and leaders end"),
-        ).to.equal(6);
+            (await play(what)).lines.filter((line) => line.includes("LeaderChanges")).length;
+        expect(await changesIn(losesEvents)).to.equal(3);
+        expect(await changesIn(hasTwin)).to.equal(6);
     });
 
     for (const [failure = "", cell = "", remedy = ""] of rows) {
@@ -231,21 +136,20 @@ describe("The runbook in election/stack/README.md", () => {
             const said = sets.flatMap(([, alarms = "", minutes]) =>
                 codeIn(alarms).map((alarm) => [alarm, Number(minutes)]),
             );
-            for (const what of runbook[failure] ?? []) {
+            const others = codeIn(cell).filter((code) => !said.some(([alarm]) => alarm === code));
+            for (const what of runbook[failure] ?? [failure]) {
                 const after = what in outages ? await timesOf(what, 1) : [];
                 expect(said).to.have.deep.members(after.map(([alarm, , most]) => [alarm, most]));
                 expect(cell.includes("no alarm")).to.equal(after.length === 0);
-                const { metrics, lines } = await playedOf(what);
+                const { metrics, lines } = await play(what);
                 expect(cell.includes("no lines")).to.equal(what === "the log group is gone" && lines.length === 0);
-                const others = codeIn(cell).filter((code) => !said.some(([alarm]) => alarm === code));
                 for (const code of others.filter((one) => !lookups.includes(one))) {
-                    const isSeen =
-                        metrics.includes(code) ||
-                        lines.some((line) => line.startsWith(`${code.toLowerCase()} `)) ||
-                        lines.some(
-                            (line) => line.includes(`"outcome":"${code}"`) && /(ec2|autoscaling):\w+ on/.test(line),
-                        );
-                    expect(isSeen, code).to.equal(true);
+                    const isSeen = lines.some(
+                        (line) =>
+                            line.startsWith(`${code.toLowerCase()} `) ||
+                            (line.includes(`"outcome":"${code}"`) && /(ec2|autoscaling):\w+ on/.test(line)),
+                    );
+                    expect(isSeen || metrics.includes(code), code).to.equal(true);
                 }
             }
         });

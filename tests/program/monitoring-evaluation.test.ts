@@ -1,10 +1,12 @@
 // That alarms are evaluated here as AWS documents it: its two tables, M of N, sliding windows, late data, metric math.
 import { expect } from "chai";
-import { type Alarm, changesOf, nextState, type State } from "../simulator/monitoring/alarms";
+import { firstOf } from "../simulator/lists";
+import { type Alarm, type Conditions, changesOf, nextState, type State } from "../simulator/monitoring/alarms";
 import { Metrics } from "../simulator/monitoring/metrics";
 
 const minute = 60_000;
 const metric = { namespace: "Test", metricName: "Bad", dimensions: { Stack: "a/b" } };
+const another = { ...metric, metricName: "Worse" };
 
 function alarmOf(settings: Partial<Alarm> = {}): Alarm {
     return {
@@ -40,36 +42,40 @@ describe("An alarm as CloudWatch evaluates it", () => {
         [3, "- - - X -", "OK", "same", "ALARM", "OK"],
     ];
     for (const [datapointsToAlarm, points, ...states] of tables) {
-        treatments.forEach((treatMissingData, column) => {
-            for (const before of ["OK", "ALARM", "INSUFFICIENT_DATA"] as const) {
-                const state = states[column] === "same" ? before : states[column];
-                it(`goes from ${before} to ${state} at ${points}, ${datapointsToAlarm} of 3, ${treatMissingData}`, () => {
+        it(`goes to ${[...new Set(states)].join(" or ")} at ${points} and ${datapointsToAlarm} of 3, by how missing data are treated`, () => {
+            treatments.forEach((treatMissingData, column) => {
+                for (const before of ["OK", "ALARM", "INSUFFICIENT_DATA"] as const) {
+                    const state = states[column] === "same" ? before : states[column];
                     const alarm = alarmOf({ datapointsToAlarm, treatMissingData });
-                    expect(nextState(alarm, pointsOf(points), before)).to.equal(state);
-                });
-            }
+                    expect(nextState(alarm, pointsOf(points), before), treatMissingData).to.equal(state);
+                }
+            });
         });
     }
 
     /** One value a minute from minute 0 on, "-" for none; seen some milliseconds later. */
-    function metricsOf(text: string, delayMillis = 0): Metrics {
+    function metricsOf(text: string, { delayMillis = 0, other = "" } = {}): Metrics {
         const metrics = new Metrics();
-        [...text].forEach((mark, at) => {
-            if (mark !== "-") {
-                metrics.put(metric, at * minute + 30_000, mark === "X" ? 1 : 0, delayMillis);
-            }
-        });
+        for (const [id, marks] of [
+            [metric, text],
+            [another, other],
+        ] as const) {
+            [...marks].forEach((mark, at) => {
+                if (mark !== "-") {
+                    metrics.put(id, at * minute + 30_000, mark === "X" ? 1 : 0, delayMillis);
+                }
+            });
+        }
         return metrics;
     }
-    const timeline = (alarm: Alarm, metrics: Metrics, minutes: number) =>
-        changesOf(alarm, metrics, 0, minutes * minute).map(({ at, state }) => `${at / minute} ${state}`);
+    const timeline = (alarm: Alarm, metrics: Metrics, minutes: number, conditions?: Conditions) =>
+        firstOf(changesOf(alarm, metrics, 0, minutes * minute, [conditions ?? {}])).map(
+            ({ at, state }) => `${at / minute} ${state}`,
+        );
 
     it("begins with INSUFFICIENT_DATA, and changes once at a time", () => {
-        expect(timeline(alarmOf({ treatMissingData: "ignore" }), metricsOf("00XXX00"), 7)).to.deep.equal([
-            "1 OK",
-            "5 ALARM",
-            "6 OK",
-        ]);
+        const changes = timeline(alarmOf({ treatMissingData: "ignore" }), metricsOf("00XXX00"), 7);
+        expect(changes).to.deep.equal(["1 OK", "5 ALARM", "6 OK"]);
     });
 
     it("with missing data that breach goes off as soon as it is made", () => {
@@ -79,7 +85,7 @@ describe("An alarm as CloudWatch evaluates it", () => {
     it("sees data when they arrive, at the time that they are of", () => {
         const alarm = alarmOf({ treatMissingData: "ignore" });
         expect(timeline(alarm, metricsOf("00XXX00"), 9)).to.include("5 ALARM");
-        expect(timeline(alarm, metricsOf("00XXX00", 90_000), 9)).to.include("6 ALARM");
+        expect(timeline(alarm, metricsOf("00XXX00", { delayMillis: 90_000 }), 9)).to.include("6 ALARM");
     });
 
     it("has periods longer than a minute slide with the minutes", () => {
@@ -94,87 +100,56 @@ describe("An alarm as CloudWatch evaluates it", () => {
         expect(timeline(alarm, metricsOf("0X0X0X00"), 8)).to.include("6 ALARM");
     });
 
-    it("adds metrics up, and lacks a value where one of them does", () => {
-        const other = { ...metric, metricName: "Worse" };
-        const metrics = metricsOf("0--0");
-        metrics.put(other, 0, 1);
-        metrics.put(other, minute, 1);
-        const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
-        const alarm = {
-            ...alarmOf({ evaluationPeriods: 1, treatMissingData: "missing" }),
-            metricQueries: [
-                query("bad", metric),
-                query("worse", other),
-                { id: "sum", expression: "bad + worse", returnData: true },
-            ],
-        };
-        expect(timeline(alarm, metrics, 6)).to.deep.equal(["1 ALARM", "4 INSUFFICIENT_DATA"]);
-    });
-
-    describe("fills what is missing where the expression says so", () => {
-        const other = { ...metric, metricName: "Carrier" };
-        const alarm = {
-            ...alarmOf({ evaluationPeriods: 1, comparisonOperator: "LessThanThreshold", treatMissingData: "ignore" }),
-            metricQueries: [
-                { id: "bad", metric: { ...metric, period: 60, stat: "SampleCount" } },
-                { id: "carrier", metric: { ...other, period: 60, stat: "Maximum" } },
-                { id: "count", expression: "FILL(bad, 0) + 0 * carrier", returnData: true },
-            ],
-        };
-        const changes = (fillsEmpty: boolean) => {
-            const metrics = metricsOf("--0-------");
-            for (let at = 1; at < 10; at++) {
-                metrics.put(other, at * minute, 7);
-            }
-            return changesOf(alarm, metrics, 0, 10 * minute, { fillsEmpty }).map(
-                ({ at, state }) => `${at / minute} ${state}`,
-            );
-        };
-
-        it("also where there is nothing at all", () => {
-            expect(changes(true)).to.deep.equal(["2 ALARM", "3 OK", "4 ALARM"]);
+    const fewer = { comparisonOperator: "LessThanThreshold", treatMissingData: "ignore" };
+    const filled = "FILL(bad, 0) + 0 * other";
+    const repeated = "MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])";
+    const gaps = { bad: "00---X----", other: "---0" };
+    const late = { bad: "--X-------", other: "-XXXXXXXXX" };
+    const math: [
+        what: string,
+        { expression: string; bad: string; other: string } & Conditions & Partial<Alarm>,
+        ...changes: string[],
+    ][] = [
+        [
+            "adds metrics up, and lacks a value where one of them does",
+            { expression: "bad + other", bad: "0--0", other: "XX" },
+            ...["1 ALARM", "4 INSUFFICIENT_DATA"],
+        ],
+        [
+            "fills what is missing, also where there is nothing at all",
+            { expression: filled, ...late, ...fewer, fillsEmpty: true },
+            ...["2 ALARM", "3 OK", "4 ALARM"],
+        ],
+        [
+            "fills what is missing, or not where there is nothing at all",
+            { expression: filled, ...late, ...fewer, fillsEmpty: false },
+            ...["3 OK", "4 ALARM"],
+        ],
+        [
+            "takes the largest of several metrics where one of them has a value",
+            { expression: "MAX([bad, other])", ...gaps, maxNeedsAll: false },
+            ...["1 OK", "6 ALARM", "9 INSUFFICIENT_DATA"],
+        ],
+        [
+            "takes the largest of several metrics, or only where each of them has one",
+            { expression: "MAX([bad, other])", ...gaps, maxNeedsAll: true },
+        ],
+        [
+            "takes the largest of several metrics, each as it last was, where the expression says so",
+            { expression: repeated, ...gaps, maxNeedsAll: true },
+            ...["4 OK", "5 INSUFFICIENT_DATA", "6 ALARM", "7 INSUFFICIENT_DATA"],
+        ],
+    ];
+    for (const [what, { expression, bad, other, fillsEmpty, maxNeedsAll, ...settings }, ...changes] of math) {
+        it(what, () => {
+            const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
+            const result = { id: "result", expression, returnData: true };
+            const metricQueries = [query("bad", metric), query("other", another), result];
+            const alarm = alarmOf({ evaluationPeriods: 1, ...settings, metricQueries });
+            const metrics = metricsOf(bad, { other });
+            expect(timeline(alarm, metrics, 10, { fillsEmpty, maxNeedsAll })).to.deep.equal(changes);
         });
-        it("or not there", () => {
-            expect(changes(false)).to.deep.equal(["3 OK", "4 ALARM"]);
-        });
-    });
-
-    describe("takes the largest of several metrics", () => {
-        const other = { ...metric, metricName: "Other" };
-        const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
-        const changes = (expression: string, maxNeedsAll: boolean) => {
-            const metrics = metricsOf("00---X----");
-            metrics.put(other, 3 * minute, 0);
-            const alarm = alarmOf({
-                evaluationPeriods: 1,
-                treatMissingData: "missing",
-                metricQueries: [
-                    query("bad", metric),
-                    query("other", other),
-                    { id: "largest", expression, returnData: true },
-                ],
-            });
-            return changesOf(alarm, metrics, 0, 9 * minute, { maxNeedsAll }).map(
-                ({ at, state }) => `${at / minute} ${state}`,
-            );
-        };
-
-        it("where one of them has a value", () => {
-            expect(changes("MAX([bad, other])", false)).to.deep.equal(["1 OK", "6 ALARM", "9 INSUFFICIENT_DATA"]);
-        });
-        it("or only where each of them has one", () => {
-            expect(changes("MAX([bad, other])", true)).to.deep.equal([]);
-        });
-        it("or has had one within what is read, where the expression says so", () => {
-            const expression = "MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])";
-            expect(changes(expression, true)).to.deep.equal([
-                "4 OK",
-                "5 INSUFFICIENT_DATA",
-                "6 ALARM",
-                "7 INSUFFICIENT_DATA",
-            ]);
-        });
-    });
+    }
 
     const unknown: Record<string, Partial<Alarm>> = {
         "an operator not known here: LessThanLowerThreshold": { comparisonOperator: "LessThanLowerThreshold" },

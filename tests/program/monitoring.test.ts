@@ -1,8 +1,8 @@
-// What the alarms say, and what the saved queries and the dashboard ask for.
+// What the alarms say, how a saved query names causes, and what the dashboard asks for.
 import { expect } from "chai";
-import type { Report } from "../../election/report";
-import { dashboardBody, queries as queriesFor } from "../../election/stack/monitoring";
+import { dashboardBody, queries } from "../../election/stack/monitoring";
 import { found, only } from "../simulator/lists";
+import { runQuery } from "../simulator/monitoring/insights";
 import { programWith } from "../simulator/scenario";
 import { physicalNames as names, project } from "../simulator/stack/program";
 import { alarmsOf, alarmTopicArn } from "./outages";
@@ -13,26 +13,13 @@ const registered = async (config: Record<string, string> = {}) =>
     alarmsOf(await programWith({ alarmTopicArn, ...config }));
 const allAlarms = ["no-leader", "two-leaders", "function-failing", "no-sweep", "backlog", "flapping"];
 
+const electorateTag = "elasticbeanstalk:environment-name";
+const choices: Record<string, string>[] = [{}, { electorateTag }, { sweepMinutes: "60" }];
+
 describe("An alarm", () => {
-    it("reports to the topic when it goes off and when it recovers", async () => {
-        const found = await registered();
-        expect(found).to.have.all.keys(allAlarms);
-        for (const [name, { alarmActions, okActions }] of Object.entries(found)) {
-            expect([alarmActions, okActions], name).to.deep.equal([[alarmTopicArn], [alarmTopicArn]]);
-        }
-    });
-
-    it("is there without a topic if the stack is not without it, and reports to none", async () => {
-        const found = await registered({ alarmTopicArn: "" });
-        expect(found).to.have.all.keys("no-leader", "function-failing", "no-sweep");
-        for (const [name, { alarmActions, okActions }] of Object.entries(found)) {
-            expect([alarmActions, okActions], name).to.deep.equal([[], []]);
-        }
-    });
-
     it("spans no more than a day, which is all that CloudWatch evaluates for short periods", async () => {
-        for (const sweepMinutes of ["1", "4", "5", "59", "60"]) {
-            for (const [name, alarm] of Object.entries(await registered({ sweepMinutes }))) {
+        for (const options of choices) {
+            for (const [name, alarm] of Object.entries(await registered(options))) {
                 const { period = 0, metricQueries = [], evaluationPeriods } = alarm;
                 const longest = Math.max(period, ...metricQueries.map(({ metric }) => metric?.period ?? 0));
                 expect(longest * evaluationPeriods, name).to.be.within(60, 24 * 60 * 60);
@@ -41,20 +28,9 @@ describe("An alarm", () => {
         }
     });
 
-    it("looks at sweeps in periods of sweepMinutes", async () => {
-        const { "no-leader": alarm } = await registered({ sweepMinutes: "5" });
-        const periods = alarm?.metricQueries?.flatMap(({ metric }) => metric?.period ?? []);
-        expect(periods).to.deep.equal([300, 300]);
-    });
-
-    const choices: Record<string, string>[] = [
-        {},
-        { electorateTag: "elasticbeanstalk:environment-name" },
-        { sweepMinutes: "60" },
-    ];
     for (const name of allAlarms) {
-        for (const options of choices) {
-            it(`${name} says what it means, when it goes off, what to do first, and what stays all right: ${JSON.stringify(options)}`, async () => {
+        it(`${name} says what it means, when it goes off, what to do first, and what stays all right`, async () => {
+            for (const options of choices) {
                 const description = (await registered(options))[name]?.alarmDescription ?? "";
                 expect(description).to.match(
                     new RegExp(
@@ -65,8 +41,8 @@ describe("An alarm", () => {
                 // As long as real names may make it: a function's has 64 characters at most, a queue's 80.
                 const longer = 3 * 64 + 80;
                 expect(description.length + longer).to.be.at.most(1024);
-            });
-        }
+            }
+        });
     }
 
     it("names the function, the queue, the rule and the log group that it sends an operator to", async () => {
@@ -75,86 +51,20 @@ describe("An alarm", () => {
             [...(found[name]?.alarmDescription ?? "").matchAll(/\S+-1234567(\.fifo)?/g)].map(([physical]) => physical);
         expect(namesIn("no-leader")).to.deep.equal([names.logGroupName]);
         expect(namesIn("function-failing")).to.deep.equal([names.functionName, names.logGroupName]);
-        expect(namesIn("no-sweep")).to.deep.equal([
-            names.ruleNames.sweep,
-            names.queueName,
-            names.functionName,
-            names.logGroupName,
-        ]);
+        const { sweep } = names.ruleNames;
+        const ofSweeps = [sweep, names.queueName, names.functionName, names.logGroupName];
+        expect(namesIn("no-sweep")).to.deep.equal(ofSweeps);
         expect(namesIn("backlog")).to.deep.equal([names.queueName, names.functionName]);
     });
 
     it("no-leader names what a line of the log is about where groups elect together", async () => {
-        const { "no-leader": alarm } = await registered({ electorateTag: "elasticbeanstalk:environment-name" });
-        expect(alarm?.alarmDescription).to.include(
-            "each group, or all groups with one value of elasticbeanstalk:environment-name,",
-        );
+        const { "no-leader": alarm } = await registered({ electorateTag });
+        expect(alarm?.alarmDescription).to.include(`each group, or all groups with one value of ${electorateTag},`);
     });
 });
 
-/** The field of a log line that Logs Insights knows by a name: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html */
-function discovered(line: string, name: string): unknown {
-    // biome-ignore lint/suspicious/noExplicitAny: any JSON
-    return name.split(".").reduce((value: any, key) => value?.[key], JSON.parse(line));
-}
-
-describe("A saved query", () => {
-    const queries = queriesFor(1);
-    const report: Report = {
-        group: "awseb-e-x",
-        outcome: "elected",
-        leader: "i-0b",
-        since: "2026-01-01T00:00:00.000Z",
-        candidates: ["i-0b"],
-        leaders: ["i-0a"],
-        demoted: ["i-0a"],
-        triggers: ["EC2 Instance Terminate Successful"],
-        reason: "i-0a is stopping; i-0c is terminated",
-    };
-    // As Lambda's JSON log format writes console.info(report).
-    const line = (message: object) =>
-        JSON.stringify({ timestamp: "2026-01-01T00:00:01.000Z", level: "INFO", requestId: "r", message });
-    const [, changed] = queries["leader-history"]?.match(/^\| filter (.*)$/m) ?? [];
-    const parse = /parse @message \/(.*)\/$/m;
-    const cause = (reason: string) => {
-        const [, pattern = ""] = queries["changes-by-cause"]?.match(parse) ?? [];
-        return line({ ...report, reason }).match(new RegExp(pattern))?.groups?.cause;
-    };
-
-    it("asks for fields only that the log line of a change has", () => {
-        const ofChanges = [queries["leader-history"], queries["changes-by-cause"]];
-        const names = ofChanges.flatMap((query) => query?.match(/message\.[a-z]+(\.\d)?/g) ?? []);
-        expect(new Set(names)).to.include("message.group").and.to.include("message.leader");
-        for (const name of names) {
-            expect(discovered(line(report), name), name).to.be.a("string");
-        }
-    });
-
-    it("takes the same lines for changes, whichever query it is", () => {
-        for (const name of ["leader-history", "changes-by-cause"]) {
-            expect(queries[name], name).to.contain(`filter ${changed}`);
-        }
-        expect(changed).to.equal(
-            'ispresent(message.group) and (message.outcome = "elected" or ispresent(message.demoted.0))',
-        );
-    });
-
-    it("runs as it stands: a comment fills its line, and pipes join the rest", () => {
-        for (const [name, query] of Object.entries(queries)) {
-            const [first, ...others] = query.split("\n").filter((text) => !text.startsWith("#"));
-            expect(first, name).to.match(/^(fields|filter) /);
-            expect(others).to.not.have.length(0);
-            for (const text of others) {
-                expect(text, name).to.match(/^\| (filter|parse|stats|sort|limit) /);
-            }
-            expect(query, name).to.match(/^# /);
-        }
-    });
-
-    it("leader-history is of one group as soon as a comment is taken away", () => {
-        expect(queries["leader-history"]).to.match(/^# \| filter message\.group = "NAME"$/m);
-    });
-
+describe("The saved query changes-by-cause", () => {
+    const query = found(queries(1)["changes-by-cause"]);
     const causes: [reason: string, cause: string][] = [
         ["i-0abc is terminated", "is terminated"],
         ["i-0abc is stopping; i-0def is terminated", "is stopping"],
@@ -165,8 +75,10 @@ describe("A saved query", () => {
         ["no instance can lead; i-0abc is stopping", "no instance can lead"],
     ];
     for (const [reason, expected] of causes) {
-        it(`changes-by-cause counts "${reason}" under "${expected}"`, () => {
-            expect(cause(reason)).to.equal(expected);
+        it(`counts "${reason}" under "${expected}"`, () => {
+            // As Lambda's JSON log format writes console.info(report).
+            const line = { timestamp: "2026-01-01T00:00:01.000Z", message: { group: "a", outcome: "elected", reason } };
+            expect(only(runQuery(query, [JSON.stringify(line)])).cause).to.equal(expected);
         });
     }
 });
@@ -205,7 +117,7 @@ describe("The dashboard", () => {
         const [source, ...commands] = properties.query.split(" | ");
         expect(source).to.equal("SOURCE '/aws/lambda/election-1234567'");
         expect(properties.view).to.equal("table");
-        const history = found(queriesFor(1)["leader-history"]).replaceAll("| ", "").split("\n");
+        const history = found(queries(1)["leader-history"]).replaceAll("| ", "").split("\n");
         expect(history).to.include.members(commands.slice(0, 3));
         expect(commands.slice(3)).to.deep.equal(["limit 20"]);
     });

@@ -1,12 +1,13 @@
 // Outages and quiet times of a stack with two groups: what happens, how it is cured, and which alarms go off meanwhile.
 // They are played with the packaged function, the alarms as they are registered, and CloudWatch's rules for them.
 import { stateEvent } from "../simulator/aws/events";
-import { awsError } from "../simulator/aws/faults";
+import { awsError, denied } from "../simulator/aws/faults";
 import { minute, second } from "../simulator/clock";
+import { found } from "../simulator/lists";
 import { type Alarm, type Change, type Conditions, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
-import { type Delays, type Names, record } from "../simulator/monitoring/recorder";
-import { eligibleKey, tagKey } from "../simulator/names";
+import { type Names, record } from "../simulator/monitoring/recorder";
+import { eligibleKey, pausedKey, tagKey } from "../simulator/names";
 import { leadersOf, programWith } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
 import { type Program, physicalNames } from "../simulator/stack/program";
@@ -36,14 +37,10 @@ const readings: Conditions[] = [
 
 /** The changes of each alarm's state from a time to another, in each reading. */
 export function statesOf(program: Program, metrics: Metrics, from: number, to: number): Record<string, Change[]>[] {
-    return readings.map((reading) =>
-        Object.fromEntries(
-            Object.entries(alarmsOf(program)).map(([name, alarm]) => [
-                name,
-                changesOf(alarm, metrics, from, to, reading),
-            ]),
-        ),
+    const changes = Object.entries(alarmsOf(program)).map(
+        ([name, alarm]) => [name, changesOf(alarm, metrics, from, to, readings)] as const,
     );
+    return readings.map((_, index) => Object.fromEntries(changes.map(([name, all]) => [name, all[index] ?? []])));
 }
 
 /** Something happens in a world with a program's stack; what it gives ends it. The other program elects one leader for both groups. */
@@ -65,8 +62,7 @@ function every({ timeline }: World, millis: number, act: () => void): () => void
 }
 
 function refuse({ region }: World, ...actions: string[]): () => void {
-    const error = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
-    return put(region, { fault: ({ action }) => (actions.includes(action) ? { error } : undefined) });
+    return put(region, { fault: ({ action }) => (actions.includes(action) ? { error: denied } : undefined) });
 }
 
 /** Sets something's properties; what it gives puts them back. */
@@ -96,19 +92,20 @@ function endLeaders(world: World): undefined {
     }
 }
 
-/** A group's launches fail. */
-function launchNone({ fleet }: World): () => void {
-    const cure = put(fleet, { launch: () => "" });
-    return () => {
-        cure();
-        fleet.scale(shop, 3);
-    };
-}
-
 function crashAll({ fleet }: World): undefined {
     for (const id of fleet.members(shop)) {
         fleet.crash(id);
     }
+}
+
+/** A group loses all its instances, and its launches fail. */
+function loseAll(world: World, lose: (world: World) => void): () => void {
+    const cure = put(world.fleet, { launch: () => "" });
+    lose(world);
+    return () => {
+        cure();
+        world.fleet.scale(shop, 3);
+    };
 }
 
 /** The leader tag, or another of the stack's, is written to instances of a group, or taken off. */
@@ -126,278 +123,185 @@ function interrupt({ fleet, timeline }: World): undefined {
     }
 }
 
-/** What happens, how it is cured, and which alarms it must set off, if sweeps are rare perhaps others. */
-export const outages: Record<string, { happens: Happening; alarms: string[]; ifRare?: string[] }> = {
-    "a group wants instances and gets none": {
-        happens: (world) => {
-            const cure = launchNone(world);
-            crashAll(world);
-            return cure;
-        },
-        alarms: ["no-leader"],
-    },
-    "no instance of a group can lead": {
-        happens: ({ region, fleet }) => {
-            const members = fleet.members(shop);
+/** What happens, and how it is cured. monitoring.md says which alarms it sets off. */
+export const outages: Record<string, Happening> = {
+    "a group wants instances and gets none": (world) => loseAll(world, crashAll),
+    "no instance of a group can lead": (world) => {
+        const members = world.fleet.members(shop);
+        const list = (lifecycleState: string) => {
             for (const id of members) {
-                region.setMember(id, { lifecycleState: "Standby" });
-                region.setTags(id, { [tagKey]: undefined });
+                world.region.setMember(id, { lifecycleState });
             }
-            return () => {
-                for (const id of members) {
-                    region.setMember(id, { lifecycleState: "InService" });
-                }
-            };
-        },
-        alarms: ["no-leader"],
+        };
+        list("Standby");
+        tagAll(world, members);
+        return () => list("InService");
     },
-    "all instances of a group are vetoed": {
-        happens: (world) => {
-            const members = world.fleet.members(shop);
-            tagAll(world, members, "false", eligibleKey);
-            return () => tagAll(world, members, undefined, eligibleKey);
-        },
-        alarms: ["no-leader"],
+    "all instances of a group are vetoed": (world) => {
+        const members = world.fleet.members(shop);
+        tagAll(world, members, "false", eligibleKey);
+        return () => tagAll(world, members, undefined, eligibleKey);
     },
-    "all instances of a group are Spot instances that are interrupted, and it gets no others": {
-        happens: (world) => {
-            const cure = launchNone(world);
-            interrupt(world);
-            return cure;
-        },
-        alarms: ["no-leader"],
+    "all instances of a group are Spot instances that are interrupted, and it gets no others": (world) =>
+        loseAll(world, interrupt),
+    "tags can't be written, and a leader ends": (world) => {
+        crashLeader(world);
+        return refuse(world, "ec2:CreateTags", "ec2:DeleteTags");
     },
-    "tags can't be written, and a leader ends": {
-        happens: (world) => {
-            crashLeader(world);
-            return refuse(world, "ec2:CreateTags", "ec2:DeleteTags");
-        },
-        alarms: ["no-leader"],
+    "groups can't be listed": (world) => refuse(world, "autoscaling:DescribeAutoScalingGroups"),
+    "EC2 can't be read": (world) => refuse(world, "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"),
+    "every call of AWS fails": ({ region }) =>
+        put(region, { fault: () => ({ error: awsError("ServiceUnavailable", "Service Unavailable", 503) }) }),
+    "the tag is taken off a leader every 2 minutes": (world) =>
+        every(world, 2 * minute, () => tagAll(world, leadersOf(world, shop))),
+    "a second leader can't be demoted": (world) => {
+        tagAnother(world);
+        return refuse(world, "ec2:DeleteTags");
     },
-    "groups can't be listed": {
-        happens: (world) => refuse(world, "autoscaling:DescribeAutoScalingGroups"),
-        alarms: ["no-sweep"],
+    "a second leader is tagged again and again, and no event reports it": (world) => {
+        world.stack.fate = () => [];
+        return every(world, 20 * second, () => tagAnother(world));
     },
-    "EC2 can't be read": {
-        happens: (world) => refuse(world, "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"),
-        alarms: ["no-sweep"],
+    "the function runs out of time": ({ region }) =>
+        put(region, { fault: ({ action }) => (action.includes("Describe") ? { dies: true } : undefined) }),
+    "the function is throttled": ({ stack }) => put(stack, { throttled: true }),
+    // Lambda reads the queue with the role, and for the function.
+    "the event source mapping is disabled, or it, the function or its role is deleted": ({ stack }) =>
+        put(stack, { polling: false }),
+    "the sweep's rule is disabled or deleted": ({ stack }) => put(stack, { sweeping: false }),
+    "the queue is deleted": ({ stack }) => put(stack, { hasQueue: false }),
+    "the queue's policy is gone": ({ stack }) => put(stack, { sending: false }),
+    // No line arrives any more.
+    "the log group is gone": ({ lines }) => put(lines as { push(): number }, { push: () => lines.length }),
+    "a second stack has one leader elected for both groups": ({ region, timeline }, _, another) => {
+        const second = new Deployment(another, region, timeline);
+        second.sweeping = true;
+        return () => Object.assign(second, { sweeping: false, hasQueue: false });
     },
-    "every call of AWS fails": {
-        happens: ({ region }) =>
-            put(region, { fault: () => ({ error: awsError("ServiceUnavailable", "Service Unavailable", 503) }) }),
-        alarms: ["no-sweep"],
-    },
-    "the tag is taken off a leader every 2 minutes": {
-        happens: (world) => every(world, 2 * minute, () => tagAll(world, leadersOf(world, shop))),
-        alarms: ["flapping"],
-    },
-    "a second leader can't be demoted": {
-        happens: (world) => {
-            const cure = refuse(world, "ec2:DeleteTags");
-            tagAnother(world);
-            return cure;
-        },
-        alarms: ["two-leaders", "no-leader"],
-    },
-    "a second leader is tagged again and again, and no event reports it": {
-        happens: (world) => {
-            world.stack.fate = () => [];
-            return every(world, 20 * second, () => tagAnother(world));
-        },
-        alarms: ["two-leaders"],
-    },
-    "the function runs out of time": {
-        happens: ({ region }) =>
-            put(region, { fault: ({ action }) => (action.includes("Describe") ? { dies: true } : undefined) }),
-        alarms: ["function-failing", "backlog", "no-sweep"],
-    },
-    "the function is throttled": {
-        happens: ({ stack }) => put(stack, { throttled: true }),
-        alarms: ["backlog", "no-sweep"],
-    },
-    "the event source mapping is disabled, or it, the function or its role is deleted": {
-        happens: ({ stack }) => {
-            stack.polling = false; // Lambda reads the queue with the role, and for the function
-            return () => {
-                stack.polling = true;
-            };
-        },
-        alarms: ["backlog", "no-sweep"],
-    },
-    "the sweep's rule is disabled or deleted": {
-        happens: ({ stack }) => put(stack, { sweeping: false }),
-        alarms: ["no-sweep"],
-    },
-    "the queue is deleted": {
-        happens: ({ stack }) => {
-            stack.deleteQueue();
-            return () => {
-                stack.hasQueue = true;
-            };
-        },
-        alarms: ["no-sweep"],
-    },
-    "the queue's policy is gone": {
-        happens: ({ stack }) => put(stack, { sending: false }),
-        alarms: ["no-sweep"],
-    },
-    "the log group is gone": {
-        happens: ({ lines }) => put(lines as { push(): number }, { push: () => lines.length }), // no line arrives any more
-        alarms: ["no-sweep"],
-    },
-    "a second stack has one leader elected for both groups": {
-        happens: ({ region, timeline }, _, another) => {
-            const second = new Deployment(another, region, timeline);
-            second.sweeping = true;
-            return () => {
-                second.sweeping = false;
-                second.deleteQueue();
-            };
-        },
-        alarms: ["flapping"],
-        ifRare: [], // after three changes both wait for the next sweep
-    },
-    "6,000 foreign instances end at once, while AWS is slow": {
-        happens: ({ stack, timeline, region }) => {
-            const cure = put(region, { latency: 600 });
-            for (let count = 0; count < 6000; count++) {
-                stack.send(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
-            }
-            return cure;
-        },
-        alarms: ["backlog"],
+    "6,000 foreign instances end at once, while AWS is slow": ({ stack, timeline, region }) => {
+        for (let count = 0; count < 6000; count++) {
+            stack.send(stateEvent(timeline.now, `i-f${String(count).padStart(16, "0")}`, "shutting-down"));
+        }
+        return put(region, { latency: 600 });
     },
 };
 
 /** Times that no alarm may go off in. */
-export const quietTimes: Record<string, { minutes: number; happens: Happening }> = {
-    "nothing happens": { minutes: 60, happens: () => undefined },
-    "both groups are scaled in to zero, and out again in the morning": {
-        minutes: 120,
-        happens: ({ fleet, timeline }) => {
-            fleet.scale(shop, 0);
-            fleet.scale(blog, 0, { hook: true });
-            timeline.at(timeline.now + 90 * minute, () => {
-                fleet.scale(shop, 3);
-                fleet.scale(blog, 2, { hook: true });
-            });
-        },
+export const quietTimes: Record<string, Happening> = {
+    "nothing happens": () => undefined,
+    "both groups are scaled in to zero, and out again in the morning": ({ fleet, timeline }) => {
+        const scale = (ofShop: number, ofBlog: number) => {
+            fleet.scale(shop, ofShop);
+            fleet.scale(blog, ofBlog, { hook: true });
+        };
+        scale(0, 0);
+        timeline.at(timeline.now + 45 * minute, () => scale(3, 2));
     },
-    "all instances of a group crash": {
-        minutes: 60,
-        happens: crashAll,
+    "all instances of a group crash": crashAll,
+    "all instances of a group get a Spot warning and end, and others come": interrupt,
+    "a leader works badly, and is vetoed": (world) => tagAll(world, leadersOf(world, shop), "false", eligibleKey),
+    "a group is paused, and its leader's tag is taken off": (world) => {
+        Object.assign(world.region.groups.get(shop)?.tags ?? {}, { [pausedKey]: "true" });
+        tagAll(world, leadersOf(world, shop));
     },
-    "all instances of a group get a Spot warning and end, and others come": { minutes: 60, happens: interrupt },
-    "a leader works badly, and is vetoed": {
-        minutes: 60,
-        happens: (world) => tagAll(world, leadersOf(world, shop), "false", eligibleKey),
+    "a deployment replaces instance after instance": ({ fleet, timeline }) => {
+        for (const [position, id] of fleet.members(shop).entries()) {
+            timeline.at(timeline.now + position * 90 * second, () => fleet.terminate(id));
+        }
     },
-    "a group is paused, and its leader's tag is taken off": {
-        minutes: 60,
-        happens: (world) => {
-            Object.assign(world.region.groups.get(shop)?.tags ?? {}, { [`${tagKey}:paused`]: "true" });
-            tagAll(world, leadersOf(world, shop));
-        },
+    "the event about a leader that ended never comes": (world) => {
+        world.stack.fate = () => [];
+        crashLeader(world);
     },
-    "a deployment replaces instance after instance": {
-        minutes: 60,
-        happens: (world) => {
-            world.fleet.members(shop).forEach((id, position) => {
-                world.timeline.at(world.timeline.now + position * 90 * second, () => world.fleet.terminate(id));
-            });
-        },
+    "the rule for departures is disabled, and leaders end": (world) => {
+        world.stack.fate = ({ source }) => (source === "aws.tag" ? [300] : []);
+        return endLeaders(world);
     },
-    "the event about a leader that ended never comes": {
-        minutes: 60,
-        happens: (world) => {
-            world.stack.fate = () => [];
-            crashLeader(world);
-        },
+    "a second stack with the same settings looks after the same groups, and leaders end": (world, program) => {
+        new Deployment(program, world.region, world.timeline).sweeping = true;
+        return endLeaders(world);
     },
-    "the rule for departures is disabled, and leaders end": {
-        minutes: 60,
-        happens: (world) => {
-            world.stack.fate = ({ source }) => (source === "aws.tag" ? [300] : []);
-            return endLeaders(world);
-        },
+    "no group has the prefix": ({ region }) => {
+        region.groups.clear();
+        region.instances.clear();
     },
-    "a second stack with the same settings looks after the same groups, and leaders end": {
-        minutes: 60,
-        happens: (world, program) => {
-            new Deployment(program, world.region, world.timeline).sweeping = true;
-            return endLeaders(world);
-        },
-    },
-    "no group has the prefix": {
-        minutes: 60,
-        happens: ({ region }) => {
-            region.groups.clear();
-            region.instances.clear();
-        },
-    },
-    "sweeps come up to 25 seconds early or late, and one in four comes twice": {
-        minutes: 90,
-        happens: ({ stack, timeline }) => {
-            stack.sweeping = false;
-            for (let at = 1; at <= 110; at++) {
-                const jitter = ((at * 7919) % 51) - 25;
-                const sweep = () => stack.sweep();
-                timeline.at(timeline.now + at * minute + jitter * second, sweep);
-                if (at % 4 === 0) {
-                    timeline.at(timeline.now + at * minute + (jitter + 3) * second, sweep);
-                }
+    "sweeps come up to 25 seconds early or late, and one in four comes twice": ({ stack, timeline }) => {
+        stack.sweeping = false;
+        for (let at = 1; at <= 80; at++) {
+            const jitter = ((at * 7919) % 51) - 25;
+            for (const later of at % 4 === 0 ? [0, 3] : [0]) {
+                timeline.at(timeline.now + at * minute + (jitter + later) * second, () => stack.sweep());
             }
-        },
+        }
     },
-    "two sweeps in a row stay away": {
-        minutes: 60,
-        happens: ({ stack, timeline }) => {
-            stack.sweeping = false;
-            timeline.at(timeline.now + 2 * minute, () => {
-                stack.sweeping = true;
-            });
-        },
+    "two sweeps in a row stay away": ({ stack, timeline }) => {
+        timeline.at(timeline.now + 2 * minute, put(stack, { sweeping: false }));
     },
 };
 
 /** How late metrics may be seen without a false alarm. */
-export const delays: Record<string, Delays> = {
+export const delays = {
     "seen soon": { own: 5 * second, aws: 60 * second },
     "of the function seen six minutes late, and AWS's own at once": { own: 6 * minute, aws: 0 },
     "of AWS seen three minutes late": { own: 30 * second, aws: 3 * minute },
 };
 
+/** Moments at which something begins, in milliseconds since the first deployment. */
+export const moments = {
+    "just after": (period: number) => 3 * period + 10 * second,
+    "just before": (period: number) => 4 * period - 10 * second,
+};
+
 /** What a time leaves behind. */
-export interface Played {
+interface Played {
     /** Minutes until each alarm went off, in each reading; alarms that did not are not among them. */
     alarms: Record<string, number>[];
-    /** The state of each alarm after the cure, in each reading. */
-    afterwards: Record<string, string | undefined>[];
+    /** Alarms that have not recovered after the cure, in any reading. */
+    stuck: string[];
     /** Names of the metrics that there are. */
     metrics: string[];
     /** Log lines of the time, each with its level before it. */
     lines: string[];
 }
 
-/** Plays a time in a stack with two groups that have been led for a while. */
-export async function play(
-    happens: Happening,
-    { before, minutes, delay, sweepMinutes }: { before: number; minutes: number; delay?: Delays; sweepMinutes: number },
+interface Circumstances {
+    sweepMinutes?: number;
+    moment?: keyof typeof moments;
+    seen?: keyof typeof delays;
+}
+
+const plays = new Map<string, Promise<Played>>();
+
+/** Plays an outage or a quiet time, from the first deployment on, once in the same circumstances. */
+export function play(what: string, circumstances: Circumstances = {}): Promise<Played> {
+    const { sweepMinutes = 1, moment = "just after", seen = "seen soon" } = circumstances;
+    const key = JSON.stringify([what, sweepMinutes, moment, seen]);
+    const played = plays.get(key) ?? playOnce(what, sweepMinutes, moment, seen);
+    plays.set(key, played);
+    return played;
+}
+
+async function playOnce(
+    what: string,
+    sweepMinutes: number,
+    moment: keyof typeof moments,
+    seen: keyof typeof delays,
 ): Promise<Played> {
+    const happens = found(outages[what] ?? quietTimes[what]);
     const program = await programWith({ alarmTopicArn, sweepMinutes: String(sweepMinutes) });
     const another = await programWith({ electorateTag: "site", sweepMinutes: String(sweepMinutes) });
     return inWorld(program, async (world) => {
         const { timeline, stack, fleet } = world;
-        const metrics = record(world, names, delay);
+        const metrics = record(world, names, delays[seen]);
         fleet.addGroup(shop, 3, { site: "shop" });
         fleet.addGroup(blog, 2, { site: "shop" });
         const from = timeline.now;
         stack.sweeping = true;
-        await timeline.pass(before);
+        await timeline.pass(moments[moment](sweepMinutes * minute));
         const since = timeline.now;
         const earlier = world.lines.length;
         const cure = happens(world, program, another);
-        await timeline.pass(minutes * minute);
+        await timeline.pass((4 * sweepMinutes + (what in outages ? 30 : 66)) * minute);
         const until = timeline.now;
         const there = ["AsgLeaderElection", "AWS/Events", "AWS/Lambda", "AWS/SQS"].flatMap((namespace) =>
             metrics.names(namespace),
@@ -410,8 +314,8 @@ export async function play(
         const states = statesOf(program, metrics, from, timeline.now);
         return {
             alarms: states.map((changes) => firstAlarms(changes, since, until)),
-            afterwards: states.map((changes) =>
-                Object.fromEntries(Object.entries(changes).map(([name, all]) => [name, all.at(-1)?.state])),
+            stuck: states.flatMap((changes) =>
+                Object.keys(changes).filter((name) => changes[name]?.at(-1)?.state === "ALARM"),
             ),
             metrics: there,
             lines,
@@ -427,33 +331,4 @@ export function firstAlarms(changes: Record<string, Change[]>, since: number, un
             return first ? [[name, Math.ceil((first.at - since) / minute)]] : [];
         }),
     );
-}
-
-/** Moments at which outages begin, in milliseconds since the first deployment. */
-export const moments = {
-    "just after": (period: number) => 3 * period + 10 * second,
-    "just before": (period: number) => 4 * period - 10 * second,
-};
-
-const plays = new Map<string, Promise<Played>>();
-
-/** Plays an outage, once for the same question. */
-export function outage(what: string, sweepMinutes: number, moment: keyof typeof moments): Promise<Played> {
-    const happens = outages[what]?.happens ?? (() => undefined);
-    const times = { before: moments[moment](sweepMinutes * minute), minutes: 4 * sweepMinutes + 30, sweepMinutes };
-    return once([what, sweepMinutes, moment], () => play(happens, times));
-}
-
-/** Plays a quiet time, once for the same question. */
-export function quietTime(what: string, seen = "seen soon"): Promise<Played> {
-    const { happens, minutes } = quietTimes[what] ?? { happens: () => undefined, minutes: 0 };
-    const times = { before: 3 * minute, minutes: minutes + 10, delay: delays[seen], sweepMinutes: 1 };
-    return once([what, seen], () => play(happens, times));
-}
-
-function once(question: unknown[], act: () => Promise<Played>): Promise<Played> {
-    const key = JSON.stringify(question);
-    const played = plays.get(key) ?? act();
-    plays.set(key, played);
-    return played;
 }

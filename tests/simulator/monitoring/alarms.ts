@@ -36,16 +36,18 @@ export interface Conditions {
     /** Whether MAX of several metrics has a value only where each of them has one. AWS does not say it either. */
     maxNeedsAll?: boolean;
     /**
-     * Periods that are read beyond those that are evaluated. AWS gives 2 in its examples only, and says that it depends on the period.
-     * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+     * Periods that are read beyond those that are evaluated. AWS gives 2 in its examples only, and says that it depends
+     * on the period: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
      */
     morePeriods?: number;
 }
 
 const minuteMillis = 60_000;
+const mostMorePeriods = 2;
 
 /**
- * The changes of an alarm's state from its creation on. It is evaluated each minute, over windows that slide with the minutes.
+ * The changes of an alarm's state from its creation on, under each of some conditions.
+ * It is evaluated each minute, over windows that slide with the minutes.
  *
  * @param from when it is created, and `to` when it is last evaluated, in milliseconds since 1970
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
@@ -55,49 +57,51 @@ export function changesOf(
     metrics: Metrics,
     from: number,
     to: number,
-    conditions: Conditions = {},
-): Change[] {
-    const changes: Change[] = [];
-    let state: State = "INSUFFICIENT_DATA";
+    conditions: Conditions[] = [{}],
+): Change[][] {
+    const all = conditions.map((each) => ({ each, changes: [] as Change[] }));
     for (let now = Math.ceil(from / minuteMillis) * minuteMillis; now <= to; now += minuteMillis) {
-        const next = nextState(alarm, datapoints(alarm, metrics, now, conditions), state);
-        if (next !== state) {
-            changes.push({ at: now, state: next });
+        const values = valuesOf(alarm, metrics, now);
+        for (const { each, changes } of all) {
+            const state = changes.at(-1)?.state ?? "INSUFFICIENT_DATA";
+            const next = nextState(alarm, datapoints(alarm, values, each), state);
+            if (next !== state) {
+                changes.push({ at: now, state: next });
+            }
         }
-        state = next;
     }
-    return changes;
+    return all.map(({ changes }) => changes);
+}
+
+/** What an alarm reads of each of its metrics, by their ids in its expression. */
+function valuesOf(alarm: Alarm, metrics: Metrics, now: number): Record<string, Series> {
+    const { namespace = "", metricName = "", dimensions = {}, statistic: stat = "", period = 0 } = alarm;
+    const alone = { id: "alone", metric: { namespace, metricName, dimensions, stat, period } };
+    const read = ({ stat, period, ...metric }: MetricId & { stat: string; period: number }) => {
+        const millis = period * 1000;
+        const minutes = metrics.of(metric);
+        return Array.from({ length: alarm.evaluationPeriods + mostMorePeriods }, (_, back) =>
+            statisticOf(minutes, stat, { from: now - (back + 1) * millis, to: now - back * millis, now }),
+        );
+    };
+    const queries = alarm.metricQueries ?? [alone];
+    return Object.fromEntries(queries.flatMap(({ id, metric }) => (metric ? [[id, read(metric)]] : [])));
 }
 
 /** What an alarm finds in the periods of its evaluation range, the latest first; undefined where there are no data. */
-function datapoints(alarm: Alarm, metrics: Metrics, now: number, conditions: Conditions): Series {
-    const range = alarm.evaluationPeriods + (conditions.morePeriods ?? 2);
-    const read = (metric: MetricId, statistic: string, period: number) => {
-        const millis = period * 1000;
-        const minutes = metrics.of(metric);
-        return Array.from({ length: range }, (_, back) =>
-            statisticOf(minutes, statistic, { from: now - (back + 1) * millis, to: now - back * millis, now }),
-        );
-    };
-    if (!alarm.metricQueries) {
-        const { namespace = "", metricName = "", dimensions = {}, statistic = "", period = 0 } = alarm;
-        return read({ namespace, metricName, dimensions }, statistic, period);
-    }
-    const expression = alarm.metricQueries.find(({ returnData }) => returnData)?.expression ?? "";
-    const values = Object.fromEntries(
-        alarm.metricQueries.flatMap(({ id, metric }) =>
-            metric ? [[id, read(metric, metric.stat, metric.period)]] : [],
-        ),
-    );
-    const terms = expression.split(" + ").map((term) => termOf(term, values, conditions));
-    return Array.from({ length: range }, (_, back) =>
-        // A sum lacks a value where one of its terms does.
-        terms.reduce<number | undefined>((sum, term) => {
-            const value = term[back];
-            return sum === undefined || value === undefined ? undefined : sum + value;
-        }, 0),
-    );
+function datapoints(alarm: Alarm, values: Record<string, Series>, conditions: Conditions): Series {
+    const { evaluationPeriods, metricQueries } = alarm;
+    const range = evaluationPeriods + (conditions.morePeriods ?? mostMorePeriods);
+    const read = Object.fromEntries(Object.entries(values).map(([id, series]) => [id, series.slice(0, range)]));
+    const expression = metricQueries?.find(({ returnData }) => returnData)?.expression ?? "alone";
+    return expression
+        .split(" + ")
+        .map((term) => termOf(term, read, conditions))
+        .reduce((sums, term) => sums.map((sum, back) => plus(sum, term[back])));
 }
+
+/** A sum lacks a value where one of its terms does. */
+const plus = (a?: number, b?: number) => (a === undefined || b === undefined ? undefined : a + b);
 
 /** The values of a time series, the latest first. */
 type Series = (number | undefined)[];
@@ -111,8 +115,9 @@ function termOf(term: string, values: Record<string, Series>, conditions: Condit
         return termOf(scaled, values, conditions).map((value) => value && value * Number(factor));
     }
     if (listed !== undefined) {
+        const terms = listed.split(/, (?![^(]*\))/);
         return largest(
-            listed.split(/, (?![^(]*\))/).map((one) => termOf(one, values, conditions)),
+            terms.map((one) => termOf(one, values, conditions)),
             conditions,
         );
     }
@@ -141,24 +146,6 @@ function largest(all: Series[], { maxNeedsAll = false }: Conditions): Series {
         const isThere = maxNeedsAll ? found.length === all.length : found.length > 0;
         return isThere ? Math.max(...found) : undefined;
     });
-}
-
-/**
- * What CloudWatch writes into an alarm's history about its actions, in their order.
- *
- * @param changes of the alarm's state
- * @param topics ARNs of the topics that there are, and that CloudWatch can publish to
- */
-export function actionsOf(
-    { alarmActions = [], okActions = [] }: { alarmActions?: string[]; okActions?: string[] },
-    changes: Change[],
-    topics: string[],
-): string[] {
-    return changes.flatMap(({ state }) =>
-        ({ ALARM: alarmActions, OK: okActions, INSUFFICIENT_DATA: [] })[state].map((action) =>
-            topics.includes(action) ? `Successfully executed action ${action}` : `Failed to execute action ${action}`,
-        ),
-    );
 }
 
 /** @param range the data points of the evaluation range, the latest first */

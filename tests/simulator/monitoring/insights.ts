@@ -10,21 +10,28 @@ type Record = { [field: string]: unknown };
  */
 export function runQuery(query: string, lines: string[]): Record[] {
     let rows: Record[] = lines.map((line) => ({ "@message": line, "@timestamp": JSON.parse(line).timestamp }));
-    const commands = query
-        .split("\n")
-        .filter((line) => !line.startsWith("#"))
-        .map((line) => line.replace(/^\| /, ""));
-    for (const command of commands) {
-        const [, name = "", rest = ""] = command.match(/^(\w+) (.*)$/) ?? [];
+    const commands = query.split("\n").filter((line) => !line.startsWith("#"));
+    for (const [index, command] of commands.entries()) {
+        const [, pipe = "", name = "", rest = ""] = command.match(/^(\| )?(\w+) (.*)$/) ?? [];
+        if ((pipe === "") !== (index === 0)) {
+            throw new Error(`no command, or no pipe before it: ${command}`);
+        }
         rows = run(name, rest, rows);
     }
-    return rows;
+    return rows.map(({ "@message": _, ...row }) => row);
 }
 
 function run(name: string, rest: string, rows: Record[]): Record[] {
     switch (name) {
+        case "fields":
+            return rows.map((row) => ({
+                ...row,
+                ...Object.fromEntries(rest.split(", ").map((field) => [field, fieldOf(row, field)])),
+            }));
+        case "limit":
+            return rows.slice(0, Number(rest));
         case "filter":
-            return rows.filter((row) => rest.split(" and ").every((condition) => holds(condition, row)));
+            return rows.filter((row) => holds(rest, row));
         case "parse": {
             const pattern = new RegExp(rest.match(/^@message \/(.*)\/$/)?.[1] ?? "$.");
             return rows.map((row) => {
@@ -40,26 +47,32 @@ function run(name: string, rest: string, rows: Record[]): Record[] {
                 const key = JSON.stringify(keys.map((field) => fieldOf(row, field)));
                 groups.set(key, [...(groups.get(key) ?? []), row]);
             }
-            return [...groups].map(([values, members]) => ({
-                ...Object.fromEntries(keys.map((field, position) => [field, JSON.parse(values)[position]])),
-                ...Object.fromEntries(
-                    columns.split(/, (?=[^()]*(?:\(|$))/).map((column) => {
-                        const [, expression = "", alias] = column.match(/^(.*) as (\w+)$/) ?? [];
-                        return [alias, aggregate(expression, members)];
-                    }),
-                ),
-            }));
+            const results = columns.split(/, (?=[^()]*(?:\(|$))/).map((column) => column.split(" as "));
+            return [...groups].map(([values, members]) =>
+                Object.fromEntries([
+                    ...keys.map((field, position) => [field, JSON.parse(values)[position]]),
+                    ...results.map(([expression = "", alias]) => [alias, aggregate(expression, members)]),
+                ]),
+            );
         }
         case "sort": {
             const [, field = ""] = rest.match(/^(\S+) desc$/) ?? [];
-            return [...rows].sort((a, b) => (String(a[field]) < String(b[field]) ? 1 : -1));
+            const keyOf = (row: Record) => row[field] as number; // or texts, which compare as well
+            return rows.toSorted((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
         }
         default:
             throw new Error(`a command not known here: ${name}`);
     }
 }
 
-function holds(condition: string, row: Record): boolean {
+function holds(conditions: string, row: Record): boolean {
+    return conditions.split(" and ").every((condition) => {
+        const [, several] = condition.match(/^\((.*)\)$/) ?? [];
+        return several ? several.split(" or ").some((one) => holdsOne(one, row)) : holdsOne(condition, row);
+    });
+}
+
+function holdsOne(condition: string, row: Record): boolean {
     const [, not, present] = condition.match(/^(not )?ispresent\((\S+)\)$/) ?? [];
     const [, field, text] = condition.match(/^(\S+) = "([^"]*)"$/) ?? [];
     if (present) {

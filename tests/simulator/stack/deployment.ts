@@ -42,6 +42,8 @@ export class Deployment {
     sweeping = false;
     /** Whether its rules may send to the queue. */
     sending = true;
+    /** Whether the event source mapping is enabled: whether the queue is read. */
+    polling = true;
     /** Whether its queue is there. */
     hasQueue = true;
     /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
@@ -56,7 +58,6 @@ export class Deployment {
     startMillis = 0;
 
     private readonly wiring: Wiring;
-    private polls = true;
     private readonly queue: Message[] = [];
     private readonly sent = new Map<string, number>();
     private onTheWay = 0;
@@ -98,18 +99,6 @@ export class Deployment {
     sweep(): void {
         this.fired++;
         this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
-    }
-
-    /** Enables or disables the event source mapping: whether the queue is read. */
-    set polling(polls: boolean) {
-        this.polls = polls;
-        this.receive();
-    }
-
-    /** Deletes the queue, with all that is in it. */
-    deleteQueue(): void {
-        this.hasQueue = false;
-        this.queue.length = 0;
     }
 
     /** The messages in the queue, and those that a batch under way holds. */
@@ -189,7 +178,7 @@ export class Deployment {
         const { now } = this.timeline;
         this.queue.splice(0, this.queue.length, ...this.unexpired());
         const next = this.queue[0];
-        if (!this.polls || !this.hasQueue || this.received.length > 0 || !next) {
+        if (!this.polling || !this.hasQueue || this.received.length > 0 || !next) {
             return;
         }
         if (next.visibleAt > now) {
