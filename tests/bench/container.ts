@@ -1,10 +1,9 @@
 // A container of the packaged function as a process of its own, with nothing in it that Lambda's doesn't have.
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import type { BusEvent } from "../simulator/aws/events";
 import type { Handler } from "../simulator/stack/packaged";
-import { type Program, root } from "../simulator/stack/program";
+import { root } from "../simulator/stack/program";
 
 /** What an invocation came to, and what it took, by the clock and of the processor. */
 export interface Run {
@@ -14,8 +13,6 @@ export interface Run {
 }
 
 export interface Container {
-    /** How long the function's text took to load, with the SDK. */
-    loadMillis: number;
     /** Hands a batch of events to the function. */
     run(events: BusEvent[]): Promise<Run>;
     /** The most memory that the process has had so far, in MB. */
@@ -46,8 +43,8 @@ export async function startContainerProcess(
         }
         return answer;
     };
+    await order({ load: functionText, root });
     return {
-        loadMillis: (await order({ load: functionText, root })).millis,
         run: (events) => {
             const bodies = events.map((event) => JSON.stringify(event));
             return order({ bodies, timeoutSeconds, pause: pauseSeconds * 1000 });
@@ -82,12 +79,11 @@ function insideContainer(): void {
             return { kilobytes: process.resourceUsage().maxRSS };
         }
         if ("load" in order) {
-            const start = performance.now();
             const container = new Module(`${order.root}/__index.js`);
             container.paths = [`${order.root}/node_modules`];
             container._compile(order.load, `${order.root}/__index.js`);
             handler = container.exports.handler;
-            return { millis: performance.now() - start };
+            return {};
         }
         ahead += order.pause;
         const Records = order.bodies.map((body) => ({ body }));
@@ -101,16 +97,6 @@ function insideContainer(): void {
         const { user, system } = process.cpuUsage(startCpu);
         return { reports, millis: performance.now() - start, cpuMillis: (user + system) / 1000 };
     }
-}
-
-/** Evaluates the program in a process of its own: what it comes to, and how long that took from the process's start. */
-export async function evaluateProgram(config: Record<string, string>): Promise<Program & { millis: number }> {
-    const entry = join(__dirname, "program.ts");
-    const child = fork(entry, [JSON.stringify(config)], { execArgv: ["-r", "ts-node/register"] });
-    const ended = once(child, "exit");
-    const answer = await messageOf(child);
-    await ended;
-    return answer;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each process has its own answers

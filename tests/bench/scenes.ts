@@ -25,7 +25,7 @@ const old = "i-0d1e0f00000000000";
 const electedAt = new Date(Date.now() - 24 * 60 * 60 * 1000).toISOString();
 const leaderTags = { [scope.tagKey]: "true", [`${scope.tagKey}:since`]: electedAt };
 
-export const count = (size: number, what: string) => `${size.toLocaleString("en")} ${what}${size === 1 ? "" : "s"}`;
+const count = (size: number, what: string) => `${size.toLocaleString("en")} ${what}${size === 1 ? "" : "s"}`;
 
 function fill(region: Region, name: string, size: number, led: boolean): void {
     for (let member = 0; member < size; member++) {

@@ -1,4 +1,4 @@
-// What a deployed stack has keeps its type, name and parent, or has an alias: an update replaces nothing.
+// What a deployed stack has keeps its type, name and parent, so that an update replaces nothing.
 import { expect } from "chai";
 import { only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
@@ -41,7 +41,7 @@ describe("An update of a deployed stack", () => {
         it(`keeps each ${type}, and no input is new that would replace it`, async () => {
             const { resources } = await updated();
             for (const old of names.map((name) => `${type}::${name}`)) {
-                const heirs = resources.filter((one) => idOf(one) === old || one.aliases.includes(old));
+                const heirs = resources.filter((one) => idOf(one) === old);
                 expect(
                     heirs.map(({ parent }) => parent),
                     old,

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import { found } from "../lists";
+import { found, only } from "../lists";
 import { pulumisDebugger } from "./debugger";
 
 export const root = join(__dirname, "../../..");
@@ -17,8 +18,6 @@ export interface Resource {
     dependencies: string[];
     /** Type and name of the resource that it belongs to; empty: the stack. */
     parent: string;
-    /** Types and names under which a stack may have it already. */
-    aliases: string[];
 }
 
 /** Type and name of a resource, by which a stack knows it. */
@@ -104,35 +103,35 @@ export async function runProgram(
     } = {},
 ): Promise<Program> {
     const { stack = "dev", partition = "aws", region = "us-east-1", registered = [] } = options;
-    const config = configuration({ "aws:region": region, ...options.config });
-    pulumi.runtime.setAllConfig(config);
+    pulumi.runtime.setAllConfig(configuration({ "aws:region": region, ...options.config }));
+    const answers: Record<string, object> = {
+        "aws:index/getPartition:getPartition": { partition },
+        "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
+        "aws:index/getRegion:getRegion": { region },
+    };
+    let request: Registration;
     await pulumi.runtime.setMocks(
         {
             newResource: ({ type, name, inputs }) => {
-                registered.push({ type, name, inputs, dependencies: [], parent: "", aliases: [] });
-                return {
-                    id: `${name}-id`,
-                    state: { ...inputs, ...computed(type, name, inputs.name, partition, region) },
-                };
+                const dependencies = request.getDependenciesList().map(typeAndName);
+                registered.push({ type, name, inputs, dependencies, parent: typeAndName(request.getParent()) });
+                const state = { ...inputs, ...computed(type, name, inputs.name, partition, region) };
+                return { id: `${name}-id`, state };
             },
-            call: ({ token, inputs }) => {
-                const answers: Record<string, object> = {
-                    "aws:index/getPartition:getPartition": { partition },
-                    "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
-                    "aws:index/getRegion:getRegion": { region },
-                };
-                if (!(token in answers)) {
-                    throw new Error(`the program asks for ${token}, which has no answer here`);
-                }
-                return { ...inputs, ...answers[token] };
-            },
+            call: ({ token, inputs }) => ({ ...inputs, ...found(answers[token]) }),
         },
         project,
         stack,
         false,
         "organization",
     );
-    recordOptions(registered);
+    // The mocks don't learn what a resource waits for, so it is read from what the monitor is asked.
+    const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+    const register = monitor.registerResource.bind(monitor);
+    monitor.registerResource = (asked, callback) => {
+        request = asked;
+        return register(asked, callback);
+    };
 
     const { attach, detach } = await pulumisDebugger;
     const { stackTraceLimit } = Error;
@@ -153,16 +152,22 @@ export function shapeOf({ resources, ...rest }: Program): object {
     return { ...rest, resources: shapes.sort().map((shape) => JSON.parse(shape)) };
 }
 
+/** The size of a zip archive of the function: with two headers of its only file, and an end. @throws if it has other files */
+export function archiveBytes({ members, functionText }: Pick<Program, "members" | "functionText">): number {
+    return 30 + 46 + 22 + 2 * only(members).length + deflateRawSync(functionText).length;
+}
+
 /** Waits for all that the program exports and registers. */
 async function programOf(exported: Record<string, pulumi.Input<string>>, registered: Resource[]): Promise<Program> {
     await pulumi.runtime.disconnect();
-    const outputs: [string, string][] = await Promise.all(
-        Object.entries(exported).map(async ([name, output]) => [name, await awaited(output)]),
+    const outputs = Object.entries(exported).map(
+        ([name, output]) =>
+            new Promise<[string, string]>((resolve) => pulumi.output(output).apply((value) => resolve([name, value]))),
     );
     const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
     return {
         resources: registered,
-        outputs: Object.fromEntries(outputs),
+        outputs: Object.fromEntries(await Promise.all(outputs)),
         members: Object.keys(code),
         functionText: await code["__index.js"].text,
     };
@@ -203,35 +208,14 @@ export function computed(
     };
 }
 
-// The mocks don't learn what a resource waits for, so it is read from what the monitor is asked.
-function recordOptions(registered: Resource[]): void {
-    const monitor = pulumi.runtime.getMonitor() as unknown as {
-        registerResource(request: Registration, callback: unknown): Promise<void>;
-    };
-    const register = monitor.registerResource.bind(monitor);
-    monitor.registerResource = async (request, callback) => {
-        const index = registered.length;
-        const registering = register(request, callback);
-        const resource = found(registered[index]);
-        resource.dependencies = request.getDependenciesList().map(typeAndName);
-        resource.parent = typeAndName(request.getParent());
-        resource.aliases = request.getAliasesList().map((alias) => {
-            const { urn, spec } = alias.toObject();
-            return urn ? typeAndName(urn) : `${spec?.type || resource.type}::${spec?.name || resource.name}`;
-        });
-        return registering;
-    };
+interface Monitor {
+    registerResource(request: Registration, callback: unknown): Promise<void>;
 }
 
 /** The part of a resource's registration that the mocks leave out. */
 interface Registration {
     getDependenciesList(): string[];
     getParent(): string;
-    getAliasesList(): { toObject(): { urn: string; spec?: { type: string; name: string } } }[];
 }
 
 const typeAndName = (urn: string): string => urn.split("::").slice(2).join("::");
-
-function awaited(output: pulumi.Input<string>): Promise<string> {
-    return new Promise((resolve) => pulumi.output(output).apply(resolve));
-}
