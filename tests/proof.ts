@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 
 interface Part {
     command: string[];
@@ -47,35 +46,31 @@ const allParts: Record<string, Part> = {
     "histories, drawn anew": { command: histories, env: { HISTORIES: inCi ? "180" : "3600", SEED: seed } },
 };
 
-async function run(name: string, { command: [program = "", ...options], env }: Part, show: (line: string) => void) {
+async function run(name: string, { command: [program = "", ...options], env }: Part): Promise<Outcome> {
     const began = performance.now();
     const child = spawn(program, options, {
         env: { ...process.env, FORCE_COLOR: "0", ...env },
         stdio: ["ignore", "pipe", "pipe"],
     });
-    const lines: string[] = [];
+    let output = "";
     for (const stream of [child.stdout, child.stderr]) {
-        createInterface(stream).on("line", (line) => {
-            lines.push(line);
-            show(line);
+        stream.setEncoding("utf8").on("data", (text) => {
+            output += text;
         });
     }
     const [status] = await once(child, "close");
-    const outcome = outcomeOf(lines, status);
-    const seconds = Math.round((performance.now() - began) / 1000);
-    console.log(`${outcome.failing === 0 ? "✔" : "✖"} ${name}: ${countsOf(outcome)}, ${seconds} s`);
+    const outcome = outcomeOf(output, status);
+    console.log(`${outcome.failing === 0 ? "✔" : "✖"} ${name}: ${countsOf(outcome)}, ${secondsSince(began)} s`);
     if (outcome.failing > 0) {
-        console.log(lines.map((line) => `    ${line}`).join("\n"));
+        console.log(output.replaceAll(/^/gm, "    "));
     }
     return outcome;
 }
 
 // A pending test has failed. A part may end badly without a test that has failed, for instance when it is killed.
-function outcomeOf(lines: string[], status: number | null): Outcome {
-    const count = (kind: string) => {
-        const found = lines.map((line) => line.match(`^ *(\\d+) ${kind}\\b`)).filter((match) => match !== null);
-        return Number(found.at(-1)?.[1] ?? 0);
-    };
+function outcomeOf(output: string, status: number | null): Outcome {
+    const count = (kind: string) =>
+        Number([...output.matchAll(new RegExp(`^ *(\\d+) ${kind}\\b`, "gm"))].at(-1)?.[1] ?? 0);
     const passing = count("passing");
     const failing = count("failing") + count("pending");
     if (status !== 0) {
@@ -83,6 +78,8 @@ function outcomeOf(lines: string[], status: number | null): Outcome {
     }
     return { passing: Math.max(passing, failing === 0 ? 1 : 0), failing };
 }
+
+const secondsSince = (began: number): number => Math.round((performance.now() - began) / 1000);
 
 const countsOf = ({ passing, failing }: Outcome): string => `${passing} passed, ${failing} failed`;
 
@@ -96,20 +93,19 @@ async function main(): Promise<void> {
         ([part]) => named.length === 0 || named.some((name) => part.startsWith(name)),
     );
     const count = parts.length;
-    const running = new Map<string, string>();
+    const running = new Set<string>();
     const done: Outcome[] = [];
     const began = performance.now();
     console.log(`SEED=${seed} draws the new histories`);
     const progress = setInterval(() => {
-        const seconds = Math.round((performance.now() - began) / 1000);
-        const now = [...running].map(([name, line]) => `${name}: ${line.trim().slice(0, 80)}`);
-        console.log(`… ${seconds} s, ${done.length} of ${count} parts have ended; ${now.join(" | ")}`);
+        const ended = `${done.length} of ${count} parts have ended`;
+        console.log(`… ${secondsSince(began)} s, ${ended}; now ${[...running].join(", ")}`);
     }, progressMillis);
     const work = async (some: [string, Part][]) => {
         for (let next = some.shift(); next; next = some.shift()) {
             const [name, part] = next;
-            running.set(name, "");
-            done.push(await run(name, part, (line) => line.trim() && running.set(name, line)));
+            running.add(name);
+            done.push(await run(name, part));
             running.delete(name);
         }
     };

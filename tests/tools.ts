@@ -29,7 +29,7 @@ const works: { [tool in Tool]?: () => boolean } = {
     unshare: () => spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0,
     systemd: canRunSystemd,
 };
-const missing = new Map<Tool, boolean>();
+const missing: { [tool in Tool]?: boolean } = {};
 const named = new Set<Tool>();
 
 /** Where a program is, if it is installed. */
@@ -46,9 +46,8 @@ export function find(program: string): string | undefined {
 }
 
 function isMissing(tool: Tool): boolean {
-    const known = missing.get(tool) ?? !(works[tool]?.() ?? find(tool));
-    missing.set(tool, known);
-    return known;
+    missing[tool] ??= !(works[tool]?.() ?? find(tool));
+    return missing[tool];
 }
 
 /** Declares tests that need tools. For each that is missing one pending test says so, for all of them in a run. */

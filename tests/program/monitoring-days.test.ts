@@ -11,7 +11,7 @@ import { record } from "../simulator/monitoring/recorder";
 import { tagKey } from "../simulator/names";
 import { programWith } from "../simulator/scenario";
 import type { World } from "../simulator/world";
-import { alarmTopicArn, firstAlarms, names, statesOf } from "./outages";
+import { alarmTopicArn, firstAlarms, statesOf } from "./outages";
 
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
 const day = 24 * 60 * 60;
@@ -59,7 +59,7 @@ for (const seed of [undefined, 1, 2]) {
                 seed,
                 onWorld: (opened) => {
                     world = opened;
-                    metrics = record(world, names);
+                    metrics = record(world);
                     standings = watch(world);
                     from = world.timeline.now;
                     world.stack.onInvocation.push(({ end }) => {

@@ -154,8 +154,11 @@ describe("An alarm as CloudWatch evaluates it", () => {
     const unknown: Record<string, Partial<Alarm>> = {
         "an operator not known here: LessThanLowerThreshold": { comparisonOperator: "LessThanLowerThreshold" },
         "a statistic not known here: p99": { statistic: "p99" },
-        "a term not known here: MAX(METRICS())": {
-            metricQueries: [{ id: "e", expression: "MAX(METRICS())", returnData: true }],
+        "METRICS is not defined": {
+            metricQueries: [
+                { id: "m", metric: { ...metric, period: 60, stat: "Maximum" } },
+                { id: "e", expression: "MAX(METRICS())", returnData: true },
+            ],
         },
     };
     for (const [message, settings] of Object.entries(unknown)) {

@@ -6,15 +6,14 @@ import { minute, second } from "../simulator/clock";
 import { found } from "../simulator/lists";
 import { type Alarm, type Change, type Conditions, changesOf } from "../simulator/monitoring/alarms";
 import type { Metrics } from "../simulator/monitoring/metrics";
-import { type Names, record } from "../simulator/monitoring/recorder";
+import { record } from "../simulator/monitoring/recorder";
 import { eligibleKey, pausedKey, tagKey } from "../simulator/names";
 import { leadersOf, programWith } from "../simulator/scenario";
 import { Deployment } from "../simulator/stack/deployment";
-import { type Program, physicalNames } from "../simulator/stack/program";
+import type { Program } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 export const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
-export const names: Names = { ...physicalNames, ruleName: physicalNames.ruleNames.sweep };
 const shop = "awseb-e-shop";
 const blog = "awseb-e-blog";
 
@@ -48,17 +47,8 @@ type Happening = (world: World, program: Program, another: Program) => (() => vo
 
 /** Does something again and again from now on, until what it gives is called. */
 function every({ timeline }: World, millis: number, act: () => void): () => void {
-    let goesOn = true;
-    const again = () => {
-        if (goesOn) {
-            act();
-            timeline.at(timeline.now + millis, again);
-        }
-    };
-    again();
-    return () => {
-        goesOn = false;
-    };
+    act();
+    return timeline.every(millis, act);
 }
 
 function refuse({ region }: World, ...actions: string[]): () => void {
@@ -292,7 +282,7 @@ async function playOnce(
     const another = await programWith({ electorateTag: "site", sweepMinutes: String(sweepMinutes) });
     return inWorld(program, async (world) => {
         const { timeline, stack, fleet } = world;
-        const metrics = record(world, names, delays[seen]);
+        const metrics = record(world, delays[seen]);
         fleet.addGroup(shop, 3, { site: "shop" });
         fleet.addGroup(blog, 2, { site: "shop" });
         const from = timeline.now;
@@ -303,9 +293,7 @@ async function playOnce(
         const cure = happens(world, program, another);
         await timeline.pass((4 * sweepMinutes + (what in outages ? 30 : 66)) * minute);
         const until = timeline.now;
-        const there = ["AsgLeaderElection", "AWS/Events", "AWS/Lambda", "AWS/SQS"].flatMap((namespace) =>
-            metrics.names(namespace),
-        );
+        const { names } = metrics;
         const lines = world.lines.slice(earlier).map(({ level, entry }) => `${level} ${JSON.stringify(entry)}`);
         if (cure && sweepMinutes === 1) {
             cure();
@@ -317,7 +305,7 @@ async function playOnce(
             stuck: states.flatMap((changes) =>
                 Object.keys(changes).filter((name) => changes[name]?.at(-1)?.state === "ALARM"),
             ),
-            metrics: there,
+            metrics: names,
             lines,
         };
     });

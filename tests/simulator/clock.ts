@@ -28,6 +28,21 @@ export class Timeline {
         this.due.splice(place < 0 ? this.due.length : place, 0, entry);
     }
 
+    /** Does something again and again, until what it gives is called. */
+    every(millis: number, act: () => void): () => void {
+        let goesOn = true;
+        const again = () => {
+            if (goesOn) {
+                act();
+                this.at(this.now + millis, again);
+            }
+        };
+        this.at(this.now + millis, again);
+        return () => {
+            goesOn = false;
+        };
+    }
+
     /** Forgets everything that is due. */
     clear(): void {
         this.due = [];

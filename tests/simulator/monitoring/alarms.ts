@@ -8,17 +8,20 @@ export interface Alarm extends Partial<MetricId> {
     statistic?: string;
     /** In seconds. */
     period?: number;
-    metricQueries?: {
-        id: string;
-        expression?: string;
-        metric?: MetricId & { period: number; stat: string };
-        returnData?: boolean;
-    }[];
+    metricQueries?: Query[];
     comparisonOperator: string;
     threshold: number;
     evaluationPeriods: number;
     datapointsToAlarm?: number;
     treatMissingData?: string;
+}
+
+/** One of several metrics, or an expression of them. */
+interface Query {
+    id: string;
+    expression?: string;
+    metric?: MetricId & { period: number; stat: string };
+    returnData?: boolean;
 }
 
 export interface Change {
@@ -59,12 +62,31 @@ export function changesOf(
     to: number,
     conditions: Conditions[] = [{}],
 ): Change[][] {
+    const { metricQueries = [aloneIn(alarm)], evaluationPeriods } = alarm;
+    const queries = metricQueries.flatMap(({ id, metric }) =>
+        metric ? [{ id, metric, minutes: metrics.of(metric) }] : [],
+    );
+    const expression = metricQueries.find(({ returnData }) => returnData)?.expression ?? "alone";
+    const evaluate = compiled(
+        expression,
+        queries.map(({ id }) => id),
+    );
     const all = conditions.map((each) => ({ each, changes: [] as Change[] }));
     for (let now = Math.ceil(from / minuteMillis) * minuteMillis; now <= to; now += minuteMillis) {
-        const values = valuesOf(alarm, metrics, now);
+        const read = queries.map(({ metric: { stat, period }, minutes }) =>
+            Array.from({ length: evaluationPeriods + mostMorePeriods }, (_, back) => {
+                const end = now - back * period * 1000;
+                return statisticOf(minutes, stat, { from: end - period * 1000, to: end, now });
+            }),
+        );
         for (const { each, changes } of all) {
+            const range = evaluationPeriods + (each.morePeriods ?? mostMorePeriods);
+            const points = evaluate(
+                read.map((series) => series.slice(0, range)),
+                each,
+            );
             const state = changes.at(-1)?.state ?? "INSUFFICIENT_DATA";
-            const next = nextState(alarm, datapoints(alarm, values, each), state);
+            const next = nextState(alarm, points, state);
             if (next !== state) {
                 changes.push({ at: now, state: next });
             }
@@ -73,79 +95,39 @@ export function changesOf(
     return all.map(({ changes }) => changes);
 }
 
-/** What an alarm reads of each of its metrics, by their ids in its expression. */
-function valuesOf(alarm: Alarm, metrics: Metrics, now: number): Record<string, Series> {
-    const { namespace = "", metricName = "", dimensions = {}, statistic: stat = "", period = 0 } = alarm;
-    const alone = { id: "alone", metric: { namespace, metricName, dimensions, stat, period } };
-    const read = ({ stat, period, ...metric }: MetricId & { stat: string; period: number }) => {
-        const millis = period * 1000;
-        const minutes = metrics.of(metric);
-        return Array.from({ length: alarm.evaluationPeriods + mostMorePeriods }, (_, back) =>
-            statisticOf(minutes, stat, { from: now - (back + 1) * millis, to: now - back * millis, now }),
-        );
-    };
-    const queries = alarm.metricQueries ?? [alone];
-    return Object.fromEntries(queries.flatMap(({ id, metric }) => (metric ? [[id, read(metric)]] : [])));
+/** An alarm's only metric as one of several. */
+function aloneIn({ namespace = "", metricName = "", dimensions = {}, statistic = "", period = 0 }: Alarm): Query {
+    return { id: "alone", metric: { namespace, metricName, dimensions, stat: statistic, period } };
 }
 
-/** What an alarm finds in the periods of its evaluation range, the latest first; undefined where there are no data. */
-function datapoints(alarm: Alarm, values: Record<string, Series>, conditions: Conditions): Series {
-    const { evaluationPeriods, metricQueries } = alarm;
-    const range = evaluationPeriods + (conditions.morePeriods ?? mostMorePeriods);
-    const read = Object.fromEntries(Object.entries(values).map(([id, series]) => [id, series.slice(0, range)]));
-    const expression = metricQueries?.find(({ returnData }) => returnData)?.expression ?? "alone";
-    return expression
-        .split(" + ")
-        .map((term) => termOf(term, read, conditions))
-        .reduce((sums, term) => sums.map((sum, back) => plus(sum, term[back])));
-}
-
-/** A sum lacks a value where one of its terms does. */
-const plus = (a?: number, b?: number) => (a === undefined || b === undefined ? undefined : a + b);
-
-/** The values of a time series, the latest first. */
+/** The values of a time series, the latest first; undefined where there are no data. */
 type Series = (number | undefined)[];
 
-/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html */
-function termOf(term: string, values: Record<string, Series>, conditions: Conditions): Series {
-    const [, factor, scaled] = term.match(/^(\d+) \* (.+)$/) ?? [];
-    const [, listed] = term.match(/^MAX\(\[(.+)\]\)$/) ?? [];
-    const [, filled, filler] = term.match(/^FILL\((\w+), (\d+|REPEAT)\)$/) ?? [];
-    if (scaled !== undefined) {
-        return termOf(scaled, values, conditions).map((value) => value && value * Number(factor));
-    }
-    if (listed !== undefined) {
-        const terms = listed.split(/, (?![^(]*\))/);
-        return largest(
-            terms.map((one) => termOf(one, values, conditions)),
-            conditions,
-        );
-    }
-    if (filled !== undefined) {
-        return fill(termOf(filled, values, conditions), filler === "REPEAT" ? undefined : Number(filler), conditions);
-    }
-    const found = values[term];
-    if (!found) {
-        throw new Error(`a term not known here: ${term}`);
-    }
-    return found;
-}
-
-/** Fills gaps with a number, or without one with the last value before each. */
-function fill(series: Series, filler: number | undefined, { fillsEmpty = true }: Conditions): Series {
-    if (filler === undefined) {
-        return series.map((value, back) => value ?? series.slice(back).find((earlier) => earlier !== undefined));
-    }
-    const isEmpty = series.every((value) => value === undefined);
-    return isEmpty && !fillsEmpty ? series : series.map((value) => value ?? filler);
-}
-
-function largest(all: Series[], { maxNeedsAll = false }: Conditions): Series {
-    return (all[0] ?? []).map((_, back) => {
-        const found = all.flatMap((series) => series[back] ?? []);
-        const isThere = maxNeedsAll ? found.length === all.length : found.length > 0;
-        return isThere ? Math.max(...found) : undefined;
-    });
+/**
+ * What gives an expression's values for those of its metrics. As far as it is known here, an expression is JavaScript
+ * for the values in one period, in which NaN stands for none.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+ */
+function compiled(expression: string, ids: string[]): (all: Series[], conditions: Conditions) => Series {
+    const ofWholeSeries = expression.replaceAll(/FILL\((\w+)/g, 'FILL("$1"');
+    const calculate = new Function("FILL", "MAX", "REPEAT", ...ids, `return ${ofWholeSeries}`);
+    return (all, { fillsEmpty = true, maxNeedsAll = false }) =>
+        (all[0] ?? []).map((_, back) => {
+            const fill = (id: string, filler?: number) => {
+                const series = all[ids.indexOf(id)] ?? [];
+                if (filler === undefined) {
+                    return series.slice(back).find((value) => value !== undefined) ?? Number.NaN; // REPEAT
+                }
+                const isEmpty = series.every((value) => value === undefined);
+                return series[back] ?? (isEmpty && !fillsEmpty ? Number.NaN : filler);
+            };
+            const max = (values: number[]) => {
+                const found = values.filter((value) => !Number.isNaN(value));
+                return found.length > 0 && (found.length === values.length || !maxNeedsAll) ? Math.max(...found) : NaN;
+            };
+            const value = calculate(fill, max, undefined, ...all.map((series) => series[back] ?? NaN));
+            return Number.isNaN(value) ? undefined : value;
+        });
 }
 
 /** @param range the data points of the evaluation range, the latest first */

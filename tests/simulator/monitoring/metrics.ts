@@ -37,10 +37,9 @@ export class Metrics {
         return this.values.get(keyOf(metric)) ?? new Map();
     }
 
-    /** Names of the metrics of a namespace, each once. */
-    names(namespace: string): string[] {
-        const names = [...this.values.keys()].map((key) => JSON.parse(key)).filter(([name]) => name === namespace);
-        return [...new Set(names.map(([, name]) => String(name)))].sort();
+    /** Names of all metrics, each once. */
+    get names(): string[] {
+        return [...new Set([...this.values.keys()].map((key) => JSON.parse(key)[1]))];
     }
 }
 

@@ -1,16 +1,9 @@
 // Turns what a stack does into the metrics that CloudWatch has of it: its own lines, and those of Lambda, SQS and EventBridge.
+import { physicalNames } from "../stack/program";
 import type { World } from "../world";
 import { Metrics } from "./metrics";
 
 const minuteMillis = 60_000;
-
-/** Physical names by which AWS's own metrics are found. */
-export interface Names {
-    functionName: string;
-    queueName: string;
-    /** Of the rule for the sweep. */
-    ruleName: string;
-}
 
 /** How long after their times values are seen, in milliseconds. */
 export interface Delays {
@@ -21,27 +14,27 @@ export interface Delays {
 }
 
 /** Records a world's metrics from now on. */
-export function record(
-    world: World,
-    { functionName, queueName, ruleName }: Names,
-    { own = 5000, aws = 60_000 }: Delays = {},
-): Metrics {
+export function record(world: World, { own = 5000, aws = 60_000 }: Delays = {}): Metrics {
     const { timeline, lines, stack } = world;
     const metrics = new Metrics();
-    const ofQueue = (metricName: string) => ({
-        namespace: "AWS/SQS",
-        metricName,
-        dimensions: { QueueName: queueName },
-    });
+    const ofFunction = { FunctionName: physicalNames.functionName };
+    const ofQueue = { QueueName: physicalNames.queueName };
+    const ofSweep = { RuleName: physicalNames.ruleNames.sweep };
+    const put = (
+        namespace: string,
+        metricName: string,
+        dimensions: Record<string, string>,
+        at: number,
+        value: number,
+    ) => metrics.put({ namespace, metricName, dimensions }, at, value, aws);
     let read = lines.length;
     let { refused, fired, throttles } = stack;
 
     stack.onInvocation.push(({ start, error }) => {
-        const errors = { namespace: "AWS/Lambda", metricName: "Errors", dimensions: { FunctionName: functionName } };
-        metrics.put(errors, start, error ? 1 : 0, aws);
+        put("AWS/Lambda", "Errors", ofFunction, start, error ? 1 : 0);
         for (const { level, entry } of lines.slice(read)) {
             if (level === "stdout") {
-                putEmbedded(metrics, JSON.parse(entry), own);
+                putEmbedded(metrics, entry, own);
             }
         }
         read = lines.length;
@@ -52,45 +45,40 @@ export function record(
         const { visible, oldestAt } = stack.messages;
         // SQS reports an age only if there is a message, and a number as long as the queue is in use.
         if (stack.hasQueue) {
-            metrics.put(ofQueue("ApproximateNumberOfMessagesVisible"), now, visible, aws);
+            put("AWS/SQS", "ApproximateNumberOfMessagesVisible", ofQueue, now, visible);
         }
         if (oldestAt !== undefined) {
-            metrics.put(ofQueue("ApproximateAgeOfOldestMessage"), now, (now - oldestAt) / 1000, aws);
+            put("AWS/SQS", "ApproximateAgeOfOldestMessage", ofQueue, now, (now - oldestAt) / 1000);
         }
-        // EventBridge sends what is not zero, of the minute before.
-        const putSome = (namespace: string, metricName: string, dimensions: Record<string, string>, count: number) => {
+        // What is zero is not sent, and what is sent is of the minute before.
+        const counts = [
+            ["AWS/Events", "FailedInvocations", ofSweep, stack.refused - refused],
+            ["AWS/Events", "TriggeredRules", ofSweep, stack.fired - fired],
+            ["AWS/Lambda", "Throttles", ofFunction, stack.throttles - throttles],
+        ] as const;
+        for (const [namespace, metricName, dimensions, count] of counts) {
             if (count > 0) {
-                metrics.put({ namespace, metricName, dimensions }, now - 1, count, aws);
+                put(namespace, metricName, dimensions, now - 1, count);
             }
-        };
-        putSome("AWS/Events", "FailedInvocations", { RuleName: ruleName }, stack.refused - refused);
-        putSome("AWS/Events", "TriggeredRules", { RuleName: ruleName }, stack.fired - fired);
-        putSome("AWS/Lambda", "Throttles", { FunctionName: functionName }, stack.throttles - throttles);
+        }
         ({ refused, fired, throttles } = stack);
-        timeline.at(now + minuteMillis, sample);
     };
     sample();
+    timeline.every(minuteMillis, sample);
     return metrics;
 }
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-interface Embedded {
-    _aws: {
-        Timestamp: number;
-        CloudWatchMetrics: { Namespace: string; Dimensions: string[][]; Metrics: { Name: string }[] }[];
-    };
-    [field: string]: unknown;
-}
-
-function putEmbedded(metrics: Metrics, line: Embedded, delayMillis: number): void {
-    for (const { Namespace: namespace, Dimensions, Metrics: found } of line._aws.CloudWatchMetrics) {
+function putEmbedded(metrics: Metrics, line: string, delayMillis: number): void {
+    const { _aws, ...fields } = JSON.parse(line);
+    for (const { Namespace: namespace, Dimensions, Metrics: found } of _aws.CloudWatchMetrics) {
         for (const keys of Dimensions) {
-            const dimensions = Object.fromEntries(keys.map((key) => [key, String(line[key])]));
+            const dimensions = Object.fromEntries(keys.map((key: string) => [key, String(fields[key])]));
             for (const { Name: metricName } of found) {
                 metrics.put(
                     { namespace, metricName, dimensions },
-                    line._aws.Timestamp,
-                    Number(line[metricName]),
+                    _aws.Timestamp,
+                    Number(fields[metricName]),
                     delayMillis,
                 );
             }

@@ -33,7 +33,7 @@ export class Deployment {
     /** Called with every invocation when it has ended. */
     readonly onInvocation: ((invocation: Invocation) => void)[] = [];
     /** The container that was last handed a batch from the queue. */
-    lastContainer?: Container;
+    lastContainer?: StartedContainer;
     /** How many events were taken by a rule and will arrive, by none, and by a rule but lost. */
     readonly events = { received: 0, ignored: 0, lost: 0 };
     /** When the copies of an event reach the queue, in milliseconds from now: none if it is lost. */
@@ -62,7 +62,6 @@ export class Deployment {
     private readonly sent = new Map<string, number>();
     private onTheWay = 0;
     private received: Message[] = [];
-    private container?: StartedContainer;
 
     constructor(
         private readonly program: Program,
@@ -119,9 +118,8 @@ export class Deployment {
 
     /** The container's next call never comes back, nor does anything else that it does. */
     loseContainer(): void {
-        if (this.container) {
-            this.container.dead = true;
-            this.container = undefined;
+        if (this.lastContainer) {
+            this.lastContainer.dead = true;
         }
     }
 
@@ -138,14 +136,7 @@ export class Deployment {
         if (!minutes) {
             throw new Error(`a schedule not known here: ${expression}`);
         }
-        const millis = Number(minutes[1] ?? minutes[2]) * 60 * 1000;
-        const fire = () => {
-            if (this.sweeping) {
-                this.sweep();
-            }
-            this.timeline.at(this.timeline.now + millis, fire);
-        };
-        this.timeline.at(this.timeline.now + millis, fire);
+        this.timeline.every(Number(minutes[1] ?? minutes[2]) * 60 * 1000, () => this.sweeping && this.sweep());
     }
 
     private deliver(body: string, delays: number[]): void {
@@ -181,18 +172,17 @@ export class Deployment {
         if (!this.polling || !this.hasQueue || this.received.length > 0 || !next) {
             return;
         }
+        const visibleAgainAt = now + queue.visibilityTimeoutSeconds * 1000;
+        if (next.visibleAt <= now && this.throttled) {
+            this.throttles++;
+            next.visibleAt = visibleAgainAt;
+        }
         if (next.visibleAt > now) {
             this.timeline.at(next.visibleAt, () => this.receive());
             return;
         }
-        if (this.throttled) {
-            this.throttles++;
-            next.visibleAt = now + queue.visibilityTimeoutSeconds * 1000;
-            this.timeline.at(next.visibleAt, () => this.receive());
-            return;
-        }
         this.received = this.queue.splice(0, batchSize);
-        void this.process(this.received, now + queue.visibilityTimeoutSeconds * 1000);
+        void this.process(this.received, visibleAgainAt);
     }
 
     private unexpired(): Message[] {
@@ -202,7 +192,9 @@ export class Deployment {
 
     private async process(batch: Message[], visibleAt: number): Promise<void> {
         const given = this.handOver(batch);
-        const container = this.startedContainer();
+        const { lastContainer } = this;
+        // A container may die after its invocation has ended, with a call that nothing waited for.
+        const container = lastContainer && !lastContainer.dead ? lastContainer : this.newContainer();
         this.lastContainer = container;
         const outcome = await this.invoke(given, container).then(
             (reports) => ({ reports }),
@@ -228,14 +220,9 @@ export class Deployment {
         const timeoutMillis = this.wiring.functionTimeoutSeconds * 1000;
         const deadline = this.timeline.now + timeoutMillis;
         container.batch = batch;
-        let over = false;
+        let isOver = false;
         const timeout = this.timeline.after(timeoutMillis).then(() => {
-            if (!over) {
-                container.dead = true;
-                if (this.container === container) {
-                    this.container = undefined;
-                }
-            }
+            container.dead ||= !isOver;
             throw new Error(`the function did not end within ${timeoutMillis} ms`);
         });
         const { startMillis } = this;
@@ -248,17 +235,9 @@ export class Deployment {
             });
         });
         return Promise.race([work, timeout]).finally(() => {
-            over = true;
+            isOver = true;
             timeout.catch(() => {});
         });
-    }
-
-    private startedContainer(): StartedContainer {
-        // A container may die after its invocation has ended, with a call that nothing waited for.
-        if (!this.container || this.container.dead) {
-            this.container = this.newContainer();
-        }
-        return this.container;
     }
 
     private newContainer(): StartedContainer {

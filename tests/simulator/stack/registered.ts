@@ -1,4 +1,4 @@
-import { firstOf } from "../lists";
+import { firstOf, found } from "../lists";
 import type { Program } from "./program";
 
 /** How a program wires its rules, its queue and its function together. */
@@ -33,17 +33,19 @@ export function wiringOf({ resources }: Program): Wiring {
     const { inputs: lambda } = firstOf(ofType("aws:lambda/function:Function"));
     const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
     const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }) => {
-        const target = targets.find(({ rule }) => rule.startsWith(`${name}-`));
-        if (!target?.sqsTarget) {
-            throw new Error(`the rule ${name} has no queue as its target`);
-        }
+        const {
+            rule: physicalName,
+            arn: targetArn,
+            sqsTarget,
+        } = found(targets.find(({ rule }) => rule.startsWith(`${name}-`)));
+        const { eventPattern, scheduleExpression } = inputs;
         return {
             name,
-            physicalName: target.rule,
-            eventPattern: inputs.eventPattern,
-            scheduleExpression: inputs.scheduleExpression,
-            targetArn: target.arn,
-            messageGroupId: target.sqsTarget.messageGroupId,
+            physicalName,
+            eventPattern,
+            scheduleExpression,
+            targetArn,
+            messageGroupId: sqsTarget.messageGroupId,
         };
     });
     return {
