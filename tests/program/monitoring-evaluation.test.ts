@@ -68,8 +68,8 @@ describe("An alarm as CloudWatch evaluates it", () => {
         }
         return metrics;
     }
-    const timeline = (alarm: Alarm, metrics: Metrics, minutes: number, conditions?: Conditions) =>
-        firstOf(changesOf(alarm, metrics, 0, minutes * minute, [conditions ?? {}])).map(
+    const timeline = (alarm: Alarm, metrics: Metrics, minutes: number, conditions: Conditions = {}) =>
+        firstOf(changesOf(alarm, metrics, 0, minutes * minute, [conditions])).map(
             ({ at, state }) => `${at / minute} ${state}`,
         );
 
@@ -101,53 +101,35 @@ describe("An alarm as CloudWatch evaluates it", () => {
     });
 
     const fewer = { comparisonOperator: "LessThanThreshold", treatMissingData: "ignore" };
-    const filled = "FILL(bad, 0) + 0 * other";
-    const repeated = "MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])";
-    const gaps = { bad: "00---X----", other: "---0" };
-    const late = { bad: "--X-------", other: "-XXXXXXXXX" };
+    const filled = ["FILL(bad, 0) + 0 * other", "--X-------", "-XXXXXXXXX"] as const;
+    const largest = ["MAX([bad, other])", "00---X----", "---0"] as const;
+    const lasting = ["MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])", "00---X----", "---0"] as const;
     const math: [
         what: string,
-        { expression: string; bad: string; other: string } & Conditions & Partial<Alarm>,
-        ...changes: string[],
+        query: readonly [expression: string, bad: string, other: string],
+        changes: string,
+        conditions?: Conditions,
+        settings?: Partial<Alarm>,
     ][] = [
+        ["a sum lacks a value where one term does", ["bad + other", "0--0", "XX"], "1 ALARM, 4 INSUFFICIENT_DATA"],
+        ["FILL fills also where there is nothing", filled, "2 ALARM, 3 OK, 4 ALARM", { fillsEmpty: true }, fewer],
+        ["or FILL fills only beside a value", filled, "3 OK, 4 ALARM", { fillsEmpty: false }, fewer],
+        ["MAX takes what there is", largest, "1 OK, 6 ALARM, 9 INSUFFICIENT_DATA", { maxNeedsAll: false }],
+        ["or MAX lacks a value where one is lacking", largest, "", { maxNeedsAll: true }],
         [
-            "adds metrics up, and lacks a value where one of them does",
-            { expression: "bad + other", bad: "0--0", other: "XX" },
-            ...["1 ALARM", "4 INSUFFICIENT_DATA"],
-        ],
-        [
-            "fills what is missing, also where there is nothing at all",
-            { expression: filled, ...late, ...fewer, fillsEmpty: true },
-            ...["2 ALARM", "3 OK", "4 ALARM"],
-        ],
-        [
-            "fills what is missing, or not where there is nothing at all",
-            { expression: filled, ...late, ...fewer, fillsEmpty: false },
-            ...["3 OK", "4 ALARM"],
-        ],
-        [
-            "takes the largest of several metrics where one of them has a value",
-            { expression: "MAX([bad, other])", ...gaps, maxNeedsAll: false },
-            ...["1 OK", "6 ALARM", "9 INSUFFICIENT_DATA"],
-        ],
-        [
-            "takes the largest of several metrics, or only where each of them has one",
-            { expression: "MAX([bad, other])", ...gaps, maxNeedsAll: true },
-        ],
-        [
-            "takes the largest of several metrics, each as it last was, where the expression says so",
-            { expression: repeated, ...gaps, maxNeedsAll: true },
-            ...["4 OK", "5 INSUFFICIENT_DATA", "6 ALARM", "7 INSUFFICIENT_DATA"],
+            "REPEAT fills with the last value in the range",
+            lasting,
+            "4 OK, 5 INSUFFICIENT_DATA, 6 ALARM, 7 INSUFFICIENT_DATA",
+            { maxNeedsAll: true },
         ],
     ];
-    for (const [what, { expression, bad, other, fillsEmpty, maxNeedsAll, ...settings }, ...changes] of math) {
-        it(what, () => {
+    for (const [what, [expression, bad, other], changes, conditions, settings] of math) {
+        it(`of several metrics: ${what}`, () => {
             const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
             const result = { id: "result", expression, returnData: true };
             const metricQueries = [query("bad", metric), query("other", another), result];
             const alarm = alarmOf({ evaluationPeriods: 1, ...settings, metricQueries });
-            const metrics = metricsOf(bad, { other });
-            expect(timeline(alarm, metrics, 10, { fillsEmpty, maxNeedsAll })).to.deep.equal(changes);
+            expect(timeline(alarm, metricsOf(bad, { other }), 10, conditions).join(", ")).to.equal(changes);
         });
     }
 

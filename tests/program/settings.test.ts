@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import { listLeaders } from "../../election/stack/leaders-command";
 import { readSettings } from "../../election/stack/settings";
+import { scopeIn } from "../simulator/stack/packaged";
 import {
     configuration,
     type Declaration,
@@ -144,12 +145,6 @@ function effects({ resources, functionText }: Program) {
         path: inputsOf("aws:iam/role:Role", "election").path ?? "/",
         packaged: scopeIn(functionText),
     };
-}
-
-/** The scope that the packaged function was made with. */
-function scopeIn(functionText: string): unknown {
-    const statements = functionText.match(/^(var )?__scope(_[a-zA-Z]+)?(\.\w+)? = .*;$/gm) ?? [];
-    return new Function(`${statements.join("\n")}\nreturn __scope;`)();
 }
 
 const groupsArn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/";

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { compileFunction } from "node:vm";
 import type { createHandler } from "../../../election";
+import type { Scope } from "../../../election/scope";
 import { type Program, root } from "./program";
 
 export type Handler = ReturnType<typeof createHandler>;
@@ -16,7 +17,8 @@ const compiled = new Map<string, Wrapper>();
 /** Starts a container: loads the text that would be deployed, as the Lambda runtime does, with the SDK of this project. */
 export function startContainer({ functionText }: Pick<Program, "functionText">): Handler {
     if (process.env.NODE_V8_COVERAGE) {
-        return startFromSource(functionText);
+        // To see which lines are reached, they must run as they are written; the text only says for which scope.
+        return require("../../../election").createHandler(scopeIn(functionText));
     }
     // Compiled once for all containers: compiling took longer than most elections.
     const wrapper =
@@ -28,10 +30,10 @@ export function startContainer({ functionText }: Pick<Program, "functionText">):
     return exports.handler as Handler;
 }
 
-/** To see which lines are reached, they must run as they are written; the text only says for which scope. */
-function startFromSource(functionText: string): Handler {
+/** The scope that a function's text was made with. */
+export function scopeIn(functionText: string): Scope {
     const lines = functionText.match(/^(var )?__scope(?!_\d)[\w.]* = .*;$/gm) ?? [];
-    return require("../../../election").createHandler(new Function(`${lines.join("\n")} return __scope;`)());
+    return new Function(`${lines.join("\n")} return __scope;`)();
 }
 
 /** A batch as the event source mapping hands it to the function. */
