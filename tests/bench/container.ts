@@ -1,5 +1,5 @@
 // A container of the packaged function as a process of its own, with nothing in it that Lambda's doesn't have.
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { BusEvent } from "../simulator/aws/events";
 import type { Handler } from "../simulator/stack/packaged";
@@ -35,9 +35,13 @@ export async function startContainerProcess(
     const child = spawn(process.execPath, ["--no-warnings", "-e", `(${insideContainer})()`], {
         stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
+    const ended = once(child, "exit").then(([code]) => {
+        throw new Error(`a process has ended with ${code} and no answer`);
+    });
+    ended.catch(() => {}); // it may end while nothing is asked
     const order = async (order: Order) => {
         child.send(order);
-        const answer = await messageOf(child);
+        const [answer] = await Promise.race([once(child, "message"), ended]);
         if (answer.error) {
             throw new Error(answer.error);
         }
@@ -96,21 +100,5 @@ function insideContainer(): void {
         );
         const { user, system } = process.cpuUsage(startCpu);
         return { reports, millis: performance.now() - start, cpuMillis: (user + system) / 1000 };
-    }
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: each process has its own answers
-async function messageOf(child: ChildProcess): Promise<any> {
-    const controller = new AbortController();
-    const { signal } = controller;
-    const ended = once(child, "exit", { signal }).then(([code]) => {
-        throw new Error(`a process has ended with ${code} and no answer`);
-    });
-    try {
-        const [message] = await Promise.race([once(child, "message", { signal }), ended]);
-        return message;
-    } finally {
-        ended.catch(() => {}); // it was called off
-        controller.abort();
     }
 }

@@ -47,33 +47,21 @@ function regionWith(size: number, led: boolean, leader?: { state: string; lifecy
 
 /** Elections of one group, each named by an event of Auto Scaling. */
 export function groupCases(size: number): Case[] {
-    const about = (sample: string) => scalingEvent(sample, Date.now(), group, old);
-    return [
-        {
-            name: `${count(size, "member")}, leader kept`,
-            region: () => regionWith(size, true),
-            event: about("terminate-successful"),
-            groups: [group],
-            outcome: "kept",
-            unavoidable: 1,
-        },
-        {
-            name: `${count(size, "member")}, leader dead`,
-            region: () => regionWith(size, false, { state: "terminated" }),
-            event: about("terminate-successful"),
-            groups: [group],
-            outcome: "elected",
-            unavoidable: 3,
-        },
-        {
-            name: `${count(size, "member")}, leader leaving: hand-over`,
-            region: () => regionWith(size, false, { state: "running", lifecycleState: "Terminating:Wait" }),
-            event: about("terminate-lifecycle-action"),
-            groups: [group],
-            outcome: "elected",
-            unavoidable: 4,
-        },
+    const dead = { state: "terminated" };
+    const leaving = { state: "running", lifecycleState: "Terminating:Wait" };
+    const cases: [what: string, sample: string, unavoidable: number, leader?: typeof dead | typeof leaving][] = [
+        ["leader kept", "terminate-successful", 1],
+        ["leader dead", "terminate-successful", 3, dead],
+        ["leader leaving: hand-over", "terminate-lifecycle-action", 4, leaving],
     ];
+    return cases.map(([what, sample, unavoidable, leader]) => ({
+        name: `${count(size, "member")}, ${what}`,
+        region: () => regionWith(size, leader === undefined, leader),
+        event: scalingEvent(sample, Date.now(), group, old),
+        groups: [group],
+        outcome: leader ? "elected" : "kept",
+        unavoidable,
+    }));
 }
 
 /** Events that name no group: EC2's, of every instance in the region. */

@@ -6,7 +6,7 @@ import { Metrics } from "../simulator/monitoring/metrics";
 
 const minute = 60_000;
 const metric = { namespace: "Test", metricName: "Bad", dimensions: { Stack: "a/b" } };
-const another = { ...metric, metricName: "Worse" };
+const worseMetric = { ...metric, metricName: "Worse" };
 
 function alarmOf(settings: Partial<Alarm> = {}): Alarm {
     return {
@@ -53,83 +53,64 @@ describe("An alarm as CloudWatch evaluates it", () => {
         });
     }
 
-    /** One value a minute from minute 0 on, "-" for none; seen some milliseconds later. */
-    function metricsOf(text: string, { delayMillis = 0, other = "" } = {}): Metrics {
+    /** One value of each metric a minute, from minute 0 on, "-" for none; seen some milliseconds later. */
+    function metricsOf([bad, worse = ""]: Points, delayMillis = 0): Metrics {
         const metrics = new Metrics();
         for (const [id, marks] of [
-            [metric, text],
-            [another, other],
+            [metric, bad],
+            [worseMetric, worse],
         ] as const) {
-            [...marks].forEach((mark, at) => {
+            for (const [at, mark] of [...marks].entries()) {
                 if (mark !== "-") {
                     metrics.put(id, at * minute + 30_000, mark === "X" ? 1 : 0, delayMillis);
                 }
-            });
+            }
         }
         return metrics;
     }
-    const timeline = (alarm: Alarm, metrics: Metrics, minutes: number, conditions: Conditions = {}) =>
-        firstOf(changesOf(alarm, metrics, 0, minutes * minute, [conditions])).map(
-            ({ at, state }) => `${at / minute} ${state}`,
-        );
 
-    it("begins with INSUFFICIENT_DATA, and changes once at a time", () => {
-        const changes = timeline(alarmOf({ treatMissingData: "ignore" }), metricsOf("00XXX00"), 7);
-        expect(changes).to.deep.equal(["1 OK", "5 ALARM", "6 OK"]);
-    });
+    /** Has an alarm look at an expression of both metrics. */
+    function of(expression: string, settings: Partial<Alarm> = {}): Partial<Alarm> {
+        const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
+        const result = { id: "result", expression, returnData: true };
+        const metricQueries = [query("bad", metric), query("worse", worseMetric), result];
+        return { evaluationPeriods: 1, metricQueries, ...settings };
+    }
 
-    it("with missing data that breach goes off as soon as it is made", () => {
-        expect(timeline(alarmOf({ treatMissingData: "breaching" }), metricsOf("-----"), 5)).to.deep.equal(["0 ALARM"]);
-    });
-
-    it("sees data when they arrive, at the time that they are of", () => {
-        const alarm = alarmOf({ treatMissingData: "ignore" });
-        expect(timeline(alarm, metricsOf("00XXX00"), 9)).to.include("5 ALARM");
-        expect(timeline(alarm, metricsOf("00XXX00", { delayMillis: 90_000 }), 9)).to.include("6 ALARM");
-    });
-
-    it("has periods longer than a minute slide with the minutes", () => {
-        const alarm = alarmOf({ period: 300, evaluationPeriods: 1, treatMissingData: "notBreaching" });
-        const changes = timeline(alarm, metricsOf("0000000X0000000000"), 18);
-        expect(changes).to.deep.equal(["0 OK", "8 ALARM", "13 OK"]);
-    });
-
-    it("goes off at M of N, and not at fewer", () => {
-        const alarm = alarmOf({ evaluationPeriods: 5, datapointsToAlarm: 3 });
-        expect(timeline(alarm, metricsOf("0X0X0000"), 8)).to.deep.equal(["1 OK"]);
-        expect(timeline(alarm, metricsOf("0X0X0X00"), 8)).to.include("6 ALARM");
-    });
-
-    const fewer = { comparisonOperator: "LessThanThreshold", treatMissingData: "ignore" };
-    const filled = ["FILL(bad, 0) + 0 * other", "--X-------", "-XXXXXXXXX"] as const;
-    const largest = ["MAX([bad, other])", "00---X----", "---0"] as const;
-    const lasting = ["MAX([FILL(bad, REPEAT), FILL(other, REPEAT)])", "00---X----", "---0"] as const;
-    const math: [
-        what: string,
-        query: readonly [expression: string, bad: string, other: string],
-        changes: string,
-        conditions?: Conditions,
-        settings?: Partial<Alarm>,
-    ][] = [
-        ["a sum lacks a value where one term does", ["bad + other", "0--0", "XX"], "1 ALARM, 4 INSUFFICIENT_DATA"],
-        ["FILL fills also where there is nothing", filled, "2 ALARM, 3 OK, 4 ALARM", { fillsEmpty: true }, fewer],
-        ["or FILL fills only beside a value", filled, "3 OK, 4 ALARM", { fillsEmpty: false }, fewer],
-        ["MAX takes what there is", largest, "1 OK, 6 ALARM, 9 INSUFFICIENT_DATA", { maxNeedsAll: false }],
-        ["or MAX lacks a value where one is lacking", largest, "", { maxNeedsAll: true }],
+    type Points = [bad: string, worse?: string];
+    const ignore = { treatMissingData: "ignore" };
+    const sliding = { period: 300, evaluationPeriods: 1, treatMissingData: "notBreaching" };
+    const threeOfFive = { evaluationPeriods: 5, datapointsToAlarm: 3, ...ignore };
+    const filled = of("FILL(bad, 0) + 0 * worse", { comparisonOperator: "LessThanThreshold", ...ignore });
+    const early: Points = ["--X-------", "-XXXXXXXXX"];
+    const largest = of("MAX([bad, worse])");
+    const lasting = of("MAX([FILL(bad, REPEAT), FILL(worse, REPEAT)])");
+    const gaps: Points = ["00---X----", "---0"];
+    const timelines: [string, Partial<Alarm>, Points, string, (Conditions & { delayMillis?: number })?][] = [
+        ["begins with INSUFFICIENT_DATA, and changes once at a time", ignore, ["00XXX00"], "1 OK, 5 ALARM, 6 OK"],
+        ["goes off when it is made if missing data breach", { treatMissingData: "breaching" }, ["-----"], "0 ALARM"],
+        ["sees data when they arrive", ignore, ["00XXX00"], "2 OK, 6 ALARM, 7 OK", { delayMillis: 90_000 }],
+        ["has periods of 5 minutes slide", sliding, ["0000000X0000000000"], "0 OK, 8 ALARM, 13 OK"],
+        ["goes off at 3 of 5", threeOfFive, ["0X0X0X000"], "1 OK, 6 ALARM, 7 OK"],
+        ["does not go off at 2 of 5", threeOfFive, ["0X0X0000"], "1 OK"],
+        ["lacks a sum where one term lacks", of("bad + worse"), ["0--0", "XX"], "1 ALARM, 4 INSUFFICIENT_DATA"],
+        ["FILLs also where there is nothing", filled, early, "2 ALARM, 3 OK, 4 ALARM", { fillsEmpty: true }],
+        ["or FILLs only beside a value", filled, early, "3 OK, 4 ALARM", { fillsEmpty: false }],
+        ["takes the MAX of what there is", largest, gaps, "1 OK, 6 ALARM, 9 INSUFFICIENT_DATA", { maxNeedsAll: false }],
+        ["or has no MAX where one value lacks", largest, gaps, "", { maxNeedsAll: true }],
         [
-            "REPEAT fills with the last value in the range",
+            "FILLs with the last value in its range by REPEAT",
             lasting,
+            gaps,
             "4 OK, 5 INSUFFICIENT_DATA, 6 ALARM, 7 INSUFFICIENT_DATA",
             { maxNeedsAll: true },
         ],
     ];
-    for (const [what, [expression, bad, other], changes, conditions, settings] of math) {
-        it(`of several metrics: ${what}`, () => {
-            const query = (id: string, of: typeof metric) => ({ id, metric: { ...of, period: 60, stat: "Maximum" } });
-            const result = { id: "result", expression, returnData: true };
-            const metricQueries = [query("bad", metric), query("other", another), result];
-            const alarm = alarmOf({ evaluationPeriods: 1, ...settings, metricQueries });
-            expect(timeline(alarm, metricsOf(bad, { other }), 10, conditions).join(", ")).to.equal(changes);
+    for (const [what, settings, points, expected, { delayMillis, ...conditions } = {}] of timelines) {
+        it(`${what}: ${points.join(" and ")}`, () => {
+            const metrics = metricsOf(points, delayMillis);
+            const changes = firstOf(changesOf(alarmOf(settings), metrics, 0, 18 * minute, [conditions]));
+            expect(changes.map(({ at, state }) => `${at / minute} ${state}`).join(", ")).to.equal(expected);
         });
     }
 
@@ -145,7 +126,7 @@ describe("An alarm as CloudWatch evaluates it", () => {
     };
     for (const [message, settings] of Object.entries(unknown)) {
         it(`is not judged here with ${message}`, () => {
-            expect(() => changesOf(alarmOf(settings), metricsOf("0"), 0, minute)).to.throw(message);
+            expect(() => changesOf(alarmOf(settings), metricsOf(["0"]), 0, minute)).to.throw(message);
         });
     }
 });

@@ -10,13 +10,20 @@ import { declarations, type Program, project, root, runProgram, shapeOf } from "
 const name = "shop-leaders";
 const region = "eu-west-3";
 
-interface Template {
-    config: Record<string, { description: string; default: string }>;
-}
-const { template }: { template?: Template } = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+const { template }: { template?: { config: typeof declarations } } = parse(
+    readFileSync(join(root, "Pulumi.yaml"), "utf8"),
+);
+
+/** A stack's settings. Keys of the repository's own name stay in the stack file, and count for nothing. */
+const config = {
+    [`${project}:asgPrefix`]: "awseb-",
+    [`${project}:tagKey`]: "app:isLeader",
+    "aws:region": region,
+    [`${name}:asgPrefix`]: "shop-",
+};
 
 /** Does to a folder what `pulumi new` does after it has asked: the CLI fills in the template and writes it anew. */
-function makeNew(folder: string, answers: Record<string, string>): Record<string, string> {
+function makeNew(folder: string): void {
     const skipped = ["node_modules", ".git", "coverage"];
     cpSync(root, folder, { recursive: true, filter: (source) => !skipped.includes(basename(source)) });
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
@@ -24,24 +31,16 @@ function makeNew(folder: string, answers: Record<string, string>): Record<string
     copy.name = name;
     copy.config["pulumi:tags"] = { value: { "pulumi:template": "asg-leader-election" } };
     writeFileSync(join(folder, "Pulumi.yaml"), stringify(copy, { indent: 2 }));
-
-    // Keys of the repository's own name stay in the stack file, and count for nothing.
-    const stack = { config: { [`${project}:asgPrefix`]: "awseb-", [`${project}:tagKey`]: "app:isLeader" } };
-    for (const [key, value] of Object.entries(answers)) {
-        stack.config[key.includes(":") ? key : `${name}:${key}`] = value;
-    }
-    writeFileSync(join(folder, "Pulumi.dev.yaml"), stringify(stack, { indent: 2 }));
-    return stack.config;
+    writeFileSync(join(folder, "Pulumi.dev.yaml"), stringify({ config }, { indent: 2 }));
 }
 
 describe("pulumi new of this repository", function () {
     this.timeout(60_000);
 
     let folder: string;
-    let config: Record<string, string>;
     before(() => {
         folder = mkdtempSync(join(tmpdir(), "new-"));
-        config = makeNew(folder, { "aws:region": region, asgPrefix: "shop-" });
+        makeNew(folder);
     });
     after(() => rmSync(folder, { recursive: true }));
 

@@ -17,13 +17,10 @@ export const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
 const shop = "awseb-e-shop";
 const blog = "awseb-e-blog";
 
-/** An alarm as it is registered. */
-export type Registered = Alarm & { alarmDescription: string; alarmActions: string[]; okActions: string[] };
-
 /** The alarms that a program registers, by name. */
-export function alarmsOf({ resources }: Program): Record<string, Registered> {
-    const found = resources.filter(({ type }) => type === "aws:cloudwatch/metricAlarm:MetricAlarm");
-    return Object.fromEntries(found.map(({ name, inputs }) => [name, inputs as Registered]));
+export function alarmsOf({ resources }: Program): Record<string, Alarm & { alarmDescription: string }> {
+    const alarms = resources.filter(({ type }) => type === "aws:cloudwatch/metricAlarm:MetricAlarm");
+    return Object.fromEntries(alarms.map(({ name, inputs }) => [name, inputs]));
 }
 
 /** Ways in which CloudWatch may read what its documents leave open. */
@@ -255,28 +252,24 @@ interface Played {
 }
 
 interface Circumstances {
-    sweepMinutes?: number;
-    moment?: keyof typeof moments;
-    seen?: keyof typeof delays;
+    sweepMinutes: number;
+    moment: keyof typeof moments;
+    seen: keyof typeof delays;
 }
+const usual: Circumstances = { sweepMinutes: 1, moment: "just after", seen: "seen soon" };
 
 const plays = new Map<string, Promise<Played>>();
 
 /** Plays an outage or a quiet time, from the first deployment on, once in the same circumstances. */
-export function play(what: string, circumstances: Circumstances = {}): Promise<Played> {
-    const { sweepMinutes = 1, moment = "just after", seen = "seen soon" } = circumstances;
-    const key = JSON.stringify([what, sweepMinutes, moment, seen]);
-    const played = plays.get(key) ?? playOnce(what, sweepMinutes, moment, seen);
+export function play(what: string, circumstances: Partial<Circumstances> = {}): Promise<Played> {
+    const all = { ...usual, ...circumstances };
+    const key = JSON.stringify([what, all]);
+    const played = plays.get(key) ?? playOnce(what, all);
     plays.set(key, played);
     return played;
 }
 
-async function playOnce(
-    what: string,
-    sweepMinutes: number,
-    moment: keyof typeof moments,
-    seen: keyof typeof delays,
-): Promise<Played> {
+async function playOnce(what: string, { sweepMinutes, moment, seen }: Circumstances): Promise<Played> {
     const happens = found(outages[what] ?? quietTimes[what]);
     const program = await programWith({ alarmTopicArn, sweepMinutes: String(sweepMinutes) });
     const another = await programWith({ electorateTag: "site", sweepMinutes: String(sweepMinutes) });

@@ -65,10 +65,8 @@ describe("npm run status", () => {
         rmSync(folder, { recursive: true });
     });
 
-    type Environment = Record<string, string | undefined>;
-
     /** Opens the stand-in for AWS, and sets the environment for it; undefined takes a variable away. */
-    async function openAws(region: Region, more: Environment = {}): Promise<void> {
+    async function openAws(region: Region, more: Record<string, string | undefined> = {}): Promise<void> {
         aws = await AwsServer.open(region);
         const keys = { AWS_ACCESS_KEY_ID: "testing", AWS_SECRET_ACCESS_KEY: "testing" };
         Object.assign(process.env, { AWS_ENDPOINT_URL: aws.url, AWS_REGION: "us-east-1", ...keys });

@@ -17,21 +17,17 @@ export interface Delays {
 export function record(world: World, { own = 5000, aws = 60_000 }: Delays = {}): Metrics {
     const { timeline, lines, stack } = world;
     const metrics = new Metrics();
-    const ofFunction = { FunctionName: physicalNames.functionName };
-    const ofQueue = { QueueName: physicalNames.queueName };
-    const ofSweep = { RuleName: physicalNames.ruleNames.sweep };
-    const put = (
-        namespace: string,
-        metricName: string,
-        dimensions: Record<string, string>,
-        at: number,
-        value: number,
-    ) => metrics.put({ namespace, metricName, dimensions }, at, value, aws);
+    const of =
+        (namespace: string, dimensions: Record<string, string>) => (metricName: string, at: number, value: number) =>
+            metrics.put({ namespace, metricName, dimensions }, at, value, aws);
+    const putOfFunction = of("AWS/Lambda", { FunctionName: physicalNames.functionName });
+    const putOfQueue = of("AWS/SQS", { QueueName: physicalNames.queueName });
+    const putOfSweep = of("AWS/Events", { RuleName: physicalNames.ruleNames.sweep });
     let read = lines.length;
     let { refused, fired, throttles } = stack;
 
     stack.onInvocation.push(({ start, error }) => {
-        put("AWS/Lambda", "Errors", ofFunction, start, error ? 1 : 0);
+        putOfFunction("Errors", start, error ? 1 : 0);
         for (const { level, entry } of lines.slice(read)) {
             if (level === "stdout") {
                 putEmbedded(metrics, entry, own);
@@ -45,20 +41,20 @@ export function record(world: World, { own = 5000, aws = 60_000 }: Delays = {}):
         const { visible, oldestAt } = stack.messages;
         // SQS reports an age only if there is a message, and a number as long as the queue is in use.
         if (stack.hasQueue) {
-            put("AWS/SQS", "ApproximateNumberOfMessagesVisible", ofQueue, now, visible);
+            putOfQueue("ApproximateNumberOfMessagesVisible", now, visible);
         }
         if (oldestAt !== undefined) {
-            put("AWS/SQS", "ApproximateAgeOfOldestMessage", ofQueue, now, (now - oldestAt) / 1000);
+            putOfQueue("ApproximateAgeOfOldestMessage", now, (now - oldestAt) / 1000);
         }
         // What is zero is not sent, and what is sent is of the minute before.
         const counts = [
-            ["AWS/Events", "FailedInvocations", ofSweep, stack.refused - refused],
-            ["AWS/Events", "TriggeredRules", ofSweep, stack.fired - fired],
-            ["AWS/Lambda", "Throttles", ofFunction, stack.throttles - throttles],
+            [putOfSweep, "FailedInvocations", stack.refused - refused],
+            [putOfSweep, "TriggeredRules", stack.fired - fired],
+            [putOfFunction, "Throttles", stack.throttles - throttles],
         ] as const;
-        for (const [namespace, metricName, dimensions, count] of counts) {
+        for (const [put, metricName, count] of counts) {
             if (count > 0) {
-                put(namespace, metricName, dimensions, now - 1, count);
+                put(metricName, now - 1, count);
             }
         }
         ({ refused, fired, throttles } = stack);
@@ -75,12 +71,8 @@ function putEmbedded(metrics: Metrics, line: string, delayMillis: number): void 
         for (const keys of Dimensions) {
             const dimensions = Object.fromEntries(keys.map((key: string) => [key, String(fields[key])]));
             for (const { Name: metricName } of found) {
-                metrics.put(
-                    { namespace, metricName, dimensions },
-                    _aws.Timestamp,
-                    Number(fields[metricName]),
-                    delayMillis,
-                );
+                const metric = { namespace, metricName, dimensions };
+                metrics.put(metric, _aws.Timestamp, Number(fields[metricName]), delayMillis);
             }
         }
     }

@@ -60,10 +60,10 @@ interface Project {
     config: Record<string, Partial<Declaration> & { value?: unknown }>;
 }
 
-const { name: projectName, config: projectConfig }: Project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+const { name, config: projectConfig }: Project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
 
 /** The project's name, which is another one in a copy that `pulumi new` made. */
-export const project = projectName;
+export const project = name;
 
 /** The project's settings by their keys. A key with a namespace, like `pulumi:tags`, is none. */
 export const declarations = Object.fromEntries(

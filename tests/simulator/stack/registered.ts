@@ -33,20 +33,11 @@ export function wiringOf({ resources }: Program): Wiring {
     const { inputs: lambda } = firstOf(ofType("aws:lambda/function:Function"));
     const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
     const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }) => {
-        const {
-            rule: physicalName,
-            arn: targetArn,
-            sqsTarget,
-        } = found(targets.find(({ rule }) => rule.startsWith(`${name}-`)));
         const { eventPattern, scheduleExpression } = inputs;
-        return {
-            name,
-            physicalName,
-            eventPattern,
-            scheduleExpression,
-            targetArn,
-            messageGroupId: sqsTarget.messageGroupId,
-        };
+        const target = found(targets.find(({ rule }) => rule.startsWith(`${name}-`)));
+        const { messageGroupId } = target.sqsTarget;
+        const [physicalName, targetArn] = [target.rule, target.arn];
+        return { name, physicalName, eventPattern, scheduleExpression, targetArn, messageGroupId };
     });
     return {
         rules,
