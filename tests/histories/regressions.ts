@@ -114,6 +114,15 @@ export const regressions: Record<string, History> = {
         ],
         fates: ["onTime", "lost"],
     },
+    "a member is vetoed in the second in which it is promoted": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 0, act: { kind: "veto", pick: member(0), on: true } },
+            { wait: 500, act: { kind: "failLaunch", group: 0, withInstance: false } },
+        ],
+        lags: [1000],
+    },
     "a rival takes the tag off each leader, and then an event comes": {
         groups: [{ size: 1 }],
         acts: [

@@ -1,7 +1,7 @@
 // The evidence that checkers judge by: what there was to be seen, what was written, what else happened, and what that excuses.
 import { type BusEvent, instanceIn } from "../../simulator/aws/events";
 import type { Call } from "../../simulator/aws/faults";
-import { groupKey } from "../../simulator/aws/region";
+import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
 import { Electorates } from "../../simulator/electorates";
 import type { Invocation } from "../../simulator/stack/deployment";
@@ -22,6 +22,8 @@ export const excuses = {
     company: "a batch comes back while its election is under way",
     /** EventBridge loses or delays an event about tags: a container takes what it wrote for true. */
     silence: "a leader loses its tags, and no event says so",
+    /** Events have whole seconds: a container can't know whether one of the same second is older than its write. */
+    seconds: "a member is vetoed in the second in which it is promoted",
     /** Something takes the tag again and again: a group that flaps waits for the next sweep. */
     unrest: "a rival takes the tag off each leader, and then an event comes",
     /** EC2 refuses to write an instance's tags: a policy says so, or it has fifty. */
@@ -245,9 +247,19 @@ export class Evidence {
     }
 
     /** Whether the caller's container must remember a write, because it had the answer, and others wrote nothing since. */
-    isKnown({ id, at, by, unsure }: Write, call: Call, batch: Batch): boolean {
+    isKnown({ id, at, by, leads, unsure }: Write, call: Call, batch: Batch): boolean {
         const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis;
-        return isOwn && !unsure && !((this.edited.get(id)?.at ?? never) > at);
+        const isContradicted = this.received
+            .get(call.by as object)
+            ?.some(
+                ({ at: receivedAt, event: { source, resources, detail } }) =>
+                    receivedAt >= at &&
+                    source === "aws.tag" &&
+                    instanceIn(resources) === id &&
+                    isTrue(detail.tags[this.expect.tagKey]) !== leads,
+            );
+        const isEdited = (this.edited.get(id)?.at ?? never) > at;
+        return isOwn && !unsure && !isEdited && !(this.grants("seconds") && isContradicted);
     }
 
     /** The electorate that tags name. */
