@@ -135,11 +135,11 @@ describe("election/stack/README.md", function () {
 
         it("the fields of a report are those that it has, and the example of a line has them in their order", () => {
             const [, report = ""] = sourceOf("report.ts").match(/^export interface Report \{\n(.*?)^\}/ms) ?? [];
-            const fields = [...report.matchAll(/^ {4}(\w+)\??: (.*);$/gm)].map(([, field, type]) => [field, type]);
+            const fields = [...report.matchAll(/^ {4}(\w+)\??: .*;$/gm)].map(([, field]) => field);
             const documented = column(monitoring, "report");
-            expect(documented).to.have.members(fields.map(([field]) => field));
+            expect(documented).to.have.members(fields);
             const [, outcomes] = found(monitoring.namedTable("report").find(([cell]) => cell === "`outcome`"));
-            const [, type] = found(fields.find(([field]) => field === "outcome"));
+            const [, type] = found(sourceOf("plan.ts").match(/^ {4}outcome: (.*);$/m) ?? undefined);
             expect(codeIn(outcomes).map((outcome) => `"${outcome}"`)).to.have.members(found(type).split(" | "));
 
             const line = monitoring.in("json").find((text) => text.includes('"requestId"'));
