@@ -13,7 +13,7 @@ describe("An election", () => {
     describe("while EC2's reads lag", () => {
         const lagging = 20_000;
 
-        rule("counts its own promotion as read", async (world) => {
+        quietRule("counts its own promotion as read", async (world) => {
             addMembers(world, { [a]: {}, [b]: {} });
             world.region.lag = () => lagging;
             const { leader } = only(await sweep(world));
@@ -23,7 +23,7 @@ describe("An election", () => {
             expect(writesIn(world.region.calls)).to.have.length(1);
         });
 
-        rule("counts its own demotion as read", async (world) => {
+        quietRule("counts its own demotion as read", async (world) => {
             addMembers(world, { [a]: leading(atFive, standby), [b]: {} });
             world.region.lag = () => lagging;
             await sweep(world);

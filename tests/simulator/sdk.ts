@@ -18,13 +18,8 @@ interface Command {
 let current: Answering | undefined;
 
 /** Lets a region answer every command that a client sends from now on. */
-export function connectClients(region: Answering): void {
+export function connectClients(region: Answering | undefined): void {
     current = region;
-}
-
-/** The clients call AWS again. */
-export function disconnectClients(): void {
-    current = undefined;
 }
 
 for (const [service, client] of Object.entries({

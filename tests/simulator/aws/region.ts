@@ -1,7 +1,7 @@
 // A region inside this process: its groups and instances, and what happens to a call.
 import { running, type Timeline } from "../clock";
 import { found } from "../lists";
-import { connectClients, disconnectClients } from "../sdk";
+import { connectClients } from "../sdk";
 import { autoScalingActions } from "./auto-scaling";
 import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
@@ -108,7 +108,7 @@ export class Region {
 
     /** The SDK's clients call AWS again. */
     close(): void {
-        disconnectClients();
+        connectClients(undefined);
     }
 
     // What happens in the region, without an event unless it says so.
