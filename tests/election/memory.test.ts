@@ -28,7 +28,8 @@ describe("An election", () => {
             world.region.lag = () => lagging;
             await sweep(world);
             world.region.setMember(a, { lifecycleState: "InService" });
-            await receive(world, eventOf(world, "launch-successful", a));
+            const report = only(await receive(world, eventOf(world, "launch-successful", a)));
+            expect(report.leaders).to.deep.equal([b]);
             expect(leadersOf(world)).to.deep.equal([b]);
             expect(writesIn(world.region.calls)).to.have.length(2);
         });
