@@ -39,17 +39,12 @@ const declareTests = () =>
 
         beforeEach(async () => {
             disk = mkdtempSync(join(tmpdir(), "leader-disk-"));
-            for (const name of [
-                "tools",
-                "usr/local/bin",
-                "etc/cron.d",
-                "etc/systemd/system",
-                "opt/elasticbeanstalk/bin",
-            ]) {
+            bundle = join(disk, "var/app/current");
+            const folders =
+                "tools usr/local/bin etc/cron.d etc/systemd/system opt/elasticbeanstalk/bin var/app/current";
+            for (const name of folders.split(" ")) {
                 mkdirSync(join(disk, name), { recursive: true });
             }
-            bundle = join(disk, "var/app/current");
-            mkdirSync(bundle, { recursive: true });
             expect(spawnSync("sh", ["-ec", recipe.replace("../my-app", bundle)], { cwd: root }).status).to.equal(0);
             for (const name of readdirSync(join(bundle, "leader"))) {
                 edit(name, placed);

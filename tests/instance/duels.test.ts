@@ -1,6 +1,6 @@
 // Random runs of leader-while on two instances, one of which leads at a time: with handoverSeconds by the rule never two works
 // at once, no process left behind, and an end to the work soon after the loss of the lead. LEADER_ONLY_RUNS tries more.
-// Each leader-while has a supervisor that starts it again and ends what is left: systemd, or a PID namespace as a container has.
+// What supervises each leader-while starts it again and ends what is left: a systemd, or a container's PID namespace.
 import { spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ import { type Answer, followerTags, leaderTags, Metadata } from "../simulator/me
 import { root } from "../simulator/stack/program";
 import { withTool } from "../tools";
 import { Machine, shells, under, whileScript } from "./machine";
-import { isAlive, processesWith, send } from "./processes";
+import { isAlive, processesWith, send, until } from "./processes";
 import { standIn } from "./stand-in";
 import { container, type Supervisor, unitsOf } from "./supervisors";
 import { SystemdManager } from "./systemd";
@@ -44,6 +44,11 @@ const faults: Answer[] = [
     { status: 200, body: "<html>\n<p>true</p>\n</html>" },
     { status: 302, headers: { location: "/latest/meta-data/" } },
 ];
+const losses: Record<string, Partial<Metadata>> = {
+    "is about to leave": { lifecycle: "Terminated" },
+    "has the tag false": { tags: { ...leaderTags, "app:isLeader": "false" } },
+    "has no tag": { tags: followerTags },
+};
 const signals: NodeJS.Signals[] = [
     ...(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const),
     ...(["SIGKILL", "SIGKILL", "SIGSTOP"] as const),
@@ -76,7 +81,7 @@ const scenes = (stopped: boolean) => {
         first: place,
         leadsAfter: millis(400),
         leadsFor: stopped ? millis(1800, 1200) : millis(1800),
-        loss: fc.constantFrom("is about to leave", "has the tag false", "has no tag"),
+        loss: fc.constantFrom(...Object.keys(losses)),
         successorLeadsFor: millis(1200, 600),
     });
     return fc.noBias(scene);
@@ -110,17 +115,8 @@ async function probeUntil(isOver: () => boolean): Promise<void> {
     }
 }
 
-/** What one run came to. */
-interface Report {
-    seed: number;
-    /** What was done, for a failure's message. */
-    story: string[];
-    violations: string[];
-    starts: number;
-}
-
-/** Plays a run. The same seed plays the same scene, but for the machine's own timing. */
-async function duel(seed: number, supervisor: Supervisor, machine: Machine): Promise<Report> {
+/** Plays a run: how often the work was started, and what was done if a rule was broken. The same seed plays the same scene. */
+async function duel(seed: number, supervisor: Supervisor, machine: Machine) {
     const scene = firstOf(fc.sample(scenes(seed % 5 === 0), { seed, numRuns: 1 }));
     const { shell, blind, first } = scene;
     const began = uptime();
@@ -170,23 +166,18 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
             supervised.signal(name);
         }
 
-        /** For a while its metadata fails. */
-        async function disturb(): Promise<void> {
-            if (!trouble) {
-                return;
-            }
-            const { after, fault, share } = trouble;
-            await sleep(after);
-            const seconds = 0.02 + share * (blind === 30 ? 0.23 : 2.5);
-            tell(`instance ${place}'s metadata, for ${seconds.toFixed(2)} s if it recovers: ${JSON.stringify(fault)}`);
+        function fail(fault: Answer | "forgets its tokens", millis: number): void {
+            tell(`instance ${place}'s metadata, for ${millis.toFixed()} ms if it recovers: ${JSON.stringify(fault)}`);
             if (fault === "forgets its tokens") {
                 service.token = `another-token-${seed}`;
-                return;
+            } else {
+                service.instead = { "*": fault };
+                setTimeout(() => Object.assign(service, { instead: {} }), millis);
             }
-            service.instead = { "*": fault };
-            await sleep(seconds * 1000);
-            service.instead = {};
-            tell(`instance ${place}'s metadata is well again`);
+        }
+        if (trouble) {
+            const millis = 20 + trouble.share * (blind === 30 ? 230 : 2500);
+            setTimeout(() => fail(trouble.fault, millis), trouble.after);
         }
 
         /** Ends all of it: its metadata at last. */
@@ -198,7 +189,7 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
             service.stop();
             input.destroy();
         }
-        return { service, signal, stop, disturbed: disturb() };
+        return { service, signal, stop };
     }
 
     const poll = setInterval(() => {
@@ -213,15 +204,10 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
 
     const instances = [await launch(0), await launch(1)] as const;
 
-    /** Once, something happens to a leader-while. */
-    async function disturb(): Promise<void> {
-        if (scene.signal) {
-            const { after, place, name } = scene.signal;
-            await sleep(after);
-            instances[place].signal(name);
-        }
+    if (scene.signal) {
+        const { after, place, name } = scene.signal;
+        setTimeout(() => instances[place].signal(name), after);
     }
-    const disturbed = disturb();
 
     // The lead goes to one instance, then, by the rule, to the other.
     const [{ service: leader }, { service: successor }] = first === 0 ? instances : [instances[1], instances[0]];
@@ -230,11 +216,7 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
     leader.tags = { ...leaderTags };
     await sleep(scene.leadsFor);
     tell(`instance ${first} leads no more: it ${scene.loss}`);
-    if (scene.loss === "is about to leave") {
-        leader.lifecycle = "Terminated";
-    } else {
-        leader.tags = scene.loss === "has no tag" ? { ...followerTags } : { ...leaderTags, "app:isLeader": "false" };
-    }
+    Object.assign(leader, losses[scene.loss]);
     const lostAt = uptime();
     await sleep(promised * 1000);
     for (let waited = 0; waited < slack(); waited += 0.05) {
@@ -244,15 +226,12 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
     tell(`instance ${1 - first} leads`);
     successor.tags = { ...leaderTags };
     await sleep(scene.successorLeadsFor);
-    await Promise.all([disturbed, ...instances.map((instance) => instance.disturbed)]);
 
     // The end: nothing may be left.
     tell("the end");
     await Promise.all(instances.map(({ stop }) => stop()));
     const left = () => processesWith(`LEADER_DUEL=${mark}`);
-    for (let waited = 0; left().length > 0 && waited < 10_000; waited += 50) {
-        await sleep(50);
-    }
+    await until(() => left().length === 0).catch(() => {});
     for (const pid of left()) {
         violations.push(`left behind: ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
         send(pid, "SIGKILL");
@@ -262,9 +241,7 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
     for (const one of processes) {
         for (const other of processes) {
             if (one.run !== other.run && one.from <= other.from && one.alive > other.from + 0.01) {
-                violations.push(
-                    `two at work: ${one.pid} was alive at ${one.alive}, ${other.pid} began at ${other.from}`,
-                );
+                violations.push(`two at work: ${one.pid} at ${one.alive}, ${other.pid} began at ${other.from}`);
             }
         }
         if (one.place === first && one.alive > endsBy) {
@@ -272,14 +249,15 @@ async function duel(seed: number, supervisor: Supervisor, machine: Machine): Pro
         }
     }
     const starts = new Set(processes.map(({ run }) => run)).size;
-    return { seed, story: violations.length > 0 ? story : [], violations, starts };
+    const failure = violations.length > 0 ? [`SEED=${seed}`, ...violations, ...story].join("\n    ") : undefined;
+    return { starts, failure };
 }
 
 /** Plays so many runs from a seed on, several at a time, but no more than the machine can take without stumbling. */
-async function duels(seed: number, count: number, supervisor: Supervisor, machine: Machine): Promise<Report[]> {
+async function duels(seed: number, count: number, supervisor: Supervisor, machine: Machine) {
     let over = false;
     const probing = probeUntil(() => over);
-    const reports: Report[] = [];
+    const reports: Awaited<ReturnType<typeof duel>>[] = [];
     const active = new Set<Promise<void>>();
     for (let next = 0; next < count; next++) {
         while (active.size > 0 && (active.size >= 20 || (probes.at(-1)?.seconds ?? 0) > 0.03)) {
@@ -312,23 +290,20 @@ withTool(["dash", "curl", "timeout", "setsid"], () =>
 
         async function play(supervisor: Supervisor): Promise<void> {
             const reports = await duels(seed, runs, supervisor, machine);
-            const failed = reports.filter(({ violations }) => violations.length > 0);
-            const messages = failed.map(({ seed, violations, story }) =>
-                [`SEED=${seed}`, ...violations, ...story].join("\n    "),
-            );
-            expect(messages.join("\n\n"), `${failed.length} runs failed`).to.equal("");
+            const failures = reports.flatMap(({ failure }) => failure ?? []);
+            expect(failures.join("\n\n"), `${failures.length} runs failed`).to.equal("");
             expect(reports.length).to.equal(runs);
             expect(reports.reduce((sum, { starts }) => sum + starts, 0)).to.be.above(runs / 2);
         }
 
         withTool("unshare", () => it(`in ${runs} random runs in containers (SEED=${seed})`, () => play(container)));
 
-        withTool("systemd", () => {
+        withTool("systemd", () =>
             it(`in ${runs} random runs as units of systemd (SEED=${seed})`, async () => {
                 const systemd = new SystemdManager();
                 await systemd.start();
                 await play(await unitsOf(systemd)).finally(() => systemd.stop());
-            });
-        });
+            }),
+        );
     }),
 );
