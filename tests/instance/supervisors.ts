@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { found } from "../simulator/lists";
 import { root } from "../simulator/stack/program";
 import { find } from "../tools";
@@ -44,26 +45,19 @@ export const container: Supervisor = async (_name, command, env) => {
     async function stop(): Promise<boolean> {
         isOver = true;
         // More than once: the first process of a namespace ignores a signal until it has a trap for it.
-        const ending = setInterval(() => ["SIGCONT", "SIGTERM"].map((name) => signal(name as NodeJS.Signals)), 500);
-        let isKilled = false;
-        const killing = setTimeout(() => {
-            isKilled = true;
-            signal("SIGKILL");
-        }, 50_000);
-        await ended;
+        const ending = setInterval(() => (["SIGCONT", "SIGTERM"] as const).map(signal), 500);
+        const byTerm = await Promise.race([ended.then(() => true), sleep(50_000, false, { ref: false })]);
         clearInterval(ending);
-        clearTimeout(killing);
-        return !isKilled;
+        signal("SIGKILL");
+        return byTerm;
     }
     start();
     return { signal, outside: (pid) => outside(child?.pid ?? 0, pid), stop };
 };
 
-const unitFile = join(root, "election", "instance", "systemd", "leader-worker.service");
-
 /** As units of a systemd like leader-worker.service, which are started again sooner, and however often they fail. */
 export async function unitsOf(systemd: SystemdManager): Promise<Supervisor> {
-    const unit = readFileSync(unitFile, "utf8")
+    const unit = readFileSync(join(root, "election/instance/systemd/leader-worker.service"), "utf8")
         .replace(/StartLimitIntervalSec=.*/, "StartLimitIntervalSec=0")
         .replace(/RestartSec=.*/, "RestartSec=0.05")
         .replace(/ExecStart=.*/, `EnvironmentFile=${systemd.disk}/%i.env\nExecStart=/bin/sh -c "exec $COMMAND"`);

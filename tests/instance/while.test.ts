@@ -323,16 +323,13 @@ underEachShell("leader-while", followerTags, (machine, row) => {
             row(`as the first process of a container ends all that is in it if it was stopped ${when}`, async () => {
                 lead();
                 const daemon = "setsid sh -c 'trap \"\" TERM; sleep 1000' &";
-                const command = [
-                    ...namespace,
-                    ...under(machine.shell, whileScript),
-                    ...deaf,
-                    ...worker(daemon + busy, ":"),
-                ];
+                const work = worker(`${daemon} ${busy}`, ":");
+                const command = [...namespace.slice(1), ...under(machine.shell, whileScript), ...deaf, ...work];
                 const env = { ...machine.environment(), [markName]: folder };
-                const container = spawn(found(find("unshare")), command.slice(1), { env, stdio: "ignore" });
+                const container = spawn(found(find("unshare")), command, { env, stdio: "ignore" });
                 const ended = once(container, "exit");
                 await hasBegun();
+                await moreLooks(0); // what watches is there
                 const itself = [found(container.pid), ...childrenOf(found(container.pid))];
                 await stop(found(itself[1]));
                 await until(() => marked().length === 2, marked);
