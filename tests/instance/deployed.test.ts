@@ -1,7 +1,6 @@
 // What is deployed around leader-only: the folder for Elastic Beanstalk, and the veto. Everything is copied as the README
 // says and runs as it is, in a folder in place of /, beside stand-ins for dnf, systemctl, the AWS CLI, get-config and metadata.
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import {
     existsSync,
     mkdirSync,
@@ -15,13 +14,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { expect } from "chai";
 import { Document } from "../integration/readme/document";
 import { followerTags, instanceId, leaderTags, Metadata, region } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 import { withTool } from "../tools";
-import { script } from "./machine";
+import { outcomeOf, script } from "./machine";
 import { callsIn, folderWith, standIn } from "./stand-in";
 
 const folder = join(root, "election", "instance");
@@ -39,17 +37,12 @@ const declareTests = () =>
 
         beforeEach(async () => {
             disk = mkdtempSync(join(tmpdir(), "leader-disk-"));
-            for (const name of [
-                "tools",
-                "usr/local/bin",
-                "etc/cron.d",
-                "etc/systemd/system",
-                "opt/elasticbeanstalk/bin",
-            ]) {
+            bundle = join(disk, "var/app/current");
+            const folders =
+                "tools usr/local/bin etc/cron.d etc/systemd/system opt/elasticbeanstalk/bin var/app/current";
+            for (const name of folders.split(" ")) {
                 mkdirSync(join(disk, name), { recursive: true });
             }
-            bundle = join(disk, "var/app/current");
-            mkdirSync(bundle, { recursive: true });
             expect(spawnSync("sh", ["-ec", recipe.replace("../my-app", bundle)], { cwd: root }).status).to.equal(0);
             for (const name of readdirSync(join(bundle, "leader"))) {
                 edit(name, placed);
@@ -104,11 +97,7 @@ const declareTests = () =>
                 },
                 stdio: ["ignore", "pipe", "pipe"],
             });
-            const [stdout, stderr, [status]] = await Promise.all([
-                text(child.stdout),
-                text(child.stderr),
-                once(child, "close"),
-            ]);
+            const { status, stdout, stderr } = await outcomeOf(child);
             return { status, stdout, stderr };
         }
 

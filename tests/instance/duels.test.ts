@@ -1,21 +1,25 @@
 // Random runs of leader-while on two instances, one of which leads at a time: with handoverSeconds by the rule never two works
 // at once, no process left behind, and an end to the work soon after the loss of the lead. LEADER_ONLY_RUNS tries more.
-// Each leader-while has a supervisor that starts it again and ends what is left: a PID namespace, as a container has.
-import { type ChildProcess, spawn } from "node:child_process";
+// What supervises each leader-while starts it again and ends what is left: a systemd, or a container's PID namespace.
+import { spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { constants, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import fc from "fast-check";
-import { firstOf, found } from "../simulator/lists";
+import { firstOf } from "../simulator/lists";
 import { type Answer, followerTags, leaderTags, Metadata } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
-import { find, withTool } from "../tools";
+import { withTool } from "../tools";
 import { Machine, shells, under, whileScript } from "./machine";
-import { childrenOf, isAlive, namespace, outside, processesWith, send } from "./processes";
+import { isAlive, processesWith, send, until } from "./processes";
+import { standIn } from "./stand-in";
+import { container, type Supervisor, unitsOf } from "./supervisors";
+import { SystemdManager } from "./systemd";
 
 const workerScript = join(root, "tests", "instance", "worker.sh");
 
@@ -40,6 +44,11 @@ const faults: Answer[] = [
     { status: 200, body: "<html>\n<p>true</p>\n</html>" },
     { status: 302, headers: { location: "/latest/meta-data/" } },
 ];
+const losses: Record<string, Partial<Metadata>> = {
+    "is about to leave": { lifecycle: "Terminated" },
+    "has the tag false": { tags: { ...leaderTags, "app:isLeader": "false" } },
+    "has no tag": { tags: followerTags },
+};
 const signals: NodeJS.Signals[] = [
     ...(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const),
     ...(["SIGKILL", "SIGKILL", "SIGSTOP"] as const),
@@ -57,7 +66,7 @@ const scenes = (stopped: boolean) => {
     const instance = fc.record({
         millisecondsForAnAnswer: fc.constantFrom(0, 0, 5, 30),
         // One for each start.
-        kinds: fc.infiniteStream(fc.constantFrom(...(stopped ? ["deaf-daemon"] : kinds))),
+        kinds: fc.array(fc.constantFrom(...(stopped ? ["deaf-daemon"] : kinds)), { minLength: 300, maxLength: 300 }),
         trouble: fc.option(trouble, { freq: 2 }),
     });
     const signal = fc.record({ after: millis(3500), place, name: fc.constantFrom(...signals) });
@@ -65,7 +74,6 @@ const scenes = (stopped: boolean) => {
         shell: fc.constantFrom(...shells),
         // Either metadata fails briefly at most, or the lead counts as lost when it can't be read.
         blind: fc.constantFrom(0.6, 30),
-        restartMillis: fc.constantFrom(0, 50),
         instances: fc.tuple(instance, instance),
         signal: stopped ? fc.constant(null) : fc.option(signal, { freq: 2 }),
         // After the work's end has begun.
@@ -73,7 +81,7 @@ const scenes = (stopped: boolean) => {
         first: place,
         leadsAfter: millis(400),
         leadsFor: stopped ? millis(1800, 1200) : millis(1800),
-        loss: fc.constantFrom("is about to leave", "has the tag false", "has no tag"),
+        loss: fc.constantFrom(...Object.keys(losses)),
         successorLeadsFor: millis(1200, 600),
     });
     return fc.noBias(scene);
@@ -83,8 +91,8 @@ const scenes = (stopped: boolean) => {
 interface Process {
     place: number;
     role: string;
-    /** Of leader-while, counted from 0. */
-    run: number;
+    /** The same for all that one start of the work has started. */
+    run: string;
     pid: number;
     from: number;
     alive: number;
@@ -107,17 +115,8 @@ async function probeUntil(isOver: () => boolean): Promise<void> {
     }
 }
 
-/** What one run came to. */
-interface Report {
-    seed: number;
-    /** What was done, for a failure's message. */
-    story: string[];
-    violations: string[];
-    starts: number;
-}
-
-/** Plays a run. The same seed plays the same scene, but for the machine's own timing. */
-async function duel(seed: number, environment: Record<string, string>): Promise<Report> {
+/** Plays a run: how often the work was started, and what was done if a rule was broken. The same seed plays the same scene. */
+async function duel(seed: number, supervisor: Supervisor, machine: Machine) {
     const scene = firstOf(fc.sample(scenes(seed % 5 === 0), { seed, numRuns: 1 }));
     const { shell, blind, first } = scene;
     const began = uptime();
@@ -129,78 +128,68 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
 
     const mark = `${process.pid}-${seed}`;
     const processes: Process[] = [];
-    const scripts: { exited: Promise<unknown> }[] = [];
-    let over = false;
 
-    /** An instance: its metadata, and what starts leader-while on it again whenever it has ended. */
+    /** An instance: its metadata, and what supervises leader-while on it. */
     async function launch(place: 0 | 1) {
         const { kinds, millisecondsForAnAnswer, trouble } = scene.instances[place];
         const service = await Metadata.start({ ...followerTags });
         Object.assign(service, { id: `i-000000000000000${place}`, millisecondsForAnAnswer });
-        let supervisor: ChildProcess | undefined;
 
-        /** Signals leader-while, which is the only child of what supervises it. */
+        const folder = mkdtempSync(join(machine.directory, "instance-"));
+        const starts = join(folder, "starts");
+        const reports = join(folder, "reports");
+        writeFileSync(starts, kinds.map((kind, number) => `${number} ${kind}\n`).join(""));
+        const options = ["--every", every, "--grace", grace, "--wait", wait, "--blind", blind];
+        const words = [...under(shell, whileScript), ...options, "sh", workerScript, starts];
+        standIn(folder, "command", `exec 2>>"$REPORTS"; exec ${words.join(" ")}`);
+        spawnSync("mkfifo", [reports]);
+        const input = new Socket({ fd: openSync(reports, constants.O_RDWR | constants.O_NONBLOCK) });
+        createInterface(input).on("line", (line) => {
+            tell(`instance ${place}: ${line}`);
+            const [, role = "", run, pid, from] = line.match(/^([a-z-]+) (\d+) (\d+) ([\d.]+)$/) ?? [];
+            if (from !== undefined) {
+                const one = { place, role, run: `${place} ${run}`, pid: supervised.outside(Number(pid)) ?? 0 };
+                processes.push({ ...one, from: Number(from), alive: Number(from), over: false });
+            } else if (scene.stopAfter !== undefined && place === first && / stops /.test(line)) {
+                setTimeout(() => signal("SIGSTOP"), scene.stopAfter);
+            }
+        });
+        const supervised = await supervisor(`duel-${mark}-${place}`, join(folder, "command"), {
+            PATH: machine.tools,
+            HOME: machine.directory,
+            AWS_EC2_METADATA_SERVICE_ENDPOINT: service.endpoint,
+            LEADER_DUEL: mark,
+            REPORTS: reports,
+        });
         function signal(name: NodeJS.Signals): void {
             tell(`instance ${place}'s leader-while gets ${name}`);
-            for (const pid of childrenOf(supervisor?.pid ?? 0)) {
-                send(pid, name);
-            }
+            supervised.signal(name);
         }
 
-        function start(): void {
-            const kind = kinds.next().value;
-            tell(`instance ${place} starts a ${kind} worker`);
-            const options = ["--every", every, "--grace", grace, "--wait", wait, "--blind", blind].map(String);
-            const [program = "", ...command] = [...namespace, ...under(shell, whileScript), ...options];
-            const child = spawn(found(find(program)), [...command, "sh", workerScript, kind], {
-                env: { ...environment, AWS_EC2_METADATA_SERVICE_ENDPOINT: service.endpoint, LEADER_DUEL: mark },
-                stdio: ["ignore", "ignore", "pipe", "pipe"],
-            });
-            supervisor = child;
-            const run = scripts.length;
-            createInterface(child.stdio[3] as NodeJS.ReadableStream).on("line", (line) => {
-                const [role = "", inside, from] = line.split(" ");
-                tell(`instance ${place}: ${line}`);
-                const pid = outside(child.pid as number, Number(inside)) ?? 0;
-                processes.push({ place, role, run, pid, from: Number(from), alive: Number(from), over: false });
-            });
-            child.on("exit", (status, signal) => {
-                tell(`instance ${place}'s leader-while has ended: ${status ?? signal}`);
-                supervisor = undefined;
-                if (!over) {
-                    setTimeout(() => over || start(), scene.restartMillis);
-                }
-            });
-            createInterface(child.stderr as NodeJS.ReadableStream).on("line", (line) => {
-                tell(`instance ${place}: ${line}`);
-                if (scene.stopAfter !== undefined && place === first && / stops /.test(line)) {
-                    setTimeout(() => signal("SIGSTOP"), scene.stopAfter);
-                }
-            });
-            scripts.push({ exited: once(child, "exit") });
-        }
-
-        /** For a while its metadata fails. */
-        async function disturb(): Promise<void> {
-            if (!trouble) {
-                return;
-            }
-            const { after, fault, share } = trouble;
-            await sleep(after);
-            const seconds = 0.02 + share * (blind === 30 ? 0.23 : 2.5);
-            tell(`instance ${place}'s metadata, for ${seconds.toFixed(2)} s if it recovers: ${JSON.stringify(fault)}`);
+        function fail(fault: Answer | "forgets its tokens", millis: number): void {
+            tell(`instance ${place}'s metadata, for ${millis.toFixed()} ms if it recovers: ${JSON.stringify(fault)}`);
             if (fault === "forgets its tokens") {
                 service.token = `another-token-${seed}`;
-                return;
+            } else {
+                service.instead = { "*": fault };
+                setTimeout(() => Object.assign(service, { instead: {} }), millis);
             }
-            service.instead = { "*": fault };
-            await sleep(seconds * 1000);
-            service.instead = {};
-            tell(`instance ${place}'s metadata is well again`);
+        }
+        if (trouble) {
+            const millis = 20 + trouble.share * (blind === 30 ? 230 : 2500);
+            setTimeout(() => fail(trouble.fault, millis), trouble.after);
         }
 
-        start();
-        return { service, signal, disturbed: disturb() };
+        /** Ends all of it: its metadata at last. */
+        async function stop(): Promise<void> {
+            service.instead = {};
+            if (!(await supervised.stop())) {
+                violations.push(`instance ${place}'s leader-while didn't end after TERM`);
+            }
+            service.stop();
+            input.destroy();
+        }
+        return { service, signal, stop };
     }
 
     const poll = setInterval(() => {
@@ -215,15 +204,10 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
 
     const instances = [await launch(0), await launch(1)] as const;
 
-    /** Once, something happens to a leader-while. */
-    async function disturb(): Promise<void> {
-        if (scene.signal) {
-            const { after, place, name } = scene.signal;
-            await sleep(after);
-            instances[place].signal(name);
-        }
+    if (scene.signal) {
+        const { after, place, name } = scene.signal;
+        setTimeout(() => instances[place].signal(name), after);
     }
-    const disturbed = disturb();
 
     // The lead goes to one instance, then, by the rule, to the other.
     const [{ service: leader }, { service: successor }] = first === 0 ? instances : [instances[1], instances[0]];
@@ -232,11 +216,7 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
     leader.tags = { ...leaderTags };
     await sleep(scene.leadsFor);
     tell(`instance ${first} leads no more: it ${scene.loss}`);
-    if (scene.loss === "is about to leave") {
-        leader.lifecycle = "Terminated";
-    } else {
-        leader.tags = scene.loss === "has no tag" ? { ...followerTags } : { ...leaderTags, "app:isLeader": "false" };
-    }
+    Object.assign(leader, losses[scene.loss]);
     const lostAt = uptime();
     await sleep(promised * 1000);
     for (let waited = 0; waited < slack(); waited += 0.05) {
@@ -246,67 +226,44 @@ async function duel(seed: number, environment: Record<string, string>): Promise<
     tell(`instance ${1 - first} leads`);
     successor.tags = { ...leaderTags };
     await sleep(scene.successorLeadsFor);
-    await Promise.all([disturbed, ...instances.map((instance) => instance.disturbed)]);
 
-    // The end: every script is told to end, and nothing may be left.
-    over = true;
+    // The end: nothing may be left.
     tell("the end");
-    for (const { service } of instances) {
-        service.instead = {};
-    }
-    const signalAll = (...names: NodeJS.Signals[]) => {
-        for (const { signal } of instances) {
-            names.forEach(signal);
-        }
-    };
-    // More than once: the first process of a namespace ignores a signal until it has a trap for it.
-    const ending = setInterval(() => signalAll("SIGCONT", "SIGTERM"), 500);
-    const ended = Promise.all(scripts.map(({ exited }) => exited)).then(() => true);
-    if (!(await Promise.race([ended, sleep(50_000).then(() => false)]))) {
-        violations.push("a leader-while didn't end after TERM");
-        signalAll("SIGKILL");
-    }
-    clearInterval(ending);
+    await Promise.all(instances.map(({ stop }) => stop()));
     const left = () => processesWith(`LEADER_DUEL=${mark}`);
-    for (let waited = 0; left().length > 0 && waited < 10_000; waited += 50) {
-        await sleep(50);
-    }
+    await until(() => left().length === 0).catch(() => {});
     for (const pid of left()) {
         violations.push(`left behind: ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
         send(pid, "SIGKILL");
     }
     clearInterval(poll);
-    for (const { service } of instances) {
-        service.stop();
-    }
 
     for (const one of processes) {
         for (const other of processes) {
             if (one.run !== other.run && one.from <= other.from && one.alive > other.from + 0.01) {
-                violations.push(
-                    `two at work: ${one.pid} was alive at ${one.alive}, ${other.pid} began at ${other.from}`,
-                );
+                violations.push(`two at work: ${one.pid} at ${one.alive}, ${other.pid} began at ${other.from}`);
             }
         }
         if (one.place === first && one.alive > endsBy) {
             violations.push(`${one.pid} was alive ${(one.alive - lostAt).toFixed(2)} s after the lead was lost`);
         }
     }
-    const starts = processes.filter(({ role }) => role === "main").length;
-    return { seed, story: violations.length > 0 ? story : [], violations, starts };
+    const starts = new Set(processes.map(({ run }) => run)).size;
+    const failure = violations.length > 0 ? [`SEED=${seed}`, ...violations, ...story].join("\n    ") : undefined;
+    return { starts, failure };
 }
 
 /** Plays so many runs from a seed on, several at a time, but no more than the machine can take without stumbling. */
-async function duels(seed: number, count: number, environment: Record<string, string>): Promise<Report[]> {
+async function duels(seed: number, count: number, supervisor: Supervisor, machine: Machine) {
     let over = false;
     const probing = probeUntil(() => over);
-    const reports: Report[] = [];
+    const reports: Awaited<ReturnType<typeof duel>>[] = [];
     const active = new Set<Promise<void>>();
     for (let next = 0; next < count; next++) {
         while (active.size > 0 && (active.size >= 20 || (probes.at(-1)?.seconds ?? 0) > 0.03)) {
             await Promise.race([...active, sleep(200)]);
         }
-        const run = duel(seed + next, environment).then((report) => {
+        const run = duel(seed + next, supervisor, machine).then((report) => {
             reports.push(report);
             active.delete(run);
         });
@@ -319,27 +276,34 @@ async function duels(seed: number, count: number, environment: Record<string, st
     return reports;
 }
 
-// A few, always the same, unless more are asked for: npm test must pass every time.
-const runs = Number(process.env.LEADER_ONLY_RUNS ?? 5);
-const seed = Number(process.env.SEED ?? (process.env.LEADER_ONLY_RUNS ? randomInt(2 ** 30) : 1));
+// A few, always the same, unless more are asked for: npm test must pass every time. Half under each supervisor.
+const runs = Math.ceil(Number(process.env.LEADER_ONLY_RUNS ?? 6) / 2);
+const seed = Number(process.env.SEED ?? (process.env.LEADER_ONLY_RUNS ? randomInt(2 ** 30) : 3));
 
-withTool(["dash", "curl", "timeout", "setsid", "unshare"], () =>
-    describe("leader-while on two instances", function () {
+withTool(["dash", "curl", "timeout", "setsid"], () =>
+    describe("leader-while on two instances has one at work at a time, and leaves nothing behind,", function () {
         this.timeout(60_000 + runs * 5_000);
 
         const machine = new Machine("dash");
         before(() => machine.open());
         after(() => machine.remove());
 
-        it(`has one at work at a time, and leaves nothing behind, in ${runs} random runs (SEED=${seed})`, async () => {
-            const reports = await duels(seed, runs, { PATH: machine.tools, HOME: machine.directory });
-            const failed = reports.filter(({ violations }) => violations.length > 0);
-            const messages = failed.map(({ seed, violations, story }) =>
-                [`SEED=${seed}`, ...violations, ...story].join("\n    "),
-            );
-            expect(messages.join("\n\n"), `${failed.length} runs failed`).to.equal("");
+        async function play(supervisor: Supervisor): Promise<void> {
+            const reports = await duels(seed, runs, supervisor, machine);
+            const failures = reports.flatMap(({ failure }) => failure ?? []);
+            expect(failures.join("\n\n"), `${failures.length} runs failed`).to.equal("");
             expect(reports.length).to.equal(runs);
             expect(reports.reduce((sum, { starts }) => sum + starts, 0)).to.be.above(runs / 2);
-        });
+        }
+
+        withTool("unshare", () => it(`in ${runs} random runs in containers (SEED=${seed})`, () => play(container)));
+
+        withTool("systemd", () =>
+            it(`in ${runs} random runs as units of systemd (SEED=${seed})`, async () => {
+                const systemd = new SystemdManager();
+                await systemd.start();
+                await play(await unitsOf(systemd)).finally(() => systemd.stop());
+            }),
+        );
     }),
 );

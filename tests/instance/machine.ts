@@ -132,13 +132,18 @@ export class Machine {
         const child = this.start(args, options);
         child.stdin?.on("error", () => {}); // a job need not read what it is given
         child.stdin?.end(options.input ?? "");
-        const [stdout, stderr, [status, signal]] = await Promise.all([
-            text(child.stdout as NodeJS.ReadableStream),
-            text(child.stderr as NodeJS.ReadableStream),
-            once(child, "close"),
-        ]);
-        return { status, signal, stdout, stderr, pid: child.pid } as Outcome;
+        return outcomeOf(child);
     };
+}
+
+/** What comes of a process. */
+export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+    const [stdout, stderr, [status, signal]] = await Promise.all([
+        text(child.stdout as NodeJS.ReadableStream),
+        text(child.stderr as NodeJS.ReadableStream),
+        once(child, "close"),
+    ]);
+    return { status, signal, stdout, stderr, pid: child.pid };
 }
 
 /** Declares tests on a machine with each of the shells; each test begins on an instance with these tags. */

@@ -1,16 +1,16 @@
 #!/bin/sh
-# The work of the random runs: worker.sh KIND. Each of its processes reports itself on file descriptor 3, with its process
-# id and the seconds since boot; then it behaves, or misbehaves, as its kind.
-report() {
-    read -r uptime _ </proc/uptime
-    printf '%s %s %s\n' "$1" "$$" "$uptime" >&3
-}
-
+# The work of the random runs: worker.sh FILE takes the first line from FILE, a number and a kind. Each of its processes
+# reports itself in $REPORTS: what it is, the number, its process id and the seconds since boot. Then it behaves, or
+# misbehaves, as its kind.
 case $1 in
-    child) report child ;;
-    *) report main ;;
+    child) kind=child ;;
+    *) read -r run kind <"$1" && sed -i 1d "$1" ;;
 esac
-case $1 in
+export run
+read -r uptime _ </proc/uptime
+echo "$kind $run $$ $uptime" >>"$REPORTS"
+
+case $kind in
     plain) exec sleep 1000 ;;
     child | deaf)
         trap '' TERM INT HUP
@@ -27,7 +27,7 @@ case $1 in
         exec sleep 1000
         ;;
     daemon | deaf-daemon)
-        [ "$1" = daemon ] || trap '' TERM INT
+        [ "$kind" = daemon ] || trap '' TERM INT
         setsid sh "$0" child &
         exec sleep 1000
         ;;
