@@ -9,14 +9,13 @@ const stays = Boolean(process.env.NODE_V8_COVERAGE);
 
 /** Attaches and detaches it; Pulumi itself has it attached from the start. */
 export const pulumisDebugger = v8Hooks.getSessionAsync().then((session) => {
+    const detach = () => stays || session.disconnect();
     const attach = () => {
-        session.connect();
-        session.post("Debugger.enable");
+        if (!stays) {
+            session.connect();
+            session.post("Debugger.enable");
+        }
     };
-    const detach = () => session.disconnect();
-    if (stays) {
-        return { attach() {}, detach() {} };
-    }
     detach();
     return { attach, detach };
 });

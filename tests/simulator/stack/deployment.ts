@@ -145,21 +145,17 @@ export class Deployment {
             return;
         }
         for (const delay of delays) {
+            const at = this.timeline.now + delay;
             this.onTheWay++;
-            this.timeline.at(this.timeline.now + delay, () => {
+            this.timeline.at(at, () => {
                 this.onTheWay--;
-                this.enqueue(body);
+                const before = this.sent.get(body);
+                if (before === undefined || at - before > deduplicationMillis) {
+                    this.sent.set(body, at);
+                    this.queue.push({ body, sentAt: at, visibleAt: at });
+                    this.receive();
+                }
             });
-        }
-    }
-
-    private enqueue(body: string): void {
-        const { now } = this.timeline;
-        const before = this.sent.get(body);
-        if (before === undefined || now - before > deduplicationMillis) {
-            this.sent.set(body, now);
-            this.queue.push({ body, sentAt: now, visibleAt: now });
-            this.receive();
         }
     }
 
