@@ -106,15 +106,6 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         expect(message.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
     });
 
-    it("warns of each record that it can't read, and elects for the others", async () => {
-        addGroup(shop, 1);
-        const odd = ["{", "null", "[1]", '{"source":"aws.autoscaling"}'].map((body) => ({ body }));
-        await invoke({ Records: [...odd, null, {}, ...batchOf(sweepEvent(Date.now())).Records] });
-        expect(leadersOf(shop)).to.have.length(1);
-        const levels = new Set((await logs()).console.map(({ level }) => level));
-        expect([...levels]).to.have.members(["WARN", "INFO"]);
-    });
-
     it("refuses by name what is no batch of the queue", async () => {
         const { error } = await lambda.invoke({});
         expect(error?.errorMessage).to.contain("Not a batch of the queue");

@@ -10,7 +10,7 @@ import { useSandbox } from "./sandbox";
 const readme = new Document("README.md");
 
 describe("README.md", function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
 
     const sandbox = useSandbox("php", "aws");
 
@@ -19,8 +19,7 @@ describe("README.md", function () {
         program = await runProgram();
     });
 
-    it("npm start plays what the excerpt shows", async function () {
-        this.timeout(120_000);
+    it("npm start plays what the excerpt shows", async () => {
         sandbox.standIn("npm", '[ "$1" = ci ] || exec npm "$@"');
         const { stdout, ...outcome } = await sandbox.run(readme.shellBlock("npm start").text, root);
         const calls = ["ci", "start"].map((script) => ["npm", script]);
