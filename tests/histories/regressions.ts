@@ -114,6 +114,17 @@ export const regressions: Record<string, History> = {
         ],
         fates: ["onTime", "lost"],
     },
+    "a successor is detached in the pause before its promotion, and comes back": {
+        settings: { handoverSeconds },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "veto", pick: member(0), on: true } },
+            { wait: 0, act: { kind: "sweep" } },
+            { wait: 5000, act: { kind: "veto", pick: member(0), on: false } },
+            { wait: 0, act: { kind: "terminate", pick: leader, hook: false } },
+            { wait: 5000, act: { kind: "move", pick: member(0), group: 0, millis: 1249 } },
+        ],
+    },
     "a member is vetoed in the second in which it is promoted": {
         groups: [{ size: 1 }],
         acts: [

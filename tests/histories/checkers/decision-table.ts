@@ -31,7 +31,7 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
         const report = reports.find(({ group }) => group === home);
         const isTrial = expect.dryRun && report !== undefined;
         const leaders = isTrial ? leadersBy(report, leadersIn(view, home, tagKey)) : leadersNow(home);
-        // A refusal may be remembered, or taken back by a later event.
+        // A refusal may be remembered for three minutes, or not: its container may be another one now.
         const verdictIf = (avoids: boolean) =>
             verdictOn(view, home, start, expect, evidence.knowledge(by, { start, events }, avoids));
         const verdict = verdictIf(false);

@@ -127,11 +127,7 @@ export class Evidence {
         this.noteBatch(by, by.batch);
         this.disturbed.add(events);
         if (fails && /Tags$/.test(action)) {
-            const refusals = this.refusals.get(by) ?? new Map();
-            this.refusals.set(by, refusals);
-            for (const id of input.Resources) {
-                refusals.set(id, start);
-            }
+            this.noteRefusals(by, start, input.Resources);
         }
         const isAboutTags = input.Filters?.some(({ Name }: { Name: string }) => Name.startsWith("tag"));
         if (fails && (/Groups$/.test(action) || (action === "ec2:DescribeInstances" && isAboutTags))) {
@@ -281,8 +277,20 @@ export class Evidence {
         }
     }
 
+    private noteRefusals(by: Container, at: number, ids: string[]): void {
+        this.refusals.set(by, new Map([...(this.refusals.get(by) ?? []), ...ids.map((id) => [id, at] as const)]));
+    }
+
     private noteCall(call: Call, by: Container, batch: Batch): void {
         this.noteBatch(by, batch);
+        if (call.action === "ec2:CreateTags") {
+            const { Resources: ids } = call.input as { Resources: string[] };
+            this.noteRefusals(
+                by,
+                call.start,
+                ids.filter((id) => this.refuses(id) || !this.world.region.permits(call)),
+            );
+        }
         if (isRead(call)) {
             this.lastView ??= viewOf(this.world.region, this.electorates);
             this.views.get(batch.events)?.push(this.lastView);
