@@ -1,11 +1,10 @@
 // `npm start`: a day in the life of two groups, played on this machine and printed while it is played.
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import * as pulumi from "@pulumi/pulumi";
+import { parseOptions } from "../../election/stack/operator";
 import { readSettings, type Settings } from "../../election/stack/settings";
 import { Referee } from "../histories/checkers";
 import type { Violation } from "../histories/checkers/checker";
-import { readCommandLine, UsageError } from "../simulator/command-line";
 import { found } from "../simulator/lists";
 import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
@@ -135,7 +134,8 @@ async function play(stage: Stage, seed: number | undefined, violations: Violatio
     return happened;
 }
 
-const settingsOf = ({ settings }: Options): Settings => readSettings(configuration(settings), project);
+const settingsOf = ({ settings }: Pick<Options, "settings">): Settings =>
+    readSettings(configuration(settings), project);
 
 /** What the reader has to know before the day begins, which was asked for with some arguments. */
 export function prologue(options: Options, args: string[]): string {
@@ -163,37 +163,35 @@ export async function main(
     args: string[],
     { stdout, stderr }: Record<"stdout" | "stderr", { write(text: string): unknown }> = process,
 ): Promise<number> {
+    let options: ReturnType<typeof readOptions>;
     try {
-        const options = readOptions(args);
-        if (options === "help") {
-            stdout.write(help);
-            return 0;
-        }
-        // The function's own output is captured while it runs; this is not.
-        const write = stdout.write.bind(stdout);
-        write(prologue(options, args));
-        const program = await runProgram({ config: options.settings });
-        const { status, svg } = await rehearse(program, options, write);
-        if (options.picture && svg) {
-            writeFileSync(options.picture.file, svg);
-        }
-        return status;
+        options = readOptions(args);
     } catch (error) {
-        if (!(error instanceof UsageError) && !pulumi.RunError.isInstance(error)) {
-            throw error;
-        }
-        stderr.write(`${error.message}\n`);
+        stderr.write(`${(error as Error).message}\n`);
         return 2;
     }
+    if (options === "help") {
+        stdout.write(help);
+        return 0;
+    }
+    // The function's own output is captured while it runs; this is not.
+    const write = stdout.write.bind(stdout);
+    write(prologue(options, args));
+    const program = await runProgram({ config: options.settings });
+    const { status, svg } = await rehearse(program, options, write);
+    if (options.picture && svg) {
+        writeFileSync(options.picture.file, svg);
+    }
+    return status;
 }
 
 /**
  * Reads the command line.
  *
- * @throws UsageError
+ * @throws an error of one sentence that names what is not allowed, a setting too
  */
 export function readOptions(args: string[]): Options | "help" {
-    const { help, seed, workers, picture, from, to, set } = readCommandLine(args, {
+    const { help, seed, workers, picture, from, to, set } = parseOptions(args, {
         help: { type: "boolean", short: "h" },
         seed: { type: "string" },
         workers: { type: "boolean" },
@@ -212,18 +210,20 @@ export function readOptions(args: string[]): Options | "help" {
         check("--set", text, /^[^=]+=/, "KEY=VALUE");
     }
     if (picture === undefined && (from ?? to) !== undefined) {
-        throw new UsageError("--from and --to need --picture. See --help.");
+        throw new Error("--from and --to need --picture. See --help.");
     }
     if (picture !== undefined && !existsSync(dirname(picture))) {
-        throw new UsageError(`--picture is ${JSON.stringify(picture)}, but there is no such folder. See --help.`);
+        throw new Error(`--picture is ${JSON.stringify(picture)}, but there is no such folder. See --help.`);
     }
     const part = { from: secondsSinceDawn(from ?? "06:00:00"), to: secondsSinceDawn(to ?? "06:00:00") || dayLength };
     if (part.from >= part.to) {
-        throw new UsageError("--from must be before --to; the day begins and ends at 06:00:00. See --help.");
+        throw new Error("--from must be before --to; the day begins and ends at 06:00:00. See --help.");
     }
+    const settings = Object.fromEntries(set.map((text) => text.split(/=(.*)/s, 2)));
+    settingsOf({ settings });
     return {
         seed: seed === undefined ? undefined : Number(seed),
-        settings: Object.fromEntries(set.map((text) => text.split(/=(.*)/s, 2))),
+        settings,
         workers,
         picture: picture === undefined ? undefined : { file: picture, ...part },
         colour: process.stdout.isTTY && !process.env.NO_COLOR,
@@ -235,7 +235,7 @@ const timeForm = /^([01]\d|2[0-3])(:[0-5]\d){2}$/;
 /** Refuses an option whose value doesn't have the right form. */
 function check(option: string, value: string | undefined, form: RegExp, what: string): void {
     if (value !== undefined && !form.test(value)) {
-        throw new UsageError(`${option} is ${JSON.stringify(value)}, but it must be ${what}. See --help.`);
+        throw new Error(`${option} is ${JSON.stringify(value)}, but it must be ${what}. See --help.`);
     }
 }
 
