@@ -84,18 +84,6 @@ export const regressions: Record<string, History> = {
         ],
         fates: [5311],
     },
-    "an operator protects a member, and another leads": {
-        settings: { protectLeader: "true" },
-        groups: [{ size: 3 }],
-        acts: [
-            { wait: 0, act: { kind: "protect", pick: member(0), on: true } },
-            { wait: 0, act: { kind: "protect", pick: member(1), on: true } },
-            { wait: 0, act: { kind: "protect", pick: member(2), on: true } },
-            { wait: 0, act: { kind: "sweep" } },
-            { wait: 5000, act: { kind: "becomeUnhealthy", pick: leader } },
-            { wait: 0, act: { kind: "sweep" } },
-        ],
-    },
 
     // What the checkers excuse.
     "a batch comes back while its election is under way": {
