@@ -180,10 +180,12 @@ export const remember = (memory: Memory, round: WrittenRound, times: { began: nu
         rememberWrites(memory, group, result, times);
         if (result.promoted) {
             rememberPromotion(memory, group, result.promoted.id, result.isGivenBack === true, times.ended);
-        } else if (result.demotedAt !== undefined) {
-            const ids = [...plan.demote, ...plan.retire, ...group.orphans.map(({ id }) => id)];
+        } else {
+            // Its orphans have lost their tags even if it was too late to demote.
+            const demoted = result.demotedAt === undefined ? [] : [...plan.demote, ...plan.retire];
+            const ids = [...demoted, ...group.orphans.map(({ id }) => id)];
             if (ids.length > 0) {
-                memory.pendingHandovers.set(group.name, { ids, at: result.demotedAt });
+                memory.pendingHandovers.set(group.name, { ids, at: result.demotedAt ?? times.ended });
             }
         }
     }

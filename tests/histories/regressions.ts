@@ -365,5 +365,15 @@ export const regressions: Record<string, History> = {
         ],
         settings: { protectLeader: "true" },
     },
+    "a detached leader loses its tags when it is too late to promote its successor": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 0, act: { kind: "launch", group: 0, hook: true } },
+            { wait: 5000, act: { kind: "detach", pick: leader } },
+            { wait: 0, act: { kind: "pace", latency: 3500 } },
+            { wait: 5589, act: { kind: "protect", pick: leader, on: false } },
+        ],
+        settings: { handoverSeconds },
+    },
     ...demonstrations,
 };

@@ -60,6 +60,9 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         const demotions = own.filter(({ action }) => action === "ec2:DeleteTags");
         const demoted: string[] = demotions.flatMap(({ input }) => input.Resources);
         const needPause = new Set(demoted.map((id) => currentHome(id, batch.events)));
+        for (const [home, { at }] of vacancies) {
+            needPause.add(batch.start - at < handoverMillis ? home : undefined);
+        }
         const waitsForNothing = (home: string) =>
             exact &&
             handoverMillis > 0 &&

@@ -89,6 +89,11 @@ export const remembering: Record<string, Mutation> = {
     "forget a leader that has just left": ["(memory, corrected, now - pauseMillis)", "(memory, corrected, now)"],
     "a hand-over is never over": ["(memory, corrected, now - pauseMillis)", "(memory, corrected, 0)"],
     "no hand-over from an orphan": ["return orphans.length > 0 || (at > since", "return (at > since"],
+    "a hand-over from an orphan is forgotten if it was too late to promote": [
+        "if (ids.length > 0) {\n                memory.pendingHandovers",
+        "if (result.demotedAt !== undefined && ids.length > 0) {\n                memory.pendingHandovers",
+        "a detached leader loses its tags when it is too late to promote its successor",
+    ],
     "a hand-over from a leader that still carries the tag": [".some((id) => !carriesTag(id))", ".length > 0", handOver],
 
     // Protection.
