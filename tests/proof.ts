@@ -28,8 +28,7 @@ const histories = mocha("tests/histories/histories.test.ts");
 /** The longest first, so that none of them is the last and leaves a core idle. */
 const allParts: Record<string, Part> = {
     tests: { command: ["npm", "test"], alone: true },
-    // CI has its limit of time: run them before a release.
-    ...(inCi ? {} : { mutations: { command: ["npm", "run", "mutate"], alone: true } }),
+    mutations: { command: ["npm", "run", "mutate"], alone: true },
     coverage: { command: ["npm", "run", "coverage"], env: { HISTORIES: "90" } },
     "two electors": { command: mocha("tests/histories/interleavings.test.ts"), env: { STARTS: "all" } },
     "histories, always the same": { command: histories, env: { HISTORIES: inCi ? "900" : "3600", SEED: "1" } },

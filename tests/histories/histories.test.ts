@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { theProgram } from "./history";
 import { checkHistories, worlds } from "./worlds";
 
-const histories = Number(process.env.HISTORIES ?? 450);
+const histories = Number(process.env.HISTORIES ?? 300);
 const seed = Number(process.env.SEED ?? 1);
 const path = process.env.REPLAY;
 const kinds = Object.keys(worlds) as (keyof typeof worlds)[];

@@ -4,8 +4,8 @@ import { expect } from "chai";
 import { theProgram } from "./history";
 import { explore, starts } from "./interleaving";
 
-// Every fifth of them takes a quarter of a minute; the proof tries all.
-const tried = starts.filter((_, index) => process.env.STARTS === "all" || index % 5 === 0);
+// Every eleventh meets each condition and each beginning; the proof tries all.
+const tried = starts.filter((_, index) => process.env.STARTS === "all" || index % 11 === 0);
 
 describe("Two electors of one group of two instances", () => {
     it("leave one leader, as the decision table says, however they start and in whatever order their calls come", async function () {
