@@ -181,7 +181,7 @@ export const remember = (memory: Memory, round: WrittenRound, times: { began: nu
         if (result.promoted) {
             rememberPromotion(memory, group, result.promoted.id, result.isGivenBack === true, times.ended);
         } else {
-            // Its orphans have lost their tags even if it was too late to demote.
+            // Its orphans may have lost their tags even if it was too late to demote.
             const demoted = result.demotedAt === undefined ? [] : [...plan.demote, ...plan.retire];
             const ids = [...demoted, ...group.orphans.map(({ id }) => id)];
             if (ids.length > 0) {

@@ -22,8 +22,7 @@ export const announce = async (aws: Aws, elections: Reported[]): Promise<number>
     const failures = reports.map(async (report) => {
         const request = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };
         try {
-            const answer = aws.sns().publish(request, { abortSignal });
-            await withContext("sns:Publish", [TopicArn], answer, abortSignal);
+            await withContext("sns:Publish", [TopicArn], aws.sns().publish(request, { abortSignal }), abortSignal);
             return [];
         } catch (error) {
             warn(`no message about ${report.group}`, error);

@@ -57,11 +57,8 @@ const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
         }
         const ids = lost.map(({ id }) => id);
         const suspected = lost.flatMap(({ group = [] }) => group);
-        reading = joined(
-            reading,
-            await orUnread(suspected, () => readHomes(aws, ids)),
-            ...(await readNamed(aws, names)),
-        );
+        const homes = await orUnread(suspected, () => readHomes(aws, ids));
+        reading = joined(reading, homes, ...(await readNamed(aws, names)));
         asked = new Set([...asked, ...names, ...ids]);
     }
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
@@ -75,6 +72,8 @@ const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
 
 /** What was read, and what could not be. */
 interface Reading extends View {
+    /** Instances of our groups that depart, as they were read first. */
+    departing: View["tagged"];
     unread: Round["unread"];
 }
 
@@ -85,9 +84,9 @@ const mentioned = ({ detached, unplaced }: Batch): string[] => [...new Set([...d
 const readFirst = async (aws: Aws, batch: Batch): Promise<Reading> => {
     const ids = mentioned(batch);
     // Most state changes concern other instances; one filtered read finds ours.
-    const departing = { ids: [...batch.departing.keys()], prefixes: aws.scope.asgPrefixes };
+    const ours = { ids: [...batch.departing.keys()], prefixes: aws.scope.asgPrefixes };
     const answers = await Promise.all([
-        orUnread([], () => readTagged(aws, departing)),
+        orUnread([], async () => ({ departing: (await readTagged(aws, ours)).tagged })),
         orUnread([], () => readTagged(aws, { ids })),
         orUnread([], () => readHomes(aws, ids)),
         readNamed(aws, [...batch.triggers.keys()]),
@@ -121,21 +120,24 @@ const joined = (...readings: Partial<Reading>[]): Reading => ({
     groups: new Map(readings.flatMap(({ groups = [] }) => [...groups])),
     tagged: new Map(readings.flatMap(({ tagged = [] }) => [...tagged])),
     homes: new Map(readings.flatMap(({ homes = [] }) => [...homes])),
+    departing: new Map(readings.flatMap(({ departing = [] }) => [...departing])),
     unread: readings.flatMap(({ unread = [] }) => unread),
 });
 
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
-const triggersOf = (scope: Scope, batch: Batch, { tagged, homes }: Reading): Map<string, Trigger[]> => {
+const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> => {
     const triggers = new Map(batch.triggers);
     const add = (group?: string, trigger?: Trigger) =>
         trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
     const homeOf = (id: string) => homes.get(id)?.group;
-    const leaders = [...tagged.values()].filter(({ leads }) => leads);
+    for (const { id, group, leads } of departing.values()) {
+        add(leads ? group : undefined, batch.departing.get(id));
+    }
     for (const [id, trigger] of batch.unplaced) {
         add(homeOf(id), trigger);
     }
-    for (const { id, group } of leaders) {
-        add(group, batch.departing.get(id));
+    const leaders = [...tagged.values()].filter(({ leads }) => leads);
+    for (const { id } of leaders) {
         add(homeOf(id), batch.detached.has(id) ? { type: detachType } : undefined);
     }
     // A leader that went to another group asks for an election there, too.

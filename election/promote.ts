@@ -55,9 +55,10 @@ export const promote = async (aws: Aws, round: PlannedRound): Promise<WrittenRou
     const going = steps.filter(({ result }) => !result.error);
     const ready = going.filter(({ waits }) => !waits);
     const waiting = going.filter(({ waits }) => waits);
+    const pause = () => new Promise((resolve) => setTimeout(resolve, pauseMillis));
     await Promise.all([
         promoteFirst(aws, ready),
-        waiting.length > 0 ? sleep(pauseMillis).then(() => promoteFirst(aws, waiting)) : undefined,
+        waiting.length > 0 ? pause().then(() => promoteFirst(aws, waiting)) : undefined,
         adopt(aws, going),
         take(aws, steps, "retire", deadline.signal),
     ]);
@@ -211,5 +212,3 @@ const adopt = async (aws: Aws, steps: Step[]): Promise<void> => {
 const emptyResult = (): Result => ({ demoted: [], refused: [], uncertain: [], warnings: [] });
 
 const isoTime = (millis: number): string => new Date(millis).toISOString();
-
-const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));

@@ -34,7 +34,7 @@ export const withContext = async <T>(
 export const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
 
 /** Whether AWS refused the call for what it asked, and not because of load or an outage. */
-export const isRefusal = (error: Error): boolean => isGone(error) || (isAboutCall(error) && statusOf(error) < 500);
+export const isRefusal = (error: Error): boolean => isAboutCall(error) && statusOf(error) < 500;
 
 /** Whether AWS failed at this call, and not because of load: one of its resources may be the cause. */
 export const isAboutCall = (error: Error): boolean =>

@@ -70,7 +70,7 @@ const writePart = async (division: Division, ids: string[]): Promise<[string, Er
         error = caught as Error;
     }
     const { tagging, refusals } = division;
-    if (ids.length === 1 || !(isGone(error) || isAboutCall(error))) {
+    if (ids.length === 1 || !isAboutCall(error)) {
         return ids.map((id) => [id, error]);
     }
     if (division.isAboutAll && (tagging.isRefused || refusals > 50)) {

@@ -65,8 +65,8 @@ function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watc
                 group gets a leader as soon as one of its instances is in service.`,
             metricQueries: [
                 // The minimum: if two sweeps fall into one period, a good one counts.
-                query("vacant", "Minimum", own(stack, "VacantGroups")),
-                query("failed", "Minimum", own(stack, "FailedElections")),
+                query("vacant", "Minimum", ofStack(stack, "VacantGroups")),
+                query("failed", "Minimum", ofStack(stack, "FailedElections")),
                 { id: "leaderless", expression: "vacant + failed", label: "Vacant or failing", returnData: true },
             ],
             evaluationPeriods: inARow,
@@ -77,7 +77,7 @@ function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watc
                 leaders. Then look for what else writes the leader tag there: a second stack with the same prefix and
                 tag key, a launch template, a script. Meanwhile each sweep takes the tag off all leaders but one, and
                 work may run twice in between.`,
-            ...own(stack, "ContestedGroups"),
+            ...ofStack(stack, "ContestedGroups"),
             statistic: "Minimum",
             period,
             evaluationPeriods: inARow,
@@ -90,7 +90,7 @@ function sweepAlarms(...[{ sweepMinutes, electorateTag }, { stack, title }, watc
                 so. Meanwhile leaders stay as they are. Events may still cause elections, but what no event reports is
                 not found.`,
             metricQueries: [
-                query("sweeps", "SampleCount", own(stack, "VacantGroups")),
+                query("sweeps", "SampleCount", ofStack(stack, "VacantGroups")),
                 // Sweeps should come as long as the queue is in use, or the rule fires: a new stack is not without sweeps.
                 query(
                     "queue",
@@ -140,7 +140,7 @@ function functionAlarms(...[, { stack, title }, watched]: Parameters<typeof alar
                 run the saved query ${title}/leader-history: it shows the group, its leaders and the reasons. Then look
                 in CloudTrail for DeleteTags and CreateTags on these instances. Meanwhile the group gets a leader after
                 each change, and a group with 3 changes within a minute waits for the next sweep.`,
-            ...own(stack, "FlappingGroups"),
+            ...ofStack(stack, "FlappingGroups"),
             statistic: "Sum",
             period: 300,
             evaluationPeriods: 6,
@@ -156,9 +156,8 @@ function metric(namespace: string, metricName: string, dimensions: Record<string
     return { namespace, metricName, dimensions };
 }
 
-function own(stack: string, name: MetricName): Metric {
-    return metric(metricNamespace, name, { Stack: stack });
-}
+const ofStack = (stack: string, name: MetricName): Metric => metric(metricNamespace, name, { Stack: stack });
+
 /** A template that is written on several lines, and read on one. */
 function sentences(texts: TemplateStringsArray, ...values: Input<string | number>[]): Output<string> {
     return interpolate(texts, ...values).apply((text) => text.replaceAll(/\s+/g, " "));

@@ -44,6 +44,8 @@ function expectEmbedded(world: World): void {
             expect(line[key], key).to.match(/^[^:\s][ -~]*$/);
         }
         expect(Metrics).to.have.length.within(1, 100);
+        const names = Metrics.map(({ Name }) => Name);
+        expect(names.includes("LeaderChanges") && names.length === 1, names.join()).to.equal("Group" in line);
         for (const { Name, Unit, ...others } of Metrics) {
             expect(line[Name], Name).to.be.a("number");
             expect(["Count", "Milliseconds"]).to.include(Unit);

@@ -172,7 +172,7 @@ underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {
 
         row("--wait allows a slow AWS CLI more", async () => {
             await machine.launch(undefined);
-            machine.installCli(`sleep 1; ${saysTrue}`); // longer than the limit above
+            machine.installCli(`sleep 3; ${saysTrue}`); // longer than the default allows
             expect(await machine.run(["--wait", "20", ...job])).to.deep.include(ran);
         });
     });

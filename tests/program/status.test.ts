@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { explained } from "../../election/stack/operator";
+import { explained, prepareSdk } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
@@ -284,7 +284,16 @@ describe("npm run status", () => {
         expect(err).to.match(/expired\. Get new credentials, for instance with aws sso login\.\n$/);
     });
 
+    it("has the SDK take the profile that a stack names", () => {
+        const before = process.env;
+        process.env = { ...before };
+        prepareSdk("eu-west-1", "on-call");
+        expect(process.env).to.include({ AWS_REGION: "eu-west-1", AWS_PROFILE: "on-call" });
+        process.env = before;
+    });
+
     for (const [options, message] of [
+        [["--prefix", "a", "--prefix", "b"], /^Option '--prefix' is given twice\. See --help\.\n$/],
         [["shop"], /^Unexpected argument 'shop'.*See --help\.\n$/],
         [["--prefix", "a ?b"], /^Setting asgPrefix is "a \?b", but it must be .*\n$/],
         [["--stack", "none"], /^There is no file Pulumi\.none\.yaml of a stack none; .*\n$/],

@@ -92,9 +92,7 @@ export const verbs = {
     /** A group's tag pauses its elections, with a value in whatever case, or does no more. */
     pause: (scene: Scene, { group, value }: OfGroup & { value?: string }) =>
         tagGroup(scene, group, `${scene.scope.tagKey}:paused`, value),
-    /** The instance's own tag names no group for a while, as it may just after an instance was attached. */
-    nameNoGroup: (scene: Scene, { id, millis }: OfInstance & ForAWhile) => nameForAWhile(scene, id, undefined, millis),
-    /** It names another group for a while, as it may after a move. */
+    /** The instance's own tag names another group for a while, as it may after a move. */
     nameOldGroup: (scene: Scene, { id, group, millis }: OfInstance & OfGroup & ForAWhile) =>
         nameForAWhile(scene, id, group, millis),
     /** One of Auto Scaling's two lists leaves a member out for a while. */
@@ -107,11 +105,6 @@ export const verbs = {
         fleet.members(group).length === 0 && region.groups.delete(group),
 };
 
-export type Verb = keyof typeof verbs;
-
-/** What a verb takes beside the scene: the instance or the group that it is about, and more. */
-export type Args<V extends Verb> = Parameters<(typeof verbs)[V]>[1];
-
 /** A group's tag gets another value, or goes. */
 function tagGroup({ region }: Scene, group: string, key: string, value: string | undefined): void {
     const tags = region.groups.get(group)?.tags ?? {};
@@ -119,7 +112,7 @@ function tagGroup({ region }: Scene, group: string, key: string, value: string |
     Object.assign(tags, value === undefined ? {} : { [key]: value });
 }
 
-function nameForAWhile({ region, timeline }: Scene, id: string, group: string | undefined, millis: number): void {
+function nameForAWhile({ region, timeline }: Scene, id: string, group: string, millis: number): void {
     const own = region.tags(id)[groupKey];
     region.setTags(id, { [groupKey]: group });
     timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));

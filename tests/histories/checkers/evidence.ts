@@ -48,11 +48,8 @@ export interface Expectations extends Known {
     withdrawn?: Excuse;
 }
 
-/** By how much EC2's reads may lag. */
-export const mostLagMillis = 5000;
-
 /** How long what a container wrote counts as read. */
-export const rememberedMillis = 30_000;
+const rememberedMillis = 30_000;
 
 /** How long a Spot warning counts, from its event's time, and a refusal to tag an instance. */
 const warningMillis = 3 * 60 * 1000;

@@ -23,7 +23,7 @@ export const writing: Record<string, Mutation> = {
     ],
     "a leader that EC2 is ending holds up a promotion": ["if (retired.includes(id)) {", "if (false) {", changes],
     "a leader that EC2 is ending keeps its tag": ['take(aws, steps, "retire", deadline.signal),', ""],
-    "no pause between leaders": ["sleep(pauseMillis)", "sleep(0)"],
+    "no pause between leaders": ["setTimeout(resolve, pauseMillis)", "setTimeout(resolve, 0)"],
     "pause though no live leader was demoted": [
         "(plan.demote.length > 0 || (settingMillis > 0 && (plan.retire.length > 0 || group.handingOver === true)))",
         "true",
