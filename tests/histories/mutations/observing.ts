@@ -23,7 +23,7 @@ export const observing: Record<string, Mutation> = {
         "(ids.length > 0 ? [ids] : []).map((InstanceIds)",
     ],
     "a group's failed read fails all": ["({ unread: [{ groups, error }] })", "{ throw error; }"],
-    "leave out a departing instance": ["add(group, batch.departing.get(id));", ""],
+    "leave out a departing instance": ["add(leads ? group : undefined, batch.departing.get(id));", ""],
 
     // The two lists of Auto Scaling.
     "don't understand health in capitals": ["/^healthy$/i.test(", "/^Healthy$/.test("],
