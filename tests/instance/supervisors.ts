@@ -67,7 +67,7 @@ export async function unitsOf(systemd: SystemdManager): Promise<Supervisor> {
         writeFileSync(join(systemd.disk, `${name}.env`), lines.join(""));
         await systemd.run(`systemctl start supervised@${name}`);
         return {
-            signal: (signal) => systemd.run(`systemctl kill --kill-whom=main --signal=${signal} supervised@${name}`),
+            signal: (signal) => systemd.signal(`supervised@${name}`, signal),
             outside: (pid) => pid,
             stop: async () => {
                 await systemd.run(`systemctl stop supervised@${name}`);

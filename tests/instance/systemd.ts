@@ -72,6 +72,10 @@ export class SystemdManager {
     show = async (unit: string, property: string): Promise<string> =>
         (await this.run(`systemctl show --value --property=${property} ${unit}`)).output;
 
+    /** Signals a unit's main process alone. */
+    signal = (unit: string, signal: NodeJS.Signals) =>
+        this.run(`systemctl kill --kill-whom=main --signal=${signal} ${unit}`);
+
     /** The instance's paths in a text become this disk's. */
     placed = (text: string): string =>
         text.replaceAll(/\/(usr\/local\/|usr\/)?bin\/(?=leader|worker|php|celery)/g, `${this.bin}/`);

@@ -123,7 +123,7 @@ echo "start $2" >>"$NOTES"
             await started(1);
             const first = alive();
             expect(first).to.have.length(2);
-            await systemd.run("systemctl kill --kill-whom=main --signal=KILL killed");
+            await systemd.signal("killed", "SIGKILL");
             await started(2);
             expect(first.filter(isAlive)).to.deep.equal([]);
             expect(notes("end")).to.deep.equal([]);
