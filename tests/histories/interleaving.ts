@@ -17,7 +17,7 @@ interface Condition {
 /** How the two elections begin. */
 type Beginning = "at once, with a sweep" | "a millisecond apart, with a sweep" | "at once, one with a launch";
 
-export type Start = [Condition, Condition, Beginning];
+type Start = [Condition, Condition, Beginning];
 
 export interface Found {
     runs: number;

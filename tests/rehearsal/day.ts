@@ -8,7 +8,7 @@ import { type Stage, secondOf } from "./stage";
 /** Something that happens to a group: gives the words for it, instances by their ids, or undefined if it can't happen now. */
 type Deed = (stage: Stage, group: string) => string | undefined;
 
-export interface Moment {
+interface Moment {
     /** Seconds since the day began. */
     at: number;
     group: keyof Stage["groups"];

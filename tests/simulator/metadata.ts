@@ -8,8 +8,8 @@ export const tokenPath = "/latest/api/token";
 export const tagsPath = "/latest/meta-data/tags/instance";
 export const leaderTagPath = `${tagsPath}/app:isLeader`;
 export const lifecyclePath = "/latest/meta-data/autoscaling/target-lifecycle-state";
-export const idPath = "/latest/meta-data/instance-id";
-export const regionPath = "/latest/meta-data/placement/region";
+const idPath = "/latest/meta-data/instance-id";
+const regionPath = "/latest/meta-data/placement/region";
 
 export const instanceId = "i-0123456789abcdef0";
 export const region = "eu-central-1";

@@ -63,7 +63,7 @@ export interface Knowledge {
     avoided: Set<string>;
 }
 
-export const nothingKnown: Knowledge = {
+const nothingKnown: Knowledge = {
     warned: new Set(),
     launched: new Set(),
     avoided: new Set(),

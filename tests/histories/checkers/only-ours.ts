@@ -11,7 +11,7 @@ import type { Evidence } from "./evidence";
 import type { Sight } from "./model";
 
 /** What a write of tags is for. */
-export type Writing = "promotion" | "giving back" | "adoption" | "demotion" | "stripping";
+type Writing = "promotion" | "giving back" | "adoption" | "demotion" | "stripping";
 
 /** What a call that writes tags is for; undefined if it writes anything else. */
 export function writingOf({ action, input }: Call, tagKey: string): Writing | undefined {

@@ -16,7 +16,7 @@ import type { Region } from "./region";
 import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire/protocols";
 
 /** What goes wrong with a call. The region is not asked, or changed, where no answer of its own is given. */
-export type HttpFault =
+type HttpFault =
     /** An error, worded in the service's protocol. */
     | { refused: string; status: number; message: string }
     /** Another body than the region's answer. */
@@ -33,7 +33,7 @@ export type HttpFault =
     | { bytesPerSecond: number };
 
 /** A request that has come; times in milliseconds since the process began. */
-export interface HttpCall extends AwsRequest {
+interface HttpCall extends AwsRequest {
     start: number;
     /** When its answer was sent; NaN: not yet, or never. */
     end: number;

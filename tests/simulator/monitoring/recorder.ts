@@ -6,7 +6,7 @@ import { Metrics } from "./metrics";
 const minuteMillis = 60_000;
 
 /** How long after their times values are seen, in milliseconds. */
-export interface Delays {
+interface Delays {
     /** Of the function's own metrics, which travel in its log. */
     own?: number;
     /** Of AWS's metrics. */
