@@ -301,8 +301,12 @@ withTool(["dash", "curl", "timeout", "setsid"], () =>
         withTool("systemd", () =>
             it(`in ${runs} random runs as units of systemd (SEED=${seed})`, async () => {
                 const systemd = new SystemdManager();
-                await systemd.start();
-                await play(await unitsOf(systemd)).finally(() => systemd.stop());
+                try {
+                    await systemd.start();
+                    await play(await unitsOf(systemd));
+                } finally {
+                    await systemd.stop();
+                }
             }),
         );
     }),
