@@ -266,6 +266,17 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         expect(run.stderr).to.match(/killed sh: it didn't end within 0.30 s/);
     });
 
+    row("kills work that doesn't end by TERM if that comes while it is started", async () => {
+        lead();
+        const [bin, work] = [machine.folderWith(), worker("trap '' TERM; while :; do sleep 1000; done")];
+        // leader-while asks for the date when it has started the work.
+        const wait = `until [ -s "${folder}/started" ]; do sleep 0.1; done`;
+        standIn(bin, "date", `[ -e "${folder}/sent" ] || { ${wait}; echo >"${folder}/sent"; kill -TERM $PPID; }`);
+        const run = new Run(work, short, { PATH: `${bin}:${machine.tools}` });
+        expect(await run.end, run.stderr).to.equal(137);
+        await leavesNothing();
+    });
+
     /** How a leader-while can be stopped so that it can't end itself. */
     const stops: Record<string, (script: number) => Promise<void>> = {
         "before the lead is lost": async (script) => {
