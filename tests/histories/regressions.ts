@@ -375,5 +375,14 @@ export const regressions: Record<string, History> = {
         ],
         settings: { handoverSeconds },
     },
+    "a tag with a later since is overwritten, and its event comes in the second of that": {
+        groups: [{ size: 1 }],
+        acts: [
+            { wait: 250, act: { kind: "tag", pick: member(0), value: "true", since: "later" } },
+            { wait: 500, act: { kind: "sweep" } },
+        ],
+        fates: ["doubled"],
+        lags: [391],
+    },
     ...demonstrations,
 };

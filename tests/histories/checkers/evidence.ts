@@ -240,16 +240,16 @@ export class Evidence {
     }
 
     /** Whether the caller's container must remember a write, because it had the answer, and others wrote nothing since. */
-    isKnown({ id, at, by, leads, unsure }: Write, call: Call, batch: Batch): boolean {
+    isKnown({ id, at, by, leads, left, unsure }: Write, call: Call, batch: Batch): boolean {
+        const { tagKey } = this.expect;
         const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis;
+        const differs = (tags: Record<string, string>) =>
+            isTrue(tags[tagKey]) !== leads || (leads && sinceIn(tags, tagKey, at) > left);
         const isContradicted = this.received
             .get(call.by as object)
             ?.some(
                 ({ at: receivedAt, event: { source, resources, detail } }) =>
-                    receivedAt >= at &&
-                    source === "aws.tag" &&
-                    instanceIn(resources) === id &&
-                    isTrue(detail.tags[this.expect.tagKey]) !== leads,
+                    receivedAt >= at && source === "aws.tag" && instanceIn(resources) === id && differs(detail.tags),
             );
         const isEdited = (this.edited.get(id)?.at ?? never) > at;
         return isOwn && !unsure && !isEdited && !(this.grants("seconds") && isContradicted);
