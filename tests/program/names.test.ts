@@ -41,16 +41,10 @@ describe("An update of a deployed stack", () => {
         it(`keeps each ${type}, and no input is new that would replace it`, async () => {
             const { resources } = await updated();
             for (const old of names.map((name) => `${type}::${name}`)) {
-                const heirs = resources.filter((one) => idOf(one) === old);
-                expect(
-                    heirs.map(({ parent }) => parent),
-                    old,
-                ).to.deep.equal([""]);
-                const { inputs } = only(heirs);
-                expect(
-                    fixed.filter((input) => inputs[input] !== undefined),
-                    old,
-                ).to.deep.equal([]);
+                const { parent, inputs } = only(resources.filter((one) => idOf(one) === old));
+                expect(parent, old).to.equal("");
+                const added = fixed.filter((input) => inputs[input] !== undefined);
+                expect(added, old).to.deep.equal([]);
             }
         });
     }

@@ -4,6 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import { listLeaders } from "../../election/stack/leaders-command";
 import { readSettings } from "../../election/stack/settings";
+import { optionsOf } from "../integration/readme/document";
+import { only } from "../simulator/lists";
 import { scopeIn } from "../simulator/stack/packaged";
 import {
     configuration,
@@ -354,15 +356,10 @@ describe("leadersCommand", () => {
             const script = `aws() { printf '%s\\0' "$@"; }\n${listLeaders(settings, "eu-west-3")}`;
             const { stdout, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
             expect(stderr).to.equal("");
-            const [, , , , , filters = "", ...others] = stdout.split("\0");
-            expect(stdout.split("\0").slice(0, 5)).to.deep.equal([
-                "ec2",
-                "describe-instances",
-                "--region",
-                "eu-west-3",
-                "--filters",
-            ]);
-            expect(JSON.parse(filters)).to.deep.equal([
+            const call = stdout.split("\0").slice(0, -1); // the last argument ends, too
+            const { "--filters": filters = [], ...others } = optionsOf(call);
+            expect(call.slice(0, 2)).to.deep.equal(["ec2", "describe-instances"]);
+            expect(JSON.parse(only(filters))).to.deep.equal([
                 { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
                 {
                     Name: "tag:aws:autoscaling:groupName",
@@ -370,16 +367,16 @@ describe("leadersCommand", () => {
                 },
                 { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
             ]);
-            expect(others).to.deep.equal([
-                "--query",
-                "Reservations[].Instances[].{" +
-                    "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
-                    "leader: InstanceId, " +
-                    "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
-                "--output",
-                "table",
-                "", // the last argument ends, too
-            ]);
+            expect(others).to.deep.equal({
+                "--region": ["eu-west-3"],
+                "--query": [
+                    "Reservations[].Instances[].{" +
+                        "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
+                        "leader: InstanceId, " +
+                        "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
+                ],
+                "--output": ["table"],
+            });
         });
     }
 });
