@@ -4,20 +4,16 @@ import { only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
 import { idOf } from "../simulator/stack/program";
 
+const rules = ["departures", "scaling", "sweep", "tags"];
+
 /**
  * The resources of a stack of version 1.0.0 with every option on, by their types: their names, and inputs that AWS can't
  * change in place. A resource that was deployed without one of these must not get it. The stack is the parent of all.
  */
 const deployed: Record<string, { names: string[]; fixed?: string[] }> = {
     "aws:cloudwatch/dashboard:Dashboard": { names: ["election"] },
-    "aws:cloudwatch/eventRule:EventRule": {
-        names: ["departures", "scaling", "sweep", "tags"],
-        fixed: ["name", "namePrefix", "eventBusName"],
-    },
-    "aws:cloudwatch/eventTarget:EventTarget": {
-        names: ["departures", "scaling", "sweep", "tags"],
-        fixed: ["targetId", "eventBusName"],
-    },
+    "aws:cloudwatch/eventRule:EventRule": { names: rules, fixed: ["name", "namePrefix", "eventBusName"] },
+    "aws:cloudwatch/eventTarget:EventTarget": { names: rules, fixed: ["targetId", "eventBusName"] },
     "aws:cloudwatch/logGroup:LogGroup": { names: ["election"], fixed: ["namePrefix", "logGroupClass"] },
     "aws:cloudwatch/metricAlarm:MetricAlarm": {
         names: ["backlog", "flapping", "function-failing", "no-leader", "no-sweep", "two-leaders"],
