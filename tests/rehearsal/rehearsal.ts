@@ -220,6 +220,9 @@ export function readOptions(args: string[]): Options | "help" {
         throw new Error("--from must be before --to; the day begins and ends at 06:00:00. See --help.");
     }
     const settings = Object.fromEntries(set.map((text) => text.split(/=(.*)/s, 2)));
+    if (Object.keys(settings).length < set.length) {
+        throw new Error("--set is given twice for one key. See --help.");
+    }
     settingsOf({ settings });
     return {
         seed: seed === undefined ? undefined : Number(seed),
