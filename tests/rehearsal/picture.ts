@@ -184,15 +184,12 @@ function specOf(scenery: Scenery): Spec {
 function electoratesIn({ from, to, recorder, happened }: Scenery): string[] {
     const lives = [...recorder.lives.values()];
     const changes = lives.flatMap(({ electorate, conditions, leads }) =>
-        [...conditions, ...leads].flatMap(({ start, end = start }) => [
-            { electorate, at: start },
-            { electorate, at: end },
-        ]),
+        [...conditions, ...leads].flatMap(({ start, end = start }) => [start, end].map((at) => ({ electorate, at }))),
     );
-    const within = [...happened, ...changes].filter(({ at }) => at > from && at < to);
+    const busy = [...happened, ...changes].filter(({ at }) => at > from && at < to);
     const all = [...new Set(lives.map(({ electorate }) => electorate))];
-    const busy = all.filter((name) => within.some(({ electorate }) => electorate === name));
-    return busy.length > 0 ? busy : all;
+    const shown = all.filter((name) => busy.some(({ electorate }) => electorate === name));
+    return shown.length > 0 ? shown : all;
 }
 
 /** What is drawn of an electorate, from a height on. */

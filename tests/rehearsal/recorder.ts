@@ -122,8 +122,7 @@ export class Recorder {
     /** Ends the last stretch and begins another one, unless that goes on. */
     private note<T extends string>(stretches: Stretch<T>[], what: T | undefined): void {
         const { now } = this.stage.timeline;
-        const last = stretches.at(-1);
-        const current = last?.end === undefined ? last : undefined;
+        const current = stretches.findLast(({ end }) => end === undefined);
         if (current?.what === what) {
             return;
         }
