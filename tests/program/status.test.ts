@@ -79,14 +79,6 @@ describe("npm run status", () => {
         return run(...options);
     }
 
-    /** Runs it as npm does, in the project's folder or a copy of it. */
-    async function runAlone(cwd: string, ...options: string[]) {
-        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
-        const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-        const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-        return { out, err, status };
-    }
-
     it("shows each group with its leader, since when, and that an election changes nothing", async () => {
         const { out, status } = await statusOf(quiet);
         const lines = out.split("\n");
@@ -171,31 +163,30 @@ describe("npm run status", () => {
         expect(out).to.contain("1 not read").and.to.contain("ec2:DescribeInstanceStatus");
     });
 
-    it("is a command of its own, with exit status and streams, and explains itself", async () => {
-        await openAws(await regionAfter((world) => void stripShop(world)));
-        const { out, status } = await runAlone(root);
-        expect(status).to.equal(1);
-        expect(out).to.match(new RegExp(`^${shop} +vacant `, "m"));
-        const explained = await run("--help");
-        expect(explained.status).to.equal(0);
-        expect(explained.out).to.contain("--prefix").and.to.contain("--json");
+    it("explains itself", async () => {
+        const { out, status } = await statusOf(quiet, "--help");
+        expect(status).to.equal(0);
+        expect(out).to.contain("--prefix").and.to.contain("--json");
     });
 
-    it("takes what a stack looks at from the stack's file: prefixes, region and profile", async () => {
+    it("is a command of its own, and takes prefixes, region and profile from a stack's file", async () => {
         const credentials = join(folder, "credentials");
-        await openAws(quiet, { ...keyless, AWS_SHARED_CREDENTIALS_FILE: credentials });
+        const vacant = await regionAfter((world) => void stripShop(world));
+        await openAws(vacant, { ...keyless, AWS_SHARED_CREDENTIALS_FILE: credentials });
         for (const file of ["election", "Pulumi.yaml", "package.json", "tsconfig.json"]) {
             cpSync(join(root, file), join(folder, file), { recursive: true });
         }
         symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
         writeFileSync(credentials, "[on-call]\naws_access_key_id = testing\naws_secret_access_key = testing\n");
         const region = { "aws:region": "eu-west-1", "aws:profile": "on-call" };
-        const config = { ...region, [`${project}:asgPrefix`]: "awseb-e-b" };
+        const config = { ...region, [`${project}:asgPrefix`]: "awseb-e-s" };
         writeFileSync(join(folder, "Pulumi.prod.yaml"), JSON.stringify({ config }));
-        const { out, err } = await runAlone(folder, "--stack", "prod");
-        expect(err).to.equal("");
-        expect(out).to.contain(blog).and.to.contain("1 groups with the prefix awseb-e-b in eu-west-1");
-        expect(out).to.not.contain(shop);
+        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), "--stack", "prod"];
+        const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+        const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+        expect({ err, status }).to.deep.equal({ err: "", status: 1 });
+        expect(out).to.match(new RegExp(`^${shop} +vacant `, "m"));
+        expect(out).to.contain("1 groups with the prefix awseb-e-s in eu-west-1").and.to.not.contain(blog);
     });
 
     it("names groups that are there if no group of the named region has one of the prefixes, and exits with 1", async () => {
