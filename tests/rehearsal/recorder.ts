@@ -71,8 +71,8 @@ export class Recorder {
     private stretchesOf<T extends Trouble>(...kinds: T[]): (Stretch<T> & { electorate: string })[] {
         return [...this.troubles].flatMap(([electorate, stretches]) =>
             stretches
-                .filter(({ what }) => kinds.includes(what as T))
-                .map((stretch) => ({ ...stretch, what: stretch.what as T, electorate })),
+                .filter((one): one is Stretch<T> => kinds.includes(one.what as T))
+                .map((one) => ({ ...one, electorate })),
         );
     }
 
