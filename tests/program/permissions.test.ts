@@ -162,9 +162,6 @@ describe("By the policies that are registered", () => {
         const administrator = { Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
         const denied: Record<string, Request> = {
             "an administrator": send(undefined, { context: {} }),
-            "a role that may send to every queue": send(undefined, {
-                context: { "aws:PrincipalServiceName": undefined },
-            }),
             "a rule with a role of its own": send(ruleArn("other")),
             "another service for a resource of its own": send(arn("sns", "topic"), {}, "sns.amazonaws.com"),
         };

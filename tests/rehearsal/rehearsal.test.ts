@@ -158,14 +158,10 @@ describe("npm start", function () {
     });
 
     it("plays the same random day for the same seed and settings, wherever it is, keeps every rule, and never has two at work", async () => {
-        const set = [
-            "electorateTag=team",
-            "handoverSeconds=18",
-            "protectLeader=true",
-            "sweepMinutes=5",
-            "tagKey=shop:primary",
-        ];
-        const args = ["--seed", "9", "--workers", "--set", "asgPrefix=legacy-", ...set.map((text) => `--set=${text}`)];
+        const line =
+            "--seed 9 --workers --set asgPrefix=legacy- --set=electorateTag=team --set=handoverSeconds=18 " +
+            "--set=protectLeader=true --set=sweepMinutes=5 --set=tagKey=shop:primary";
+        const args = line.split(" ");
         const { status, out, err } = await start(...args);
         const options = readOptions(args) as Options;
         const { text, violations } = await playedWith(options);
