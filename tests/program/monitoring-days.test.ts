@@ -2,13 +2,13 @@
 import { expect } from "chai";
 import { queries } from "../../election/stack/monitoring";
 import { Document } from "../integration/readme/document";
+import type { Recorder } from "../rehearsal/recorder";
 import { rehearse } from "../rehearsal/rehearsal";
-import { hour, start } from "../simulator/clock";
+import { hour, minute, start } from "../simulator/clock";
 import { found } from "../simulator/lists";
 import { runQuery } from "../simulator/monitoring/insights";
 import type { Metrics } from "../simulator/monitoring/metrics";
 import { record } from "../simulator/monitoring/recorder";
-import { tagKey } from "../simulator/names";
 import { programWith } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 import { alarmTopicArn, firstAlarms, statesOf } from "./outages";
@@ -16,50 +16,20 @@ import { alarmTopicArn, firstAlarms, statesOf } from "./outages";
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
 const day = 24 * 60 * 60;
 
-/** How a group that wanted instances stood, in seconds. */
-interface Standing {
-    leaders: number;
-    /** With another number of leaders than one. */
-    wrong: number;
-    /** Without a leader, now and at the longest. */
-    vacant: number;
-    longest: number;
-}
-
-/** Follows how the groups of a region stand. */
-function watch({ region, timeline, fleet }: World): Map<string, Standing> {
-    const standings = new Map<string, Standing>();
-    let last = timeline.now;
-    region.onChange.push(() => {
-        const passed = (timeline.now - last) / 1000;
-        last = timeline.now;
-        for (const group of region.groups.keys()) {
-            const one = standings.get(group) ?? { leaders: 1, wrong: 0, vacant: 0, longest: 0 };
-            one.wrong += one.leaders === 1 ? 0 : passed;
-            one.vacant = one.leaders === 0 ? one.vacant + passed : 0;
-            one.longest = Math.max(one.longest, one.vacant);
-            one.leaders = fleet.size(group) > 0 ? region.leaders(group, tagKey).length : 1;
-            standings.set(group, one);
-        }
-    });
-    return standings;
-}
-
 for (const seed of [undefined, 1, 2]) {
     describe(`Of ${seed === undefined ? "the rehearsed day" : `the random day ${seed}`}`, () => {
         /** What Lambda's JSON log format makes of the function's lines, at the level INFO. */
         const log: string[] = [];
         let world: World;
         let metrics: Metrics;
-        let standings: Map<string, Standing>;
+        let recorder: Recorder;
         before(async () => {
             let read = 0;
-            await rehearse(await programWith({ alarmTopicArn }), {
+            ({ recorder } = await rehearse(await programWith({ alarmTopicArn }), {
                 seed,
                 onWorld: (opened) => {
                     world = opened;
                     metrics = record(world);
-                    standings = watch(world);
                     world.stack.onInvocation.push(({ end }) => {
                         const timestamp = new Date(end).toISOString();
                         const lines = world.lines.slice(read).filter(({ level }) => /error|warn|info/.test(level));
@@ -67,7 +37,7 @@ for (const seed of [undefined, 1, 2]) {
                         read = world.lines.length;
                     });
                 },
-            });
+            }));
         });
 
         const ask = (name: string, change = (query: string) => query) => runQuery(change(found(queries(1)[name])), log);
@@ -76,8 +46,8 @@ for (const seed of [undefined, 1, 2]) {
         it("no alarm goes off, unless a group was without a leader for minutes", async () => {
             const to = world.timeline.now;
             expect(to - start).to.be.at.least(6 * hour);
-            const longest = Math.max(...[shop, blog].map((group) => standings.get(group)?.longest ?? 0));
-            const mayGoOff = seed !== undefined && longest >= 120 ? ["no-leader"] : [];
+            const longest = Math.max(...recorder.gaps().map(({ start, end = to }) => end - start));
+            const mayGoOff = seed !== undefined && longest >= 2 * minute ? ["no-leader"] : [];
             for (const changes of statesOf(await programWith({ alarmTopicArn }), metrics, start, to)) {
                 expect(mayGoOff).to.include.members(Object.keys(firstAlarms(changes, start, to)));
             }
@@ -89,7 +59,9 @@ for (const seed of [undefined, 1, 2]) {
             for (const row of rows) {
                 const group = String(row["message.group"]);
                 const said = Number(row.eventSeconds) + Number(row.sweepSeconds);
-                const { wrong } = found(standings.get(group));
+                const wrong = [...recorder.gaps(), ...recorder.contests()]
+                    .filter(({ electorate }) => electorate === group)
+                    .reduce((sum, { start, end = world.timeline.now }) => sum + (end - start) / 1000, 0);
                 expect(said, group).to.be.within(wrong, 3 * wrong + 600);
                 expect(said / day, group).to.be.below(0.03);
             }

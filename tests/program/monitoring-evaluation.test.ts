@@ -8,17 +8,14 @@ const minute = 60_000;
 const metric = { namespace: "Test", metricName: "Bad", dimensions: { Stack: "a/b" } };
 const worseMetric = { ...metric, metricName: "Worse" };
 
-function alarmOf(settings: Partial<Alarm> = {}): Alarm {
-    return {
-        ...metric,
-        statistic: "Maximum",
-        period: 60,
-        comparisonOperator: "GreaterThanOrEqualToThreshold",
-        threshold: 1,
-        evaluationPeriods: 3,
-        ...settings,
-    };
-}
+const alarm: Alarm = {
+    ...metric,
+    statistic: "Maximum",
+    period: 60,
+    comparisonOperator: "GreaterThanOrEqualToThreshold",
+    threshold: 1,
+    evaluationPeriods: 3,
+};
 
 /** Data points as AWS writes them: the latest on the right, 0 within the threshold, X breaching, - missing. */
 const pointsOf = (text: string) => [...text.replaceAll(" ", "")].reverse().map((mark) => ({ "0": 0, X: 1 })[mark]);
@@ -46,22 +43,20 @@ describe("An alarm as CloudWatch evaluates it", () => {
             treatments.forEach((treatMissingData, column) => {
                 for (const before of ["OK", "ALARM", "INSUFFICIENT_DATA"] as const) {
                     const state = states[column] === "same" ? before : states[column];
-                    const alarm = alarmOf({ datapointsToAlarm, treatMissingData });
-                    expect(nextState(alarm, pointsOf(points), before), treatMissingData).to.equal(state);
+                    const treated = { ...alarm, datapointsToAlarm, treatMissingData };
+                    expect(nextState(treated, pointsOf(points), before), treatMissingData).to.equal(state);
                 }
             });
         });
     }
 
     /** One value of each metric a minute, from minute 0 on, "-" for none; seen some milliseconds later. */
-    function metricsOf([bad, worse = ""]: Points, delayMillis = 0): Metrics {
+    function metricsOf(points: string[], delayMillis = 0): Metrics {
         const metrics = new Metrics();
-        for (const [id, marks] of [
-            [metric, bad],
-            [worseMetric, worse],
-        ] as const) {
+        for (const [index, marks] of points.entries()) {
             for (const [at, mark] of [...marks].entries()) {
                 if (mark !== "-") {
+                    const id = index === 0 ? metric : worseMetric;
                     metrics.put(id, at * minute + 30_000, mark === "X" ? 1 : 0, delayMillis);
                 }
             }
@@ -77,16 +72,16 @@ describe("An alarm as CloudWatch evaluates it", () => {
         return { evaluationPeriods: 1, metricQueries, ...settings };
     }
 
-    type Points = [bad: string, worse?: string];
     const ignore = { treatMissingData: "ignore" };
     const sliding = { period: 300, evaluationPeriods: 1, treatMissingData: "notBreaching" };
     const threeOfFive = { evaluationPeriods: 5, datapointsToAlarm: 3, ...ignore };
     const filled = of("FILL(bad, 0) + 0 * worse", { comparisonOperator: "LessThanThreshold", ...ignore });
-    const early: Points = ["--X-------", "-XXXXXXXXX"];
+    const early = ["--X-------", "-XXXXXXXXX"];
     const largest = of("MAX([bad, worse])");
     const lasting = of("MAX([FILL(bad, REPEAT), FILL(worse, REPEAT)])");
-    const gaps: Points = ["00---X----", "---0"];
-    const timelines: [string, Partial<Alarm>, Points, string, (Conditions & { delayMillis?: number })?][] = [
+    const gaps = ["00---X----", "---0"];
+    const lastValues = "4 OK, 5 INSUFFICIENT_DATA, 6 ALARM, 7 INSUFFICIENT_DATA";
+    const timelines: [string, Partial<Alarm>, string[], string, (Conditions & { delayMillis?: number })?][] = [
         ["begins with INSUFFICIENT_DATA, and changes once at a time", ignore, ["00XXX00"], "1 OK, 5 ALARM, 6 OK"],
         ["goes off when it is made if missing data breach", { treatMissingData: "breaching" }, ["-----"], "0 ALARM"],
         ["sees data when they arrive", ignore, ["00XXX00"], "2 OK, 6 ALARM, 7 OK", { delayMillis: 90_000 }],
@@ -98,18 +93,12 @@ describe("An alarm as CloudWatch evaluates it", () => {
         ["or FILLs only beside a value", filled, early, "3 OK, 4 ALARM", { fillsEmpty: false }],
         ["takes the MAX of what there is", largest, gaps, "1 OK, 6 ALARM, 9 INSUFFICIENT_DATA", { maxNeedsAll: false }],
         ["or has no MAX where one value lacks", largest, gaps, "", { maxNeedsAll: true }],
-        [
-            "FILLs with the last value in its range by REPEAT",
-            lasting,
-            gaps,
-            "4 OK, 5 INSUFFICIENT_DATA, 6 ALARM, 7 INSUFFICIENT_DATA",
-            { maxNeedsAll: true },
-        ],
+        ["FILLs with the last value in its range by REPEAT", lasting, gaps, lastValues, { maxNeedsAll: true }],
     ];
     for (const [what, settings, points, expected, { delayMillis, ...conditions } = {}] of timelines) {
         it(`${what}: ${points.join(" and ")}`, () => {
             const metrics = metricsOf(points, delayMillis);
-            const changes = firstOf(changesOf(alarmOf(settings), metrics, 0, 18 * minute, [conditions]));
+            const changes = firstOf(changesOf({ ...alarm, ...settings }, metrics, 0, 18 * minute, [conditions]));
             expect(changes.map(({ at, state }) => `${at / minute} ${state}`).join(", ")).to.equal(expected);
         });
     }
@@ -117,16 +106,11 @@ describe("An alarm as CloudWatch evaluates it", () => {
     const unknown: Record<string, Partial<Alarm>> = {
         "an operator not known here: LessThanLowerThreshold": { comparisonOperator: "LessThanLowerThreshold" },
         "a statistic not known here: p99": { statistic: "p99" },
-        "METRICS is not defined": {
-            metricQueries: [
-                { id: "m", metric: { ...metric, period: 60, stat: "Maximum" } },
-                { id: "e", expression: "MAX(METRICS())", returnData: true },
-            ],
-        },
+        "METRICS is not defined": of("MAX(METRICS())"),
     };
     for (const [message, settings] of Object.entries(unknown)) {
         it(`is not judged here with ${message}`, () => {
-            expect(() => changesOf(alarmOf(settings), metricsOf(["0"]), 0, minute)).to.throw(message);
+            expect(() => changesOf({ ...alarm, ...settings }, metricsOf(["0"]), 0, minute)).to.throw(message);
         });
     }
 });

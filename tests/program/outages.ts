@@ -258,15 +258,14 @@ interface Circumstances {
 }
 const usual: Circumstances = { sweepMinutes: 1, moment: "just after", seen: "seen soon" };
 
-const plays = new Map<string, Promise<Played>>();
+const plays: Record<string, Promise<Played>> = {};
 
 /** Plays an outage or a quiet time, from the first deployment on, once in the same circumstances. */
 export function play(what: string, circumstances: Partial<Circumstances> = {}): Promise<Played> {
     const all = { ...usual, ...circumstances };
     const key = JSON.stringify([what, all]);
-    const played = plays.get(key) ?? playOnce(what, all);
-    plays.set(key, played);
-    return played;
+    plays[key] ??= playOnce(what, all);
+    return plays[key];
 }
 
 async function playOnce(what: string, { sweepMinutes, moment, seen }: Circumstances): Promise<Played> {

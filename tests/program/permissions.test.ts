@@ -162,9 +162,6 @@ describe("By the policies that are registered", () => {
         const administrator = { Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
         const denied: Record<string, Request> = {
             "an administrator": send(undefined, { context: {} }),
-            "a role that may send to every queue": send(undefined, {
-                context: { "aws:PrincipalServiceName": undefined },
-            }),
             "a rule with a role of its own": send(ruleArn("other")),
             "another service for a resource of its own": send(arn("sns", "topic"), {}, "sns.amazonaws.com"),
         };
@@ -241,42 +238,39 @@ describe("As IAM reads a policy, it", () => {
     });
 });
 
-describe("With protectLeader", () => {
-    const action = "autoscaling:SetInstanceProtection";
+const changeTopicArn = `arn:aws:sns:us-east-1:${accountId}:changes`;
+const groupArn = (group: string, where = `us-east-1:${accountId}`) =>
+    `arn:aws:autoscaling:${where}:autoScalingGroup:1-2:autoScalingGroupName/${group}`;
 
-    it("the function may protect instances of its groups, and of no others", async () => {
-        const role = await roleWith({ protectLeader: "true" });
-        const mayProtect = (group: string, where = `us-east-1:${accountId}`) => {
-            const resource = `arn:aws:autoscaling:${where}:autoScalingGroup:1-2:autoScalingGroupName/${group}`;
-            return allows(role, { action, resource, context: {} });
-        };
-        const ours = ["awseb-e-abc-stack-AWSEBAutoScalingGroup-1ABC", "awseb-", "awseb-a/b"];
-        expect(ours.filter((group) => mayProtect(group))).to.deep.equal(ours);
-        expect(["other", "my-awseb-shop", "my/awseb-shop"].filter((group) => mayProtect(group))).to.deep.equal([]);
-        expect(mayProtect("awseb-shop", `eu-west-1:${accountId}`)).to.equal(false);
-        expect(mayProtect("awseb-shop", "us-east-1:999999999999")).to.equal(false);
-    });
-
-    it("nothing else changes in the policy", async () => {
-        const { Statement } = await roleWith({ protectLeader: "true" });
-        const others = Statement.filter(({ Action }) => Action !== action);
-        expect(others).to.have.length(Statement.length - 1);
+/** What the function may do in addition, where, and where not. */
+const rights: [config: Record<string, string>, action: string, where: string[], notWhere: string[]][] = [
+    [
+        { protectLeader: "true" },
+        "autoscaling:SetInstanceProtection",
+        ["awseb-e-abc-stack-AWSEBAutoScalingGroup-1ABC", "awseb-", "awseb-a/b"].map((group) => groupArn(group)),
+        [
+            ...["other", "my-awseb-shop", "my/awseb-shop"].map((group) => groupArn(group)),
+            ...[`eu-west-1:${accountId}`, "us-east-1:999999999999"].map((where) => groupArn("awseb-shop", where)),
+        ],
+    ],
+    [
+        { changeTopicArn },
+        "sns:Publish",
+        [changeTopicArn],
+        [`${changeTopicArn}-2`, changeTopicArn.replace("us-east-1", "eu-west-1")],
+    ],
+];
+for (const [config, action, where, notWhere] of rights) {
+    it(`With ${Object.keys(config)} the function may use ${action} on what the stack names, and nothing else`, async () => {
+        const role = await roleWith(config);
+        const mayOn = (resource: string) => allows(role, { action, resource, context: {} });
+        expect(where.filter(mayOn)).to.deep.equal(where);
+        expect(notWhere.filter(mayOn)).to.deep.equal([]);
+        const others = role.Statement.filter(({ Action }) => Action !== action);
+        expect(others).to.have.length(role.Statement.length - 1);
         expect(others).to.deep.equal((await roleWith({})).Statement);
     });
-});
-
-const changeTopicArn = `arn:aws:sns:us-east-1:${accountId}:changes`;
-
-describe("With changeTopicArn", () => {
-    it("the function may publish to that topic and to no other, and else not", async () => {
-        const publish = (resource: string): Request => ({ action: "sns:Publish", resource, context: {} });
-        const role = await roleWith({ changeTopicArn });
-        expect(allows(role, publish(changeTopicArn))).to.equal(true);
-        expect(allows(role, publish(`${changeTopicArn}-2`))).to.equal(false);
-        expect(allows(role, publish(changeTopicArn.replace("us-east-1", "eu-west-1")))).to.equal(false);
-        expect(allows(await roleWith({}), publish(changeTopicArn))).to.equal(false);
-    });
-});
+}
 
 describe("With dryRun, protectLeader and changeTopicArn, too,", () => {
     const config = { dryRun: "true", protectLeader: "true", changeTopicArn };

@@ -18,15 +18,15 @@ import {
     shapeOf,
 } from "../simulator/stack/program";
 
-const place = { partition: "aws", region: "eu-central-1" };
+const region = "eu-central-1";
 const asgPrefix = "awseb-";
 const tagKey = "app:isLeader";
 const config = { asgPrefix, tagKey, sweepMinutes: "1", logRetentionDays: "7" };
 const run = (options: Parameters<typeof runProgram>[0] = {}) =>
-    runProgram({ region: place.region, ...options, config: { ...config, ...options.config } });
+    runProgram({ region, ...options, config: { ...config, ...options.config } });
 
 // As the mocks make them up.
-const arn = (service: string, name: string) => `arn:aws:${service}:${place.region}:123456789012:${name}`;
+const arn = (service: string, name: string) => `arn:aws:${service}:${region}:123456789012:${name}`;
 const queueArn = arn("sqs", "events-1234567.fifo");
 const functionArn = arn("lambda", "function:election-1234567");
 
@@ -66,9 +66,7 @@ describe("The program", () => {
         other = await run({ config: everything, stack: "eu.prod_1-b" });
     });
 
-    function resource(id: string): Resource {
-        return only(program.resources.filter((one) => idOf(one) === id));
-    }
+    const resource = (id: string) => only(program.resources.filter((one) => idOf(one) === id));
 
     type Expected = [what: string, id: string, inputs: object, after: string[]];
     /** What each resource is, its inputs, and what must be there before. */
@@ -110,7 +108,7 @@ describe("The program", () => {
         [
             "a policy of the queue",
             queuePolicy,
-            { queueUrl: `https://sqs.${place.region}.amazonaws.com/123456789012/events-1234567.fifo` },
+            { queueUrl: `https://sqs.${region}.amazonaws.com/123456789012/events-1234567.fifo` },
             [queue, ...rules.map(rule)],
         ],
         [
@@ -163,9 +161,8 @@ describe("The program", () => {
         expect(all).to.have.members([...without, ...moreAlarms, dashboard]);
         const { inputs, dependencies } = full.resources.find((one) => idOf(one) === dashboard) as Resource;
         expect(inputs.dashboardName).to.equal(`${project}-dev`);
-        expect(inputs.dashboardBody).to.equal(
-            JSON.stringify(dashboardBody(`${project}/dev`, place.region, physicalNames)),
-        );
+        const body = dashboardBody(`${project}/dev`, region, physicalNames);
+        expect(inputs.dashboardBody).to.equal(JSON.stringify(body));
         expect(dependencies).to.have.members([lambda, logGroup, queue, ...rules.map(rule)]);
     });
 
@@ -185,17 +182,10 @@ describe("The program", () => {
 
     it("tags whatever can be tagged with its project and stack", () => {
         // Some partitions refuse tags of a mapping.
-        const untaggable = [
-            rolePolicy,
-            queuePolicy,
-            mapping,
-            dashboard,
-            ...rules.map(target),
-            ...queryNames.map(query),
-        ];
+        const untagged = [rolePolicy, queuePolicy, mapping, dashboard, ...rules.map(target), ...queryNames.map(query)];
         const tags = { "pulumi:project": project, "pulumi:stack": "dev" };
         for (const one of full.resources) {
-            expect(one.inputs.tags, idOf(one)).to.deep.equal(untaggable.includes(idOf(one)) ? undefined : tags);
+            expect(one.inputs.tags, idOf(one)).to.deep.equal(untagged.includes(idOf(one)) ? undefined : tags);
         }
     });
 
@@ -218,7 +208,7 @@ describe("The program", () => {
         });
         expect(version).to.match(/^\d+\.\d+\.\d+$/);
         const settings = readSettings(configuration({ asgPrefix, tagKey }), project);
-        expect(leadersCommand).to.equal(listLeaders(settings, place.region));
+        expect(leadersCommand).to.equal(listLeaders(settings, region));
     });
 
     it("names resources of its own partition and region only", async () => {
@@ -277,9 +267,8 @@ describe("The program", () => {
         for (const [what, sample, { detail, ...changes }, expected] of variants) {
             it(`${expected.join() || "none"} takes ${what}`, () => {
                 const event = found(samples[sample]);
-                expect(onEvent({ ...event, ...changes, detail: { ...event.detail, ...detail } })).to.deep.equal(
-                    expected,
-                );
+                const changed = { ...event, ...changes, detail: { ...event.detail, ...detail } };
+                expect(onEvent(changed)).to.deep.equal(expected);
             });
         }
         it("none takes an event of another source, whatever it says", () => {

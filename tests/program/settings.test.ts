@@ -4,16 +4,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import { listLeaders } from "../../election/stack/leaders-command";
 import { readSettings } from "../../election/stack/settings";
+import { optionsOf } from "../integration/readme/document";
+import { only } from "../simulator/lists";
 import { scopeIn } from "../simulator/stack/packaged";
-import {
-    configuration,
-    type Declaration,
-    declarations,
-    type Program,
-    project,
-    type Resource,
-    runProgram,
-} from "../simulator/stack/program";
+import { configuration, declarations, type Program, project, runProgram } from "../simulator/stack/program";
 
 const defaults = Object.fromEntries(Object.entries(declarations).map(([key, { default: value }]) => [key, value]));
 
@@ -145,7 +139,7 @@ function effects({ resources, functionText }: Program) {
 
 const groupsArn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/";
 
-function expected(values: Record<string, Declaration["default"]>) {
+function expected(values: Record<string, string | number | boolean>) {
     const { asgPrefix, tagKey, sweepMinutes, logRetentionDays, alarmTopicArn, dashboard, ...rest } = values;
     const { permissionsBoundaryArn, rolePath, ...electing } = rest;
     const prefixes = String(asgPrefix).split(" ");
@@ -244,7 +238,7 @@ describe("The settings", () => {
     for (const [key, value] of Object.entries({ sweepMinutes: "0", asgprefix: "a", alarmTopicArn: elsewhere })) {
         const config = { [key]: value };
         it(`are refused before anything is registered: ${JSON.stringify(config)}`, async () => {
-            const registered: Resource[] = [];
+            const registered: Program["resources"] = [];
             const error = await runProgram({ config, registered }).catch((thrown) => thrown);
             await pulumi.runtime.disconnect(); // what was under way is registered now
             expect(error.message).to.equal(refusalOf(config, "us-east-1"));
@@ -354,32 +348,24 @@ describe("leadersCommand", () => {
             const script = `aws() { printf '%s\\0' "$@"; }\n${listLeaders(settings, "eu-west-3")}`;
             const { stdout, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
             expect(stderr).to.equal("");
-            const [, , , , , filters = "", ...others] = stdout.split("\0");
-            expect(stdout.split("\0").slice(0, 5)).to.deep.equal([
-                "ec2",
-                "describe-instances",
-                "--region",
-                "eu-west-3",
-                "--filters",
-            ]);
-            expect(JSON.parse(filters)).to.deep.equal([
+            const call = stdout.split("\0").slice(0, -1); // the last argument ends, too
+            const { "--filters": filters = [], ...others } = optionsOf(call);
+            expect(call.slice(0, 2)).to.deep.equal(["ec2", "describe-instances"]);
+            expect(JSON.parse(only(filters))).to.deep.equal([
                 { Name: "tag:shop:primary", Values: ["true", "True", "TRUE"] },
-                {
-                    Name: "tag:aws:autoscaling:groupName",
-                    Values: asgPrefix.split(" ").map((prefix) => `${prefix}*`),
-                },
+                { Name: "tag:aws:autoscaling:groupName", Values: asgPrefix.split(" ").map((prefix) => `${prefix}*`) },
                 { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] },
             ]);
-            expect(others).to.deep.equal([
-                "--query",
-                "Reservations[].Instances[].{" +
-                    "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
-                    "leader: InstanceId, " +
-                    "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
-                "--output",
-                "table",
-                "", // the last argument ends, too
-            ]);
+            expect(others).to.deep.equal({
+                "--region": ["eu-west-3"],
+                "--query": [
+                    "Reservations[].Instances[].{" +
+                        "group: Tags[?Key=='aws:autoscaling:groupName'].Value | [0], " +
+                        "leader: InstanceId, " +
+                        "since: Tags[?Key=='shop:primary:since'].Value | [0]}",
+                ],
+                "--output": ["table"],
+            });
         });
     }
 });

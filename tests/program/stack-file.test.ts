@@ -45,10 +45,6 @@ describe("The settings of a stack", () => {
         expect(read("dev", over)).to.include({ tagKey: "line", sweepMinutes: 5 });
     });
 
-    it("of the project itself can be read", () => {
-        expect(settingsOfStack(undefined)).to.include({ tagKey: defaults.tagKey });
-    });
-
     const topic = "shops:alarmTopicArn: arn:aws:sns:us-east-1:123456789012:x";
     const refused: [what: string, text: string, message: RegExp][] = [
         ["a value that isn't allowed", "config: {shops:sweepMinutes: 0}", /^Setting sweepMinutes is "0", but it must/],

@@ -75,9 +75,9 @@ export class Narrator {
     endQuiet(): void {
         const { sweeps, others } = this.quiet;
         const parts = [
-            ...(sweeps > 0 ? [count(sweeps, "sweep")] : []),
-            ...(others > 0 ? [`${count(others, "batch", "batches")} of events`] : []),
-        ];
+            sweeps > 0 && count(sweeps, "sweep"),
+            others > 0 && `${count(others, "batch", "batches")} of events`,
+        ].filter(Boolean);
         if (parts.length > 0) {
             const text = `${"…".padStart(8)}  ${" ".repeat(labelWidth)}  ${parts.join(" and ")}, nothing to change`;
             this.print(this.paint("dim", text));
@@ -101,8 +101,9 @@ export class Narrator {
             timeOfDay(this.stage.timeline.now),
             label.padEnd(labelWidth),
             this.paint(style, this.plain(what).padEnd(whatWidth)),
+            first,
         ];
-        this.print(`${cells.join("  ")}  ${first}`.trimEnd());
+        this.print(cells.join("  ").trimEnd());
         for (const part of more) {
             this.print(" ".repeat(wordsColumn) + part);
         }

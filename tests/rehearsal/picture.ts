@@ -77,15 +77,15 @@ function specOf(scenery: Scenery): Spec {
     // Even the shortest time is to be seen.
     const x2 = { signal: "max(scale('x', datum.end), scale('x', datum.start) + 1.5)" };
     const heading = { x: 16, fontWeight: 600, fill: light("text") };
+    const panel = { x: 8, x2: size.width - 8, y: of("top"), y2: of("bottom"), cornerRadius: 6, fill: light("panel") };
     const bar = { x: x("start"), x2, y: of("y"), height: of("height"), fill: { scale: "colour", field: "what" } };
+    const fillOpacity = { signal: `indexof(datum.value, ' ') > 0 ? ${troubleOpacity} : 1` };
     return {
-        $schema: "https://vega.github.io/schema/vega/v6.json",
         description: title,
         background: light("background"),
         autosize: "none",
         width: size.width,
         height: bottom + 66,
-        padding: 0,
         data: [
             { name: "panels", values: panels.map(({ title, top, bottom }) => ({ title, top, bottom })) },
             ...lists.map((name) => ({ name, values: panels.flatMap((panel): object[] => panel[name]) })),
@@ -101,14 +101,7 @@ function specOf(scenery: Scenery): Spec {
         },
         marks: [
             mark("text", undefined, { ...heading, y: 27, text: title, fontSize: 15 }),
-            mark("rect", "panels", {
-                x: 8,
-                x2: size.width - 8,
-                y: of("top"),
-                y2: of("bottom"),
-                cornerRadius: 6,
-                fill: light("panel"),
-            }),
+            mark("rect", "panels", panel),
             {
                 ...mark("group", undefined, { y: size.top, height: bottom - size.top, width: size.width }),
                 signals: [{ name: "height", update: String(bottom - size.top) }],
@@ -119,7 +112,6 @@ function specOf(scenery: Scenery): Spec {
                         grid: true,
                         gridColor: light("grid"),
                         gridWidth: 0.6,
-                        formatType: "utc",
                         format: to - from > 3 * 60 * 60 * 1000 ? "%H:%M" : "%H:%M:%S",
                         tickCount: 8,
                     },
@@ -170,11 +162,7 @@ function specOf(scenery: Scenery): Spec {
                 legendX: size.left,
                 legendY: bottom + 34,
                 columnPadding: 18,
-                encode: {
-                    symbols: {
-                        update: { fillOpacity: { signal: `indexof(datum.value, ' ') > 0 ? ${troubleOpacity} : 1` } },
-                    },
-                },
+                encode: { symbols: { update: { fillOpacity } } },
             },
         ],
     };
@@ -184,29 +172,21 @@ function specOf(scenery: Scenery): Spec {
 function electoratesIn({ from, to, recorder, happened }: Scenery): string[] {
     const lives = [...recorder.lives.values()];
     const changes = lives.flatMap(({ electorate, conditions, leads }) =>
-        [...conditions, ...leads].flatMap(({ start, end = start }) => [
-            { electorate, at: start },
-            { electorate, at: end },
-        ]),
+        [...conditions, ...leads].flatMap(({ start, end = start }) => [start, end].map((at) => ({ electorate, at }))),
     );
-    const within = [...happened, ...changes].filter(({ at }) => at > from && at < to);
+    const busy = [...happened, ...changes].filter(({ at }) => at > from && at < to);
     const all = [...new Set(lives.map(({ electorate }) => electorate))];
-    const busy = all.filter((name) => within.some(({ electorate }) => electorate === name));
-    return busy.length > 0 ? busy : all;
+    const shown = all.filter((name) => busy.some(({ electorate }) => electorate === name));
+    return shown.length > 0 ? shown : all;
 }
 
 /** What is drawn of an electorate, from a height on. */
 function panelOf(scenery: Scenery, electorate: string, top: number) {
     const { from, to, recorder, workers, narrator } = scenery;
     const isWithin = ({ start, end = to }: { start: number; end?: number }) => start < to && end > from;
+    const clip = ({ start, end = to }: Stretch<Colour>) => ({ start: Math.max(start, from), end: Math.min(end, to) });
     const barsOf = (stretches: Stretch<Colour>[], y: number, height: number) =>
-        stretches.filter(isWithin).map(({ start, end = to, what }) => ({
-            start: Math.max(start, from),
-            end: Math.min(end, to),
-            y,
-            height,
-            what,
-        }));
+        stretches.filter(isWithin).map((one) => ({ ...clip(one), y, height, what: one.what }));
     const isHere = (one: { electorate: string }) => one.electorate === electorate;
     const lives = [...recorder.lives.values()].filter(isHere).filter(({ conditions }) => conditions.some(isWithin));
     const labels = labelsOf(scenery, electorate, lives);

@@ -71,8 +71,8 @@ export class Recorder {
     private stretchesOf<T extends Trouble>(...kinds: T[]): (Stretch<T> & { electorate: string })[] {
         return [...this.troubles].flatMap(([electorate, stretches]) =>
             stretches
-                .filter(({ what }) => kinds.includes(what as T))
-                .map((stretch) => ({ ...stretch, what: stretch.what as T, electorate })),
+                .filter((one): one is Stretch<T> => kinds.includes(one.what as T))
+                .map((one) => ({ ...one, electorate })),
         );
     }
 
@@ -122,8 +122,7 @@ export class Recorder {
     /** Ends the last stretch and begins another one, unless that goes on. */
     private note<T extends string>(stretches: Stretch<T>[], what: T | undefined): void {
         const { now } = this.stage.timeline;
-        const last = stretches.at(-1);
-        const current = last?.end === undefined ? last : undefined;
+        const current = stretches.findLast(({ end }) => end === undefined);
         if (current?.what === what) {
             return;
         }

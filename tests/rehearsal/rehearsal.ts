@@ -54,7 +54,7 @@ export interface Options {
  * Plays a day with a program's rules and function.
  *
  * @param print gets each line when it is known, with its newline; the prologue is not among them
- * @returns those lines together, the rules that were broken, the picture that was asked for, and the exit status
+ * @returns those lines together, the rules that were broken, the picture that was asked for, how the day went, and the exit status
  */
 export function rehearse(program: Program, options: Options = {}, print: (line: string) => unknown = () => {}) {
     const { seed, colour = false, picture } = options;
@@ -102,7 +102,7 @@ export function rehearse(program: Program, options: Options = {}, print: (line: 
         summary(stage, watched, referee).forEach(write);
         const at = (seconds: number) => dawn + seconds * 1000;
         const svg = picture && (await draw({ ...watched, from: at(picture.from), to: at(picture.to) }));
-        return { text, violations, svg, status: violations.length > 0 ? 1 : 0 };
+        return { text, violations, svg, recorder, status: violations.length > 0 ? 1 : 0 };
     });
 }
 
@@ -220,6 +220,9 @@ export function readOptions(args: string[]): Options | "help" {
         throw new Error("--from must be before --to; the day begins and ends at 06:00:00. See --help.");
     }
     const settings = Object.fromEntries(set.map((text) => text.split(/=(.*)/s, 2)));
+    if (Object.keys(settings).length < set.length) {
+        throw new Error("--set is given twice for one key. See --help.");
+    }
     settingsOf({ settings });
     return {
         seed: seed === undefined ? undefined : Number(seed),

@@ -99,19 +99,13 @@ export class Workers {
             return;
         }
         const electorate = electorates.nameOf(region.tags(id)[groupKey] ?? "");
-        const shift: Shift = { id, electorate, what: "works", start: timeline.now };
+        const start = timeline.now;
+        const shift: Shift = { id, electorate, what: "works", start };
         const others = this.shifts.filter((one) => one.end === undefined && one.electorate === electorate);
         this.shifts.push(shift);
         for (const { id: first } of others) {
             const byOperator = [id, first].some((each) => this.operated.has(each));
-            const overlap: Overlap = {
-                electorate,
-                first,
-                second: id,
-                what: "two at work",
-                start: timeline.now,
-                byOperator,
-            };
+            const overlap: Overlap = { electorate, first, second: id, what: "two at work", start, byOperator };
             this.overlaps.push(overlap);
             this.onOverlap(overlap);
         }

@@ -49,7 +49,7 @@ export const physicalNames = {
 };
 
 /** A setting as Pulumi.yaml declares it. */
-export interface Declaration {
+interface Declaration {
     type: string;
     description: string;
     default: string | number | boolean;
