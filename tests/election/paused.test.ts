@@ -9,7 +9,6 @@ import { a, b, c, pausedKey, shop, sinceKey, tagKey } from "../simulator/names";
 import { eventOf, leadersOf, orphansOf, receive, rule, sweep } from "../simulator/scenario";
 import type { World } from "../simulator/world";
 
-const electorateTag = "elasticbeanstalk:environment-name";
 const blog = "awseb-blog";
 
 /** Pauses a group, or ends that: Auto Scaling sends no event of it. */
@@ -88,46 +87,6 @@ describe("A paused group", () => {
         expect([a, c].map((id) => world.region.tags(id)[sinceKey])).to.deep.equal([undefined, undefined]);
         expect([...leadersOf(world), ...orphansOf(world)]).to.deep.equal([a]);
     });
-
-    rule(
-        "sets and removes no protection",
-        async (world) => {
-            const { region } = world;
-            const isProtected = () => [a, b].map((id) => region.memberOf(id)?.member.protected);
-            addMembers(world, { [a]: leading(atFive), [b]: leading(atFour, standby) });
-            region.setMember(b, { protected: true });
-            pause(world, "true");
-            await sweep(world);
-            expect(isProtected()).to.deep.equal([false, true]);
-            pause(world, undefined);
-            await sweep(world);
-            expect(isProtected()).to.deep.equal([true, false]);
-        },
-        { protectLeader: "true" },
-    );
-
-    rule(
-        "pauses its whole electorate, and no other one",
-        async (world) => {
-            const [blue, green] = ["awseb-blue", "awseb-green"];
-            for (const [group, value, id] of [
-                [blue, "shop", a],
-                [green, "shop", b],
-                [blog, "blog", c],
-            ] as const) {
-                world.region.addGroup(group, { [electorateTag]: value });
-                addMembers(world, { [id]: {} }, group);
-            }
-            pause(world, "true", green);
-            await sweep(world);
-            await receive(world, eventOf(world, "launch-successful", a, blue));
-            expect([blue, green, blog].map((group) => leadersOf(world, group))).to.deep.equal([[], [], [c]]);
-            pause(world, undefined, green);
-            await sweep(world);
-            expect([...leadersOf(world, blue), ...leadersOf(world, green)]).to.have.length(1);
-        },
-        { electorateTag },
-    );
 
     describe("is reported", () => {
         rule("at info in each sweep, and for each event, with the leader that it has", async (world) => {
