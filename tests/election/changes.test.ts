@@ -41,17 +41,6 @@ describe("An election", () => {
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([b]);
         });
-
-        rule("and demotes none if too little time remains to promote", async (world) => {
-            addMembers(world, { [a]: unfitLeader, [b]: {} });
-            world.region.latency = 4500; // of the ten seconds that it may take, one is left after reading
-            expect(only(await sweep(world))).to.include({ outcome: "failed", leader: a });
-            expect(leadersOf(world)).to.deep.equal([a]);
-            expect(world.region.tags(a)).to.include({ [sinceKey]: atFive });
-            world.region.latency = 20;
-            await sweep(world);
-            expect(leadersOf(world)).to.deep.equal([b]);
-        });
     });
 
     describe("whose choice is gone when it is tagged", () => {
