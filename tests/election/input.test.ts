@@ -316,13 +316,6 @@ describe("An event from the queue", () => {
             });
         }
 
-        rule("is no hint to strip an instance: a Detach event without a group's name", async (invoke) => {
-            const event = of(sample("detach-successful"), {}, { AutoScalingGroupName: undefined });
-            const { region, lines } = await invoke(batchOf(event), "detach-successful");
-            expect(region.tags(named)).to.deep.equal(ledFor(1));
-            expect(loggedAt("warn", { lines })).to.have.length(1);
-        });
-
         rule("finds nothing to write in a group that is no more, and says that it isn't there", async (invoke) => {
             const event = scalingEvent("terminate-successful", start, "awseb-gone", named);
             const after = await invoke(batchOf(event), "spot-interruption-warning");
