@@ -53,12 +53,6 @@ describe("A protected leader", () => {
             },
         );
 
-        protectedRule("the successor, and the old leader loses it", 3, async (world) => {
-            world.region.setMember(world.leader, unhealthy);
-            await sweep(world);
-            expect(protectedIn(world)).to.deep.equal([expectOneLeader(world, world.others)]);
-        });
-
         protectedRule(
             "the successor that an operator chose, after the next sweep, and the old leader loses it at once",
             3,
@@ -230,15 +224,5 @@ describe("A protected leader", () => {
             expect(tried).to.deep.equal([[successor], [last]]);
             expect(metricIn(world, "FailedProtections")).to.deep.equal([]);
         });
-    });
-
-    shopRule("is none if the setting is off: whatever protection there is stays", 3, async (world) => {
-        const { region, leader, others } = world;
-        region.setMember(leader, { protected: true, ...unhealthy });
-        region.setMember(firstOf(others), { protected: true });
-        await sweep(world);
-        expectOneLeader(world, others);
-        expect(protectedIn(world)).to.deep.equal([leader, firstOf(others)]);
-        expect(callsOf(world, setProtection)).to.deep.equal([]);
     });
 });
