@@ -88,6 +88,18 @@ describe("A paused group", () => {
         expect([...leadersOf(world), ...orphansOf(world)]).to.deep.equal([a]);
     });
 
+    rule(
+        "sets and removes no protection",
+        async (world) => {
+            addMembers(world, { [a]: leading(atFive), [b]: leading(atFour, standby) });
+            world.region.setMember(b, { protected: true });
+            pause(world, "true");
+            await sweep(world);
+            expect([a, b].map((id) => world.region.memberOf(id)?.member.protected)).to.deep.equal([false, true]);
+        },
+        { protectLeader: "true" },
+    );
+
     describe("is reported", () => {
         rule("at info in each sweep, and for each event, with the leader that it has", async (world) => {
             addMembers(world, { [a]: leading(atFive), [b]: {} });
