@@ -10,7 +10,7 @@ const sweep = { kind: "sweep" } as const;
 export const demonstrations: Record<string, History> = {
     // What is read.
     "eleven groups of ten members have no leader": {
-        groups: Array.from({ length: 11 }, () => ({ size: 10 })),
+        groups: Array(11).fill({ size: 10 }),
         acts: [{ wait: 0, act: sweep }],
     },
     "fifty-one leaders go to their group's warm pool at once": {
@@ -116,7 +116,7 @@ export const demonstrations: Record<string, History> = {
         fates: ["onTime", "onTime", "lost"],
     },
     "a sweep is cut short, and the next one has time": {
-        groups: Array.from({ length: 5 }, () => ({ size: 1 })),
+        groups: Array(5).fill({ size: 1 }),
         acts: [
             { wait: 0, act: { kind: "pace", latency: 1200 } },
             { wait: 0, act: sweep },
@@ -219,10 +219,7 @@ export const demonstrations: Record<string, History> = {
     // Settings.
     "events name the groups of an electorate, one after the other": {
         settings: { electorateTag },
-        groups: [
-            { size: 1, electorate: "shop" },
-            { size: 1, electorate: "shop" },
-        ],
+        groups: Array(2).fill({ size: 1, electorate: "shop" }),
         acts: [
             { wait: 0, act: sweep },
             { wait: 40_000, act: { kind: "failLaunch", group: 0, withInstance: false } },

@@ -263,9 +263,7 @@ export const regressions: Record<string, History> = {
     },
     "six electorates in one batch": {
         settings: { electorateTag },
-        groups: ["a", "b", "c", "d", "e"]
-            .map((electorate) => ({ size: 1, electorate }))
-            .concat({ size: 1, electorate: "f" }),
+        groups: Array.from("abcdef", (electorate) => ({ size: 1, electorate })),
         acts: Array.from(
             { length: 7 },
             (_, n) =>
@@ -338,10 +336,7 @@ export const regressions: Record<string, History> = {
         settings: { handoverSeconds },
     },
     "a promotion is tried again, and the event of the first one comes last": {
-        groups: [
-            { size: 1, electorate: "shop" },
-            { size: 1, electorate: "shop" },
-        ],
+        groups: Array(2).fill({ size: 1, electorate: "shop" }),
         acts: [
             { wait: 500, act: { kind: "sweep" } },
             { wait: 500, act: { kind: "trouble", calls: 2, on: "create", fault: "timesOutAfterEffect", partly: 0 } },

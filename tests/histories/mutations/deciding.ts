@@ -27,7 +27,7 @@ export const deciding: Record<string, Mutation> = {
     "demote a fit leader for one that memory alone shows": [
         "other !== leader && (!isUnsure || (0, group_1.isBarred)(other))",
         "other !== leader",
-        "tests/election/memory.test.ts",
+        memory,
     ],
     "leave the tag to an instance that a read shows with it": ["[...leaders, ...shown]", "[...leaders]", memory],
     "a group that wants none is vacant": ['desired > 0 ? "vacant" : "empty"', '"vacant"'],
@@ -35,7 +35,7 @@ export const deciding: Record<string, Mutation> = {
     "promote though a candidate's state can't be read": [
         "if (error) {\n        return { ids: [], error };",
         "if (false) {\n        return { ids: [], error };",
-        "tests/election/ranking.test.ts",
+        ranking,
     ],
     "status checks don't count": ["|| checks(a) - checks(b) ||", "||"],
     "a scheduled retirement doesn't count": ["if (isScheduled || results", "if (results"],
@@ -43,17 +43,17 @@ export const deciding: Record<string, Mutation> = {
     "load counts before a launch": [
         "Number(b.launched) - Number(a.launched) || steps(a) - steps(b)",
         "steps(a) - steps(b) || Number(b.launched) - Number(a.launched)",
-        "tests/election/ranking.test.ts",
+        ranking,
     ],
     "the busiest leads": ["steps(a) - steps(b)", "steps(b) - steps(a)"],
     "unknown load comes first": ["load.get(id) ?? Number.MAX_VALUE", "load.get(id) ?? 0"],
-    "load counts to the point": ["/ loadStep)", "/ 1)", "tests/election/ranking.test.ts"],
+    "load counts to the point": ["/ loadStep)", "/ 1)", ranking],
     "never rank the eleventh member": ["candidates.length > 0 && isEmpty(rankings.get(group))", "false"],
     "rank all members of a large group": ["one.candidates.slice(0, perGroup)", "one.candidates", ranking],
     "all tag keys elect the same instance": [
         "const { tagKey } = aws.scope;\n    const vacancies",
         'const tagKey = "";\n    const vacancies',
-        "tests/election/ranking.test.ts",
+        ranking,
     ],
     "no chance between elections": ["const since = (0, group_1.latestSince)(group, now);", "const since = 0;", ranking],
     "since from the clock alone": ["since = Math.max(now, (0, group_1.latestSince)(group, now) + 1);", "since = now;"],

@@ -76,13 +76,13 @@ export const observing: Record<string, Mutation> = {
     "a token that AWS refuses ends the sweep": [
         "names.length > 0 || !(0, answers_1.isRefusal)(error)",
         "true",
-        "tests/election/progress.test.ts",
+        progress,
     ],
     "the next sweep begins anew": ["rest.nextToken : undefined;", "undefined : undefined;", progress],
     "a token is kept after a failure that was no lack of time": [
         'unread.every(({ error }) => error.name === "AbortError")',
         "true",
-        "tests/election/progress.test.ts",
+        progress,
     ],
     "a sweep forgets electorates": [
         "later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));",
@@ -101,7 +101,7 @@ export const observing: Record<string, Mutation> = {
     "a sweep begins rounds without time": [
         "if (round.rest && deadline.millisLeft() < deadline_1.millisToPromote) {",
         "if (false) {",
-        "tests/election/progress.test.ts",
+        progress,
     ],
     "an instance's own tag counts before what Auto Scaling lists": [
         "=> view.homes.get(id)?.group ?? group;",

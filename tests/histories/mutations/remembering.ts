@@ -50,7 +50,7 @@ export const remembering: Record<string, Mutation> = {
     ],
     "stopping counts for an hour": ["at + stoppingMillis :", "at + 360 * stoppingMillis :", memory],
     "stopping counts from its arrival": ["at + stoppingMillis :", "now + stoppingMillis :", memory],
-    "stopping in an event is not remembered": ["at + stoppingMillis :", "0 :", "tests/election/memory.test.ts"],
+    "stopping in an event is not remembered": ["at + stoppingMillis :", "0 :", memory],
     "shutting-down is truer than terminated": ['", "shutting-down", "terminated"', '", "terminated", "shutting-down"'],
 
     // Spot warnings.

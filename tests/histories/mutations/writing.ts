@@ -19,7 +19,7 @@ export const writing: Record<string, Mutation> = {
     "an instance that is gone holds up a promotion": [
         "error && (0, answers_1.isGone)(error) ? undefined : error",
         "error",
-        "tests/election/changes.test.ts",
+        changes,
     ],
     "a leader that EC2 is ending holds up a promotion": ["if (retired.includes(id)) {", "if (false) {", changes],
     "a leader that EC2 is ending keeps its tag": ['take(aws, steps, "retire", deadline.signal),', ""],
@@ -33,7 +33,7 @@ export const writing: Record<string, Mutation> = {
     "demote without the time to promote": [
         "const isTooLate = millisLeft < deadline_1.millisToDemote + wantedMillis + deadline_1.millisToPromote;",
         "const isTooLate = false;",
-        "tests/failover/hand-over.test.ts",
+        handOver,
     ],
     "promote without a time limit": ["(aws, gifts, aws.deadline.signal)", "(aws, gifts, new AbortController().signal)"],
     "count a promotion's time limit from the demotion's end": [
@@ -79,6 +79,6 @@ export const writing: Record<string, Mutation> = {
     "change the protection of a group that protects all": [
         "|| group.protecting.includes(listed.group)) {",
         ") {",
-        "tests/failover/protection.test.ts",
+        protection,
     ],
 };
