@@ -151,7 +151,7 @@ describe("An invocation", () => {
             addGroups(world, 5, 2, "led");
             world.fleet.addGroup("awseb-vacant", 2);
             world.region.pageSize = 2;
-            world.region.emptyPages = true;
+            world.region.meagre = true;
             const outcomes = (await sweep(world)).map(({ outcome }) => outcome);
             expect(outcomes.sort()).to.deep.equal(["elected", ...Array(5).fill("kept")]);
             expect(leadersOf(world, "awseb-vacant")).to.have.length(1);

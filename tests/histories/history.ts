@@ -222,9 +222,7 @@ class Life {
         }
         region.onEvent.push((event) => this.past.push(event));
         region.pageSize = pageSize;
-        region.emptyPages = meagre;
-        region.bareTagEvents = meagre;
-        region.listsWarm = !meagre;
+        region.meagre = meagre;
         region.fault = (call) => this.fault(call);
         let read = 0;
         region.lag = () => lags?.[read++ % lags.length] ?? 0;

@@ -168,7 +168,7 @@ function serve(run: Run, preview: boolean): Server {
             const response = new monitorMessages.RegisterResourceResponse();
             response.setUrn(urn);
             response.setId(isMade ? `${name}-id` : "");
-            const outputs = isMade ? computed(type, name, inputs.name, "aws", region) : {};
+            const outputs = isMade ? computed(type, name, "aws", region, inputs.name) : {};
             response.setObject(structOf({ ...inputs, ...outputs }));
             return response;
         }),

@@ -27,10 +27,10 @@ export const firstOf = <T>(items: readonly T[]): T => found(items[0]);
 /** The first two items. @throws if there are fewer */
 export const firstTwo = <T>(items: readonly T[]): [T, T] => [found(items[0]), found(items[1])];
 
-/** An item that must be there. @throws if it is not */
-export function found<T>(item: T | undefined): T {
+/** An item that must be there. @throws if it is not, with a message */
+export function found<T>(item: T | undefined, message = "what a test looked for is not there"): T {
     if (item === undefined) {
-        throw new Error("what a test looked for is not there");
+        throw new Error(message);
     }
     return item;
 }

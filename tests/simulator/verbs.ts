@@ -93,8 +93,11 @@ export const verbs = {
     pause: (scene: Scene, { group, value }: OfGroup & { value?: string }) =>
         tagGroup(scene, group, `${scene.scope.tagKey}:paused`, value),
     /** The instance's own tag names another group for a while, as it may after a move. */
-    nameOldGroup: (scene: Scene, { id, group, millis }: OfInstance & OfGroup & ForAWhile) =>
-        nameForAWhile(scene, id, group, millis),
+    nameOldGroup: ({ region, timeline }: Scene, { id, group, millis }: OfInstance & OfGroup & ForAWhile) => {
+        const own = region.tags(id)[groupKey];
+        region.setTags(id, { [groupKey]: group });
+        timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));
+    },
     /** One of Auto Scaling's two lists leaves a member out for a while. */
     leaveOut: ({ region, timeline }: Scene, { id, of, millis }: OfInstance & ForAWhile & { of: List }) => {
         region.leaveOut(id, of, true);
@@ -110,12 +113,6 @@ function tagGroup({ region }: Scene, group: string, key: string, value: string |
     const tags = region.groups.get(group)?.tags ?? {};
     delete tags[key];
     Object.assign(tags, value === undefined ? {} : { [key]: value });
-}
-
-function nameForAWhile({ region, timeline }: Scene, id: string, group: string, millis: number): void {
-    const own = region.tags(id)[groupKey];
-    region.setTags(id, { [groupKey]: group });
-    timeline.at(timeline.now + millis, () => region.setTags(id, { [groupKey]: own }));
 }
 
 function sinceTag({ region, timeline: { now }, scope: { tagKey }, electorates }: Scene, id: string, since: Since) {

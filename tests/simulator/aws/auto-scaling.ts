@@ -32,12 +32,11 @@ export function autoScalingActions(region: Region): Actions {
         "autoscaling:DescribeAutoScalingInstances": ({ InstanceIds: ids = [] }) => {
             limit("InstanceIds", ids.length, 50);
             const listed = [...region.groups.values()].flatMap(({ name, members, warm }) => {
-                const inPool = region.listsWarm ? warm.map((id) => warmMember(region, id)) : [];
+                const inPool = region.meagre ? [] : warm.map((id) => warmMember(region, id));
                 return [...members, ...inPool].map((member) => ({ ...member, name }));
             });
-            const asked = listed
-                .filter(({ id }) => !region.leftOut.instances.has(id))
-                .filter(({ id }) => ids.length === 0 || ids.includes(id));
+            const shownIds = (id: string) => ids.length === 0 || ids.includes(id);
+            const asked = listed.filter(({ id }) => shownIds(id) && !region.leftOut.instances.has(id));
             return {
                 AutoScalingInstances: asked.map((member) => ({
                     ...shown(member),

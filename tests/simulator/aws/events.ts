@@ -113,25 +113,19 @@ function like(sample: string, at: number, resources: string[], detail: object): 
 }
 
 /** An event of Auto Scaling about an instance of a group, like one of the samples. */
-export function scalingEvent(sample: string, at: number, group: string, id: string, more: object = {}): BusEvent {
-    return like(sample, at, id ? [arnOf(id)] : [], { AutoScalingGroupName: group, EC2InstanceId: id, ...more });
-}
+export const scalingEvent = (sample: string, at: number, group: string, id: string, more: object = {}): BusEvent =>
+    like(sample, at, id ? [arnOf(id)] : [], { AutoScalingGroupName: group, EC2InstanceId: id, ...more });
 
-export function stateEvent(at: number, id: string, state: string): BusEvent {
-    return like("state-change-shutting-down", at, [arnOf(id)], { "instance-id": id, state });
-}
+export const stateEvent = (at: number, id: string, state: string): BusEvent =>
+    like("state-change-shutting-down", at, [arnOf(id)], { "instance-id": id, state });
 
-export function spotEvent(at: number, id: string): BusEvent {
-    return like("spot-interruption-warning", at, [arnOf(id)], { "instance-id": id });
-}
+export const spotEvent = (at: number, id: string): BusEvent =>
+    like("spot-interruption-warning", at, [arnOf(id)], { "instance-id": id });
 
-export function tagEvent(at: number, id: string, changed: string[], tags: Record<string, string>): BusEvent {
-    return like("tag-change", at, [arnOf(id)], { "changed-tag-keys": changed, tags });
-}
+export const tagEvent = (at: number, id: string, changed: string[], tags: Record<string, string>): BusEvent =>
+    like("tag-change", at, [arnOf(id)], { "changed-tag-keys": changed, tags });
 
-export function sweepEvent(at: number): BusEvent {
-    return like("scheduled", at, samples.scheduled?.resources ?? [], {});
-}
+export const sweepEvent = (at: number): BusEvent => like("scheduled", at, samples.scheduled?.resources ?? [], {});
 
 /** The id of the instance that an event's resources name. */
 export const instanceIn = (resources: string[]): string => resources[0]?.split("/")[1] ?? "";

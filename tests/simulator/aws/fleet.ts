@@ -20,6 +20,7 @@ export const usualPace = {
 
 export type Pace = typeof usualPace;
 
+const pending = { state: "pending", lifecycleState: "Pending" };
 const toWarmPool = { Origin: "AutoScalingGroup", Destination: "WarmPool" };
 
 /** What Auto Scaling and EC2 do to the groups of a region, over time and with their events. */
@@ -54,7 +55,7 @@ export class Fleet {
      * @returns ids of the members that are terminated
      */
     scale(group: string, size: number, how: { hook?: boolean; first?: string } = {}): string[] {
-        this.resize(group, size);
+        this.grow(group, size - this.size(group));
         const leaving = this.active(group)
             .filter(({ protected: isProtected }) => !isProtected)
             .sort((a, b) => Number(b.id === how.first) - Number(a.id === how.first))
@@ -69,7 +70,7 @@ export class Fleet {
 
     /** Launches one instance into a group. */
     launch(group: string, how: { hook?: boolean } = {}): string {
-        const id = this.region.addInstance(group, { state: "pending", lifecycleState: "Pending" });
+        const id = this.region.addInstance(group, pending);
         const intoService = (from: string) => this.later(this.pace.intoService, () => this.intoService(id, from));
         this.laterIf(id, "pending", this.pace.boot, () => {
             this.region.setState(id, "running");
@@ -91,7 +92,7 @@ export class Fleet {
             this.emit("launch-unsuccessful-no-instance", group, "");
             return;
         }
-        const id = this.region.addInstance(group, { state: "pending", lifecycleState: "Pending" });
+        const id = this.region.addInstance(group, pending);
         this.later(this.pace.boot, () => {
             this.end(id);
             this.region.unlist(id);
@@ -152,7 +153,7 @@ export class Fleet {
         this.grow(name, -1);
         this.region.unlist(id);
         warm.push(id);
-        this.region.emit(scalingEvent("terminate-successful", this.region.timeline.now, name, id, toWarmPool));
+        this.emit("terminate-successful", name, id, toWarmPool);
         if (!keepsRunning) {
             this.halt(id);
         }
@@ -161,13 +162,13 @@ export class Fleet {
     /** An instance of the warm pool comes into its group, which gets larger by one. */
     fromWarmPool(id: string): void {
         const group = [...this.region.groups.values()].find(({ warm }) => warm.includes(id));
-        if (!group || !["running", "stopped"].includes(this.state(id))) {
+        if (!group || !["running", "stopped"].includes(this.region.state(id))) {
             return;
         }
         group.warm = group.warm.filter((other) => other !== id);
         this.grow(group.name, 1);
         this.region.enlist(id, group.name, "Pending");
-        const isStopped = this.state(id) === "stopped";
+        const isStopped = this.region.state(id) === "stopped";
         if (isStopped) {
             this.changeState(id, "pending");
             this.laterIf(id, "pending", this.pace.boot, () => this.changeState(id, "running"));
@@ -177,7 +178,7 @@ export class Fleet {
 
     /** An operator stops the instance; its group notices later, and terminates it. */
     stop(id: string): void {
-        if (this.state(id) === "running") {
+        if (this.region.state(id) === "running") {
             this.halt(id);
             this.later(this.pace.healthCheck, () => this.isHalted(id) && this.terminate(id));
         }
@@ -234,7 +235,7 @@ export class Fleet {
 
     /** An instance in no group joins one. */
     attach(id: string, group: string): void {
-        if (this.groupOf(id) || this.state(id) !== "running") {
+        if (this.groupOf(id) || this.region.state(id) !== "running") {
             return;
         }
         this.grow(group, 1);
@@ -254,11 +255,7 @@ export class Fleet {
 
     /** Does something later, if the instance is in that state then. */
     private laterIf(id: string, state: string, millis: number, act: () => void): void {
-        this.later(millis, () => this.state(id) === state && act());
-    }
-
-    private state(id: string): string {
-        return this.region.state(id);
+        this.later(millis, () => this.region.state(id) === state && act());
     }
 
     private halt(id: string): void {
@@ -267,7 +264,7 @@ export class Fleet {
     }
 
     private isHalted(id: string): boolean {
-        return ["stopping", "stopped"].includes(this.state(id));
+        return ["stopping", "stopped"].includes(this.region.state(id));
     }
 
     private groupOf(id: string): string | undefined {
@@ -285,24 +282,18 @@ export class Fleet {
         );
     }
 
-    private grow(group: string, by: 1 | -1): void {
-        this.resize(group, Math.max(0, this.size(group) + by));
-    }
-
-    private resize(group: string, size: number): void {
-        Object.assign(this.region.groups.get(group) ?? {}, { desired: size });
+    private grow(group: string, by: number): void {
+        const desired = Math.max(0, this.size(group) + by);
+        Object.assign(this.region.groups.get(group) ?? {}, { desired });
     }
 
     private replenish(group: string, how: { hook?: boolean } = {}): void {
-        const missing = this.size(group) - this.active(group).length;
-        for (let launched = 0; launched < missing; launched++) {
-            this.launch(group, how);
-        }
+        times(Math.max(0, this.size(group) - this.active(group).length), () => this.launch(group, how));
     }
 
     private intoService(id: string, from: string): void {
         const group = this.groupOf(id);
-        if (group && this.state(id) === "running" && this.move(id, from, "InService")) {
+        if (group && this.region.state(id) === "running" && this.move(id, from, "InService")) {
             this.emit("launch-successful", group, id);
         }
     }
@@ -317,7 +308,7 @@ export class Fleet {
     }
 
     private end(id: string, shutdown = this.pace.shutdown): void {
-        if (!["shutting-down", "terminated"].includes(this.state(id))) {
+        if (!["shutting-down", "terminated"].includes(this.region.state(id))) {
             for (const group of this.region.groups.values()) {
                 group.warm = group.warm.filter((other) => other !== id);
             }
@@ -331,7 +322,7 @@ export class Fleet {
         this.region.emit(stateEvent(this.region.timeline.now, id, state));
     }
 
-    private emit(sample: string, group: string, id: string): void {
-        this.region.emit(scalingEvent(sample, this.region.timeline.now, group, id));
+    private emit(sample: string, group: string, id: string, more?: object): void {
+        this.region.emit(scalingEvent(sample, this.region.timeline.now, group, id, more));
     }
 }

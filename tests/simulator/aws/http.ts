@@ -19,8 +19,6 @@ import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire
 type HttpFault =
     /** An error, worded in the service's protocol. */
     | { refused: string; status: number; message: string }
-    /** Another body than the region's answer. */
-    | { body: string; status: number }
     /** The connection is closed without an answer. */
     | "breaks"
     /** There is no answer, and the connection stays open. */
@@ -40,9 +38,7 @@ interface HttpCall extends AwsRequest {
 }
 
 /** An error that AWS answers with; 4xx is not tried again by the SDK, apart from throttling. */
-export function refusal(code: string, status = 400, message = "no"): HttpFault {
-    return { refused: code, status, message };
-}
+export const refusal = (code: string, status = 400, message = "no"): HttpFault => ({ refused: code, status, message });
 
 export class AwsServer {
     /** Since the start, or since it was emptied. */
@@ -117,9 +113,6 @@ export class AwsServer {
     private async answerTo(call: HttpCall, fault?: HttpFault): Promise<{ status: number; body: string }> {
         if (typeof fault === "object" && "refused" in fault) {
             return { status: fault.status, body: renderError(call, fault.refused, fault.message) };
-        }
-        if (typeof fault === "object" && "body" in fault) {
-            return fault;
         }
         try {
             this.region.timeline.now = Math.max(this.region.timeline.now, Date.now());

@@ -8,9 +8,7 @@ type Fields = { [field: string]: Json };
  * @throws if the pattern has something other than nested fields, lists of literals, prefix, exists and $or, whatever the event
  * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
  */
-export function matches(pattern: object, event: object): boolean {
-    return matchesFields(pattern as Fields, event as Fields);
-}
+export const matches = (pattern: object, event: object): boolean => matchesFields(pattern as Fields, event as Fields);
 
 // Nothing here stops at the first mismatch: what isn't known is to be found with every event.
 function matchesFields(pattern: Fields, event: Fields): boolean {
@@ -58,9 +56,7 @@ function matchesOne(wanted: Json, values: Json[]): boolean {
 
 const elements = (value: Json): Json[] => (Array.isArray(value) ? value.flatMap(elements) : [value]);
 
-function isFields(value: Json): value is Fields {
-    return value !== null && typeof value === "object" && !Array.isArray(value);
-}
+const isFields = (value: Json): value is Fields => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** A text in which * is anything and ? is one character; a backslash takes the next one literally. */
 export function wildcard(pattern: string): RegExp {

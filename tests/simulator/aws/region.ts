@@ -6,7 +6,7 @@ import { autoScalingActions } from "./auto-scaling";
 import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
-import { type Actions, awsError, type Call, type Fault, never, refuseIf } from "./faults";
+import { type Actions, type Call, type Fault, never, refuseIf } from "./faults";
 import { type Message, snsActions } from "./sns";
 
 export const groupKey = "aws:autoscaling:groupName";
@@ -85,12 +85,8 @@ export class Region {
     gate?: (call: Call) => Promise<void>;
     /** EC2 answers in pages of this size at most, Auto Scaling too. */
     pageSize = 1000;
-    /** Whether an empty page with a token comes before each page, as AWS may send one. */
-    emptyPages = false;
-    /** Whether tag events leave out the tags that begin with `aws:`. */
-    bareTagEvents = false;
-    /** Whether Auto Scaling names the group of an instance in a warm pool. */
-    listsWarm = true;
+    /** Whether AWS sends an empty page before each, tag events without its own tags, and no group for an instance in a warm pool. */
+    meagre = false;
     /** Ids of members that one of Auto Scaling's two lists leaves out for a while. */
     readonly leftOut = { groups: new Set<string>(), instances: new Set<string>() };
 
@@ -203,7 +199,7 @@ export class Region {
         const tags = Object.fromEntries(entries) as Record<string, string>;
         this.instance(id).versions.push({ ...before, at: this.timeline.now, tags });
         callAll(this.onChange, id);
-        const shown = Object.entries(tags).filter(([key]) => !this.bareTagEvents || !key.startsWith("aws:"));
+        const shown = Object.entries(tags).filter(([key]) => !this.meagre || !key.startsWith("aws:"));
         this.emit(tagEvent(this.timeline.now, id, changed, Object.fromEntries(shown)));
     }
 
@@ -223,10 +219,8 @@ export class Region {
     /** Throws, as EC2 does, if there is no such instance. */
     instance(id: string): Instance {
         const instance = this.instances.get(id);
-        if (!instance) {
-            throw awsError("InvalidInstanceID.NotFound", `The instance ID '${id}' does not exist`);
-        }
-        return instance;
+        refuseIf(!instance, "InvalidInstanceID.NotFound", `The instance ID '${id}' does not exist`);
+        return found(instance);
     }
 
     private current(id: string): Version {
@@ -274,17 +268,15 @@ export class Region {
         if (by?.dead) {
             return never();
         }
-        if (result instanceof Error) {
-            throw result;
-        }
-        return result;
+        return result instanceof Error ? Promise.reject(result) : result;
     }
 
     private effect(call: Call, fault: Fault): object | Error {
         const writes = /:(Create|Delete|Set)/.test(call.action);
-        const { input } = call;
-        const written = { ...input, Resources: input.Resources?.slice(0, fault.partly) };
-        if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
+        const { partly } = fault;
+        const input =
+            partly === undefined ? call.input : { ...call.input, Resources: call.input.Resources.slice(0, partly) };
+        if ((fault.error || fault.dies) && !fault.afterEffect && partly === undefined) {
             return fault.error ?? {};
         }
         callAll(this.beforeCall, call);
@@ -293,7 +285,7 @@ export class Region {
             refuseIf(!this.permits(call), "UnauthorizedOperation", message, 403);
             const perform = this.actions[call.action];
             refuseIf(!perform, "InvalidAction", `${call.action} is not known here`);
-            const result = found(perform)(fault.partly === undefined ? input : written);
+            const result = found(perform)(input);
             callAll(writes ? this.afterWrite : [], call);
             return fault.error ?? fault.answer?.(result) ?? result;
         } catch (error) {
@@ -304,7 +296,7 @@ export class Region {
     /** One page of an answer: at most `size` items from the token on. */
     page(key: string, all: object[], size: number, token = ""): object {
         const [start, isNext] = [Number.parseInt(token || "0", 10), token.endsWith("+")];
-        if (this.emptyPages && !isNext) {
+        if (this.meagre && !isNext) {
             return { [key]: [], NextToken: `${start}+` };
         }
         const end = start + Math.min(size, this.pageSize);

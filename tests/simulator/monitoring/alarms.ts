@@ -1,4 +1,5 @@
 // When CloudWatch's alarms change their state: M of N periods, sliding windows, missing and late data.
+import { found } from "../lists";
 import { type MetricId, type Metrics, statisticOf } from "./metrics";
 
 export type State = "OK" | "ALARM" | "INSUFFICIENT_DATA";
@@ -47,6 +48,7 @@ export interface Conditions {
 
 const minuteMillis = 60_000;
 const mostMorePeriods = 2;
+const usual: Conditions[] = [{}];
 
 /**
  * The changes of an alarm's state from its creation on, under each of some conditions.
@@ -55,22 +57,14 @@ const mostMorePeriods = 2;
  * @param from when it is created, and `to` when it is last evaluated, in milliseconds since 1970
  * @see https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
  */
-export function changesOf(
-    alarm: Alarm,
-    metrics: Metrics,
-    from: number,
-    to: number,
-    conditions: Conditions[] = [{}],
-): Change[][] {
+export function changesOf(alarm: Alarm, metrics: Metrics, from: number, to: number, conditions = usual): Change[][] {
     const { metricQueries = [aloneIn(alarm)], evaluationPeriods } = alarm;
     const queries = metricQueries.flatMap(({ id, metric }) =>
         metric ? [{ id, metric, minutes: metrics.of(metric) }] : [],
     );
     const expression = metricQueries.find(({ returnData }) => returnData)?.expression ?? "alone";
-    const evaluate = compiled(
-        expression,
-        queries.map(({ id }) => id),
-    );
+    const ids = queries.map(({ id }) => id);
+    const evaluate = compiled(expression, ids);
     const all = conditions.map((each) => ({ each, changes: [] as Change[] }));
     for (let now = Math.ceil(from / minuteMillis) * minuteMillis; now <= to; now += minuteMillis) {
         const read = queries.map(({ metric: { stat, period }, minutes }) =>
@@ -81,10 +75,8 @@ export function changesOf(
         );
         for (const { each, changes } of all) {
             const range = evaluationPeriods + (each.morePeriods ?? mostMorePeriods);
-            const points = evaluate(
-                read.map((series) => series.slice(0, range)),
-                each,
-            );
+            const evaluated = read.map((series) => series.slice(0, range));
+            const points = evaluate(evaluated, each);
             const state = changes.at(-1)?.state ?? "INSUFFICIENT_DATA";
             const next = nextState(alarm, points, state);
             if (next !== state) {
@@ -122,8 +114,8 @@ function compiled(expression: string, ids: string[]): (all: Series[], conditions
                 return series[back] ?? (isEmpty && !fillsEmpty ? Number.NaN : filler);
             };
             const max = (values: number[]) => {
-                const found = values.filter((value) => !Number.isNaN(value));
-                return found.length > 0 && (found.length === values.length || !maxNeedsAll) ? Math.max(...found) : NaN;
+                const real = values.filter((value) => !Number.isNaN(value));
+                return real.length > 0 && (real.length === values.length || !maxNeedsAll) ? Math.max(...real) : NaN;
             };
             const value = calculate(fill, max, undefined, ...all.map((series) => series[back] ?? NaN));
             return Number.isNaN(value) ? undefined : value;
@@ -132,8 +124,10 @@ function compiled(expression: string, ids: string[]): (all: Series[], conditions
 
 /** @param range the data points of the evaluation range, the latest first */
 export function nextState(alarm: Alarm, range: (number | undefined)[], state: State): State {
-    const { evaluationPeriods, datapointsToAlarm = evaluationPeriods, treatMissingData = "missing" } = alarm;
-    const breaches = (value: number) => isBreaching(alarm, value);
+    const { comparisonOperator, threshold, evaluationPeriods } = alarm;
+    const { datapointsToAlarm = evaluationPeriods, treatMissingData = "missing" } = alarm;
+    const isBreaching = found(operators[comparisonOperator], `an operator not known here: ${comparisonOperator}`);
+    const breaches = (value: number) => isBreaching(value, threshold);
     const real = range.filter((value) => value !== undefined).slice(0, evaluationPeriods);
     const missing = evaluationPeriods - real.length;
     if (real.length === 0) {
@@ -156,15 +150,9 @@ export function nextState(alarm: Alarm, range: (number | undefined)[], state: St
     return "OK";
 }
 
-function isBreaching({ comparisonOperator, threshold }: Alarm, value: number): boolean {
-    switch (comparisonOperator) {
-        case "GreaterThanOrEqualToThreshold":
-            return value >= threshold;
-        case "GreaterThanThreshold":
-            return value > threshold;
-        case "LessThanThreshold":
-            return value < threshold;
-        default:
-            throw new Error(`an operator not known here: ${comparisonOperator}`);
-    }
-}
+/** Whether a value breaches a threshold, by an alarm's operator. */
+const operators: Record<string, (value: number, threshold: number) => boolean> = {
+    GreaterThanOrEqualToThreshold: (value, threshold) => value >= threshold,
+    GreaterThanThreshold: (value, threshold) => value > threshold,
+    LessThanThreshold: (value, threshold) => value < threshold,
+};

@@ -1,4 +1,5 @@
 // What CloudWatch keeps of metrics: values by the minute, each from when it can be seen.
+import { found } from "../lists";
 
 /** Names a metric; the same for any order of its dimensions. */
 export interface MetricId {
@@ -49,18 +50,16 @@ export function statisticOf(
     statistic: string,
     { from, to, now }: { from: number; to: number; now: number },
 ): number | undefined {
-    const found: number[] = [];
+    const values: number[] = [];
     for (let minute = Math.ceil(from / minuteMillis); minute * minuteMillis < to; minute++) {
         for (const { value, visibleAt } of minutes.get(minute) ?? []) {
             if (visibleAt <= now) {
-                found.push(value);
+                values.push(value);
             }
         }
     }
-    if (!(statistic in statistics)) {
-        throw new Error(`a statistic not known here: ${statistic}`);
-    }
-    return found.length > 0 ? statistics[statistic]?.(found) : undefined;
+    const calculate = found(statistics[statistic], `a statistic not known here: ${statistic}`);
+    return values.length > 0 ? calculate(values) : undefined;
 }
 
 const statistics: Record<string, (values: number[]) => number> = {

@@ -5,16 +5,12 @@ import { Metrics } from "./metrics";
 
 const minuteMillis = 60_000;
 
-/** How long after their times values are seen, in milliseconds. */
-interface Delays {
-    /** Of the function's own metrics, which travel in its log. */
-    own?: number;
-    /** Of AWS's metrics. */
-    aws?: number;
-}
-
-/** Records a world's metrics from now on. */
-export function record(world: World, { own = 5000, aws = 60_000 }: Delays = {}): Metrics {
+/**
+ * Records a world's metrics from now on.
+ *
+ * @param delays milliseconds from a value's time until it is seen: of the function's own, which travel in its log, and of AWS's
+ */
+export function record(world: World, { own, aws } = { own: 5000, aws: 60_000 }): Metrics {
     const { timeline, lines, stack } = world;
     const metrics = new Metrics();
     const of =

@@ -72,10 +72,7 @@ export const declarations = Object.fromEntries(
 
 /** The configuration that the CLI hands to the program, as text: the defaults of Pulumi.yaml, then these. null takes a key away. */
 export function configuration(overrides: Record<string, string | null> = {}): Record<string, string> {
-    const declared = Object.entries(projectConfig).map(([key, { value, default: otherwise = value }]) => [
-        key,
-        otherwise,
-    ]);
+    const declared = Object.entries(projectConfig).map(([key, { value, default: usual = value }]) => [key, usual]);
     const texts = Object.entries({ ...Object.fromEntries(declared), ...overrides })
         .filter(([, value]) => value !== undefined && value !== null)
         .map(([key, value]) => [
@@ -115,7 +112,7 @@ export async function runProgram(
             newResource: ({ type, name, inputs }) => {
                 const dependencies = request.getDependenciesList().map(typeAndName);
                 registered.push({ type, name, inputs, dependencies, parent: typeAndName(request.getParent()) });
-                const state = { ...inputs, ...computed(type, name, inputs.name, partition, region) };
+                const state = { ...inputs, ...computed(type, name, partition, region, inputs.name) };
                 return { id: `${name}-id`, state };
             },
             call: ({ token, inputs }) => ({ ...inputs, ...found(answers[token]) }),
@@ -160,10 +157,9 @@ export function archiveBytes({ members, functionText }: Pick<Program, "members" 
 /** Waits for all that the program exports and registers. */
 async function programOf(exported: Record<string, pulumi.Input<string>>, registered: Resource[]): Promise<Program> {
     await pulumi.runtime.disconnect();
-    const outputs = Object.entries(exported).map(
-        ([name, output]) =>
-            new Promise<[string, string]>((resolve) => pulumi.output(output).apply((value) => resolve([name, value]))),
-    );
+    const settled = (output: pulumi.Input<string>) =>
+        new Promise<string>((resolve) => pulumi.output(output).apply(resolve));
+    const outputs = Object.entries(exported).map(async ([name, output]) => [name, await settled(output)]);
     const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
     return {
         resources: registered,
@@ -183,13 +179,7 @@ function loadEntry(): Record<string, pulumi.Input<string>> {
 }
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
-export function computed(
-    type: string,
-    name: string,
-    given: string | undefined,
-    partition: string,
-    region: string,
-): object {
+export function computed(type: string, name: string, partition: string, region: string, given?: string): object {
     const [, service, kind] = type.match(/^aws:(\w+)\/\w+:(\w+)$/) ?? [];
     const physical = given ?? (kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`);
     const arn = (prefix: string) => `arn:${partition}:${prefix}${physical}`;

@@ -2,37 +2,31 @@ import { firstOf, found } from "../lists";
 import type { Program } from "./program";
 
 /** How a program wires its rules, its queue and its function together. */
-export interface Wiring {
-    rules: {
-        name: string;
-        /** The rule's name in AWS. */
-        physicalName: string;
-        /** In JSON. */
-        eventPattern?: string;
-        scheduleExpression?: string;
-        /** ARN of the queue that the rule's target is. */
-        targetArn: string;
-        messageGroupId: string;
-    }[];
-    queue: {
-        arn: string;
-        fifoQueue: boolean;
-        contentBasedDeduplication: boolean;
-        visibilityTimeoutSeconds: number;
-        messageRetentionSeconds: number;
-    };
-    batchSize: number;
-    functionTimeoutSeconds: number;
+export type Wiring = ReturnType<typeof wiringOf>;
+
+interface Rule {
+    name: string;
+    /** The rule's name in AWS. */
+    physicalName: string;
+    /** In JSON. */
+    eventPattern?: string;
+    scheduleExpression?: string;
+    /** ARN of the queue that the rule's target is. */
+    targetArn: string;
+    messageGroupId: string;
 }
 
+type Queue = { arn: string } & Record<"fifoQueue" | "contentBasedDeduplication", boolean> &
+    Record<"visibilityTimeoutSeconds" | "messageRetentionSeconds", number>;
+
 /** Reads the wiring off the resources that a program registered; throws if a rule has no target. */
-export function wiringOf({ resources }: Program): Wiring {
+export function wiringOf({ resources }: Program) {
     const ofType = (type: string) => resources.filter((resource) => resource.type === type);
     const { inputs: mapping } = firstOf(ofType("aws:lambda/eventSourceMapping:EventSourceMapping"));
     const { inputs: queue } = firstOf(ofType("aws:sqs/queue:Queue"));
     const { inputs: lambda } = firstOf(ofType("aws:lambda/function:Function"));
     const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
-    const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }) => {
+    const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }): Rule => {
         const { eventPattern, scheduleExpression } = inputs;
         const target = found(targets.find(({ rule }) => rule.startsWith(`${name}-`)));
         const { messageGroupId } = target.sqsTarget;
@@ -41,8 +35,8 @@ export function wiringOf({ resources }: Program): Wiring {
     });
     return {
         rules,
-        queue: { ...queue, arn: mapping.eventSourceArn },
-        batchSize: mapping.batchSize,
-        functionTimeoutSeconds: lambda.timeout,
+        queue: { ...queue, arn: mapping.eventSourceArn } as Queue,
+        batchSize: mapping.batchSize as number,
+        functionTimeoutSeconds: lambda.timeout as number,
     };
 }

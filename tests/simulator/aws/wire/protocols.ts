@@ -1,6 +1,6 @@
 // AWS's wire protocols as the SDK speaks them: the query protocols of EC2, Auto Scaling and SNS, CloudWatch's JSON (or query, with an
 // older SDK). Requests become the SDK's input; the SDK's output becomes an answer as long as AWS's, by sample-answers.ts.
-import { extraFields, extraItems } from "./sample-answers";
+import { extraFields, ordinaryTags } from "./sample-answers";
 
 /** Services, and the versions of their APIs. */
 const versions = { ec2: "2016-11-15", autoscaling: "2011-01-01", cloudwatch: "2010-08-01", sns: "2010-03-31" };
@@ -157,7 +157,7 @@ function element(style: Style, depth: number, path: string, field: string, value
     if (!Array.isArray(value)) {
         return `${line}<${name}>${contentOf(style, depth, path, value)}</${name}>`;
     }
-    const items = [...value, ...(extraItems[path] ?? [])].map(
+    const items = [...value, ...(field === "Tags" ? ordinaryTags : [])].map(
         (item) => `${line}  <${style.item}>${contentOf(style, depth + 1, path, item)}</${style.item}>`,
     );
     return items.length === 0 ? `${line}<${name}/>` : `${line}<${name}>${items.join("")}${line}</${name}>`;

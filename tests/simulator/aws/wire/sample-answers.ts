@@ -106,14 +106,8 @@ export const extraFields: Record<string, object> = {
     ".MetricDataResults": { Label: "CPUUtilization", StatusCode: "Complete" },
 };
 
-// Five tags, as groups and instances often have them; keys that no setting names.
-const ordinaryTags = ["Name", "application", "cost-center", "managed-by", "repository"].map((Key) => ({
+/** Five tags, as groups and instances often have them; keys that no setting names. */
+export const ordinaryTags = ["Name", "application", "cost-center", "managed-by", "repository"].map((Key) => ({
     Key,
     Value: "shop",
 }));
-
-/** Items at the end of lists, by where those are. */
-export const extraItems: Record<string, object[]> = {
-    ".Reservations.Instances.Tags": ordinaryTags,
-    ".AutoScalingGroups.Tags": ordinaryTags,
-};
