@@ -35,11 +35,12 @@ export function protection(evidence: Evidence, note: Note): Checker {
             const group = region.memberOf(id)?.group;
             const fails = (how: string) => note("no other protection is touched", `${id} of ${group?.name}: ${how}`);
             const isToBeEmpty = group?.desired === 0;
+            const isChanged = evidence.isChangedSince(batch.start);
             if (on && !isTrue(region.tags(id)[expect.tagKey]) && !evidence.isUnaware(id, by, batch.start)) {
                 fails("set, and it does not lead");
-            } else if (on && isToBeEmpty) {
+            } else if (on && isToBeEmpty && !isChanged) {
                 fails("set, and its group is to be empty");
-            } else if (!on && !demotedIn.get(batch.events)?.has(id) && !isToBeEmpty) {
+            } else if (!on && !demotedIn.get(batch.events)?.has(id) && !isToBeEmpty && !isChanged) {
                 fails("removed, and it was not demoted");
             } else if (!on && expect.alone && protectedBefore.get(by)?.has(id)) {
                 fails("removed, and it was there before the promotion");
@@ -82,7 +83,8 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 if (leader !== undefined && isDue && lacks(leader)) {
                     note("leaders are protected from scaling in", `${leader} of ${group} is in service, and is not`);
                 }
-                const ours = (id: string) => leavesIt(id) && !protectedBefore.get(by)?.has(id);
+                // One that got its tag back leads on.
+                const ours = (id: string) => id !== leader && leavesIt(id) && !protectedBefore.get(by)?.has(id);
                 for (const id of demoted.filter((one) => isProtected(one) && ours(one))) {
                     note("the protection of a demoted leader is removed", `${id} of ${group} has it still`);
                 }
