@@ -75,10 +75,9 @@ export function changesOf(alarm: Alarm, metrics: Metrics, from: number, to: numb
         );
         for (const { each, changes } of all) {
             const range = evaluationPeriods + (each.morePeriods ?? mostMorePeriods);
-            const evaluated = read.map((series) => series.slice(0, range));
-            const points = evaluate(evaluated, each);
+            const inRange = read.map((series) => series.slice(0, range));
             const state = changes.at(-1)?.state ?? "INSUFFICIENT_DATA";
-            const next = nextState(alarm, points, state);
+            const next = nextState(alarm, evaluate(inRange, each), state);
             if (next !== state) {
                 changes.push({ at: now, state: next });
             }

@@ -23,11 +23,10 @@ export function runQuery(query: string, lines: string[]): Record[] {
 
 function run(name: string, rest: string, rows: Record[]): Record[] {
     switch (name) {
-        case "fields":
-            return rows.map((row) => ({
-                ...row,
-                ...Object.fromEntries(rest.split(", ").map((field) => [field, fieldOf(row, field)])),
-            }));
+        case "fields": {
+            const shown = (row: Record) => rest.split(", ").map((field) => [field, fieldOf(row, field)]);
+            return rows.map((row) => ({ ...row, ...Object.fromEntries(shown(row)) }));
+        }
         case "limit":
             return rows.slice(0, Number(rest));
         case "filter":
@@ -66,22 +65,13 @@ function run(name: string, rest: string, rows: Record[]): Record[] {
 }
 
 function holds(conditions: string, row: Record): boolean {
-    return conditions.split(" and ").every((condition) => {
-        const [, several] = condition.match(/^\((.*)\)$/) ?? [];
-        return several ? several.split(" or ").some((one) => holdsOne(one, row)) : holdsOne(condition, row);
-    });
-}
-
-function holdsOne(condition: string, row: Record): boolean {
-    const [, not, present] = condition.match(/^(not )?ispresent\((\S+)\)$/) ?? [];
-    const [, field, text] = condition.match(/^(\S+) = "([^"]*)"$/) ?? [];
-    if (present) {
-        return (fieldOf(row, present) !== undefined) === (not === undefined);
+    const truths = conditions
+        .replaceAll(/ispresent\(([^)]+)\)/g, (_, field) => String(fieldOf(row, field) !== undefined))
+        .replaceAll(/([\w.@]+) = "([^"]*)"/g, (_, field, text) => String(fieldOf(row, field) === text));
+    if (!/^(true|false|and|or|not|[() ])+$/.test(truths)) {
+        throw new Error(`a condition not known here: ${conditions}`);
     }
-    if (field) {
-        return fieldOf(row, field) === text;
-    }
-    throw new Error(`a condition not known here: ${condition}`);
+    return new Function(`return ${truths.replaceAll("and", "&&").replaceAll("or", "||").replaceAll("not", "!")}`)();
 }
 
 /** A sum, a count or another statistic of rows, and arithmetic of these. */

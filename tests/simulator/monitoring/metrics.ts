@@ -50,15 +50,12 @@ export function statisticOf(
     statistic: string,
     { from, to, now }: { from: number; to: number; now: number },
 ): number | undefined {
+    const calculate = found(statistics[statistic], `a statistic not known here: ${statistic}`);
     const values: number[] = [];
     for (let minute = Math.ceil(from / minuteMillis); minute * minuteMillis < to; minute++) {
-        for (const { value, visibleAt } of minutes.get(minute) ?? []) {
-            if (visibleAt <= now) {
-                values.push(value);
-            }
-        }
+        const seen = (minutes.get(minute) ?? []).filter(({ visibleAt }) => visibleAt <= now);
+        values.push(...seen.map(({ value }) => value));
     }
-    const calculate = found(statistics[statistic], `a statistic not known here: ${statistic}`);
     return values.length > 0 ? calculate(values) : undefined;
 }
 

@@ -72,13 +72,12 @@ export const declarations = Object.fromEntries(
 
 /** The configuration that the CLI hands to the program, as text: the defaults of Pulumi.yaml, then these. null takes a key away. */
 export function configuration(overrides: Record<string, string | null> = {}): Record<string, string> {
-    const declared = Object.entries(projectConfig).map(([key, { value, default: usual = value }]) => [key, usual]);
-    const texts = Object.entries({ ...Object.fromEntries(declared), ...overrides })
-        .filter(([, value]) => value !== undefined && value !== null)
-        .map(([key, value]) => [
-            key.includes(":") ? key : `${project}:${key}`,
-            typeof value === "object" ? JSON.stringify(value) : String(value),
-        ]);
+    const defaults = Object.entries(projectConfig).map(([key, one]) => [key, one.default ?? one.value]);
+    const given: [string, unknown][] = Object.entries({ ...Object.fromEntries(defaults), ...overrides });
+    const texts = given.flatMap(([key, value = null]) => {
+        const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+        return value === null ? [] : [[key.includes(":") ? key : `${project}:${key}`, text]];
+    });
     return Object.fromEntries(texts);
 }
 

@@ -28,10 +28,9 @@ export function wiringOf({ resources }: Program) {
     const targets = ofType("aws:cloudwatch/eventTarget:EventTarget").map(({ inputs }) => inputs);
     const rules = ofType("aws:cloudwatch/eventRule:EventRule").map(({ name, inputs }): Rule => {
         const { eventPattern, scheduleExpression } = inputs;
-        const target = found(targets.find(({ rule }) => rule.startsWith(`${name}-`)));
-        const { messageGroupId } = target.sqsTarget;
-        const [physicalName, targetArn] = [target.rule, target.arn];
-        return { name, physicalName, eventPattern, scheduleExpression, targetArn, messageGroupId };
+        const { rule, arn, sqsTarget } = found(targets.find((one) => one.rule.startsWith(`${name}-`)));
+        const { messageGroupId } = sqsTarget;
+        return { name, physicalName: rule, eventPattern, scheduleExpression, targetArn: arn, messageGroupId };
     });
     return {
         rules,
