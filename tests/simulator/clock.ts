@@ -8,11 +8,9 @@ export const hour = 60 * minute;
 /** Where every timeline starts. */
 export const start = Date.parse("2026-11-23T06:00:00.000Z");
 export const isoTime = (at: number): string => new Date(at).toISOString();
-export const [atFour, atFive, atHalfPastFive] = [
-    isoTime(start - 2 * hour),
-    isoTime(start - hour),
-    isoTime(start - hour / 2),
-];
+export const atFour = isoTime(start - 2 * hour);
+export const atFive = isoTime(start - hour);
+export const atHalfPastFive = isoTime(start - hour / 2);
 
 /** Time that passes only when all work waits: what is due is done in the order of its time, then of its arrival. */
 export class Timeline {

@@ -1,10 +1,11 @@
 // EC2's part of the region: what it answers about instances and their tags, and what it refuses.
-import { firstOf } from "../lists";
+import { firstOf, found } from "../lists";
 import { type Actions, limit, refuseIf } from "./faults";
 import { wildcard } from "./patterns";
 import type { Region, Version } from "./region";
 
 type Filter = { Name: string; Values: string[] };
+type Shown = Version & { id: string };
 type Tag = { Key: string; Value: string };
 
 /** Tags as AWS lists them. */
@@ -80,28 +81,27 @@ function requireRoom(region: Region, ids: string[], tags: Tag[]): void {
     }
 }
 
+/** What filters other than those for one tag compare. */
+const fields: Record<string, (instance: Shown) => string[]> = {
+    "instance-id": ({ id }) => [id],
+    "instance-state-name": ({ state }) => [state],
+    "tag-key": ({ tags }) => Object.keys(tags),
+};
+
 /** What EC2 shows, with its lag, of the instances that pass every filter. */
-function find(region: Region, filters: Filter[]): (Version & { id: string })[] {
+function find(region: Region, filters: Filter[]): Shown[] {
     const at = region.timeline.now - region.lag();
     const seen = [...region.instances.values()].map(({ id, versions }) => ({
         ...(versions.findLast((version) => version.at <= at) ?? firstOf(versions)),
         id,
     }));
-    for (const { Name, Values } of filters) {
+    const wanted = filters.map(({ Name, Values }) => {
         limit(`values of ${Name}`, Values.length, 200);
-        const isKnown = ["instance-id", "instance-state-name", "tag-key"].includes(Name) || Name.startsWith("tag:");
-        refuseIf(!isKnown, "InvalidParameterValue", `The filter '${Name}' is invalid`);
-    }
-    const wanted = filters.map(({ Name, Values }) => ({ Name, fits: oneOf(Values) }));
-    return seen.filter(({ id, state, tags }) =>
-        wanted.every(({ Name, fits }) => {
-            if (Name === "tag-key") {
-                return Object.keys(tags).some(fits);
-            }
-            const value = Name === "instance-id" ? id : Name === "instance-state-name" ? state : tags[Name.slice(4)];
-            return value !== undefined && fits(value);
-        }),
-    );
+        const read = Name.startsWith("tag:") ? ({ tags }: Version) => [tags[Name.slice(4)] ?? []].flat() : fields[Name];
+        refuseIf(!read, "InvalidParameterValue", `The filter '${Name}' is invalid`);
+        return { valuesOf: found(read), fits: oneOf(Values) };
+    });
+    return seen.filter((instance) => wanted.every(({ valuesOf, fits }) => valuesOf(instance).some(fits)));
 }
 
 /** Whether a value fits one of a filter's values. */

@@ -56,11 +56,11 @@ export class Fleet {
      */
     scale(group: string, size: number, how: { hook?: boolean; first?: string } = {}): string[] {
         this.grow(group, size - this.size(group));
-        const leaving = this.active(group)
-            .filter(({ protected: isProtected }) => !isProtected)
-            .sort((a, b) => Number(b.id === how.first) - Number(a.id === how.first))
-            .slice(0, Math.max(0, this.active(group).length - size))
-            .map(({ id }) => id);
+        const active = this.active(group);
+        const leaving = active
+            .flatMap((member) => (member.protected ? [] : member.id))
+            .sort((a, b) => Number(b === how.first) - Number(a === how.first))
+            .slice(0, Math.max(0, active.length - size));
         for (const id of leaving) {
             this.terminate(id, how);
         }
@@ -71,17 +71,15 @@ export class Fleet {
     /** Launches one instance into a group. */
     launch(group: string, how: { hook?: boolean } = {}): string {
         const id = this.region.addInstance(group, pending);
-        const intoService = (from: string) => this.later(this.pace.intoService, () => this.intoService(id, from));
         this.laterIf(id, "pending", this.pace.boot, () => {
             this.region.setState(id, "running");
-            if (how.hook) {
-                const proceeds = () => this.move(id, "Pending:Wait", "Pending:Proceed");
-                this.move(id, "Pending", "Pending:Wait");
-                this.emit("launch-lifecycle-action", group, id);
-                this.later(this.pace.hook, () => proceeds() && intoService("Pending:Proceed"));
-            } else {
-                intoService("Pending");
+            if (!how.hook) {
+                return this.later(this.pace.intoService, () => this.intoService(id, "Pending"));
             }
+            this.move(id, "Pending", "Pending:Wait");
+            this.emit("launch-lifecycle-action", group, id);
+            this.later(this.pace.hook, () => this.move(id, "Pending:Wait", "Pending:Proceed"));
+            this.later(this.pace.hook + this.pace.intoService, () => this.intoService(id, "Pending:Proceed"));
         });
         return id;
     }
@@ -106,8 +104,8 @@ export class Fleet {
         if (!group || this.isLeaving(id)) {
             return;
         }
-        const proceed = () => {
-            this.region.setMember(id, { lifecycleState: how.hook ? "Terminating:Proceed" : "Terminating" });
+        const proceed = (lifecycleState: string) => {
+            this.region.setMember(id, { lifecycleState });
             this.end(id);
             this.later(this.pace.shutdown, () => {
                 this.region.unlist(id);
@@ -118,9 +116,9 @@ export class Fleet {
         if (how.hook) {
             this.region.setMember(id, { lifecycleState: "Terminating:Wait" });
             this.emit("terminate-lifecycle-action", group, id);
-            this.later(this.pace.hook, () => this.groupOf(id) === group && proceed());
+            this.later(this.pace.hook, () => this.groupOf(id) === group && proceed("Terminating:Proceed"));
         } else {
-            proceed();
+            proceed("Terminating");
         }
     }
 
@@ -277,14 +275,12 @@ export class Fleet {
 
     /** Members that count towards the group's desired capacity. */
     private active(group: string) {
-        return (this.region.groups.get(group)?.members ?? []).filter(
-            ({ id, lifecycleState }) => !this.isLeaving(id) && !/Standby/.test(lifecycleState),
-        );
+        const members = this.region.groups.get(group)?.members ?? [];
+        return members.filter(({ lifecycleState }) => !/^Terminating|Standby/.test(lifecycleState));
     }
 
     private grow(group: string, by: number): void {
-        const desired = Math.max(0, this.size(group) + by);
-        Object.assign(this.region.groups.get(group) ?? {}, { desired });
+        Object.assign(this.region.groups.get(group) ?? {}, { desired: Math.max(0, this.size(group) + by) });
     }
 
     private replenish(group: string, how: { hook?: boolean } = {}): void {

@@ -2,7 +2,7 @@ import type { Reports } from "../aws/endpoint";
 import { type BusEvent, sweepEvent } from "../aws/events";
 import { matches } from "../aws/patterns";
 import type { Region } from "../aws/region";
-import { type Batch, type Container, running, type Timeline } from "../clock";
+import { type Batch, type Container, minute, running, type Timeline } from "../clock";
 import { batchOf, type Handler, startContainer } from "./packaged";
 import type { Program } from "./program";
 import { type Wiring, wiringOf } from "./registered";
@@ -25,7 +25,7 @@ interface Message {
 type StartedContainer = Container & { handler: Handler };
 
 const millisToQueue = 300; // from an event's source over EventBridge into the queue
-const deduplicationMillis = 5 * 60 * 1000;
+const deduplicationMillis = 5 * minute;
 
 /** What a program registered, deployed into a region inside this process: its rules, its queue, its function. */
 export class Deployment {
@@ -71,8 +71,9 @@ export class Deployment {
         this.wiring = wiringOf(program);
         region.onEvent.push((event) => this.send(event));
         for (const { scheduleExpression } of this.wiring.rules) {
-            if (scheduleExpression) {
-                this.schedule(scheduleExpression);
+            const [, minutes] = scheduleExpression?.match(/^rate\((\d+) minutes?\)$/) ?? [];
+            if (minutes) {
+                timeline.every(Number(minutes) * minute, () => this.sweeping && this.sweep());
             }
         }
     }
@@ -129,14 +130,6 @@ export class Deployment {
             // Only the first one's answer counts.
             await this.invoke(this.handOver(this.received), this.newContainer()).catch(() => {});
         }
-    }
-
-    private schedule(expression: string): void {
-        const minutes = expression.match(/^rate\((?:(1) minute|(\d+) minutes)\)$/);
-        if (!minutes) {
-            throw new Error(`a schedule not known here: ${expression}`);
-        }
-        this.timeline.every(Number(minutes[1] ?? minutes[2]) * 60 * 1000, () => this.sweeping && this.sweep());
     }
 
     private deliver(body: string, delays: number[]): void {

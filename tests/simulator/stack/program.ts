@@ -156,13 +156,11 @@ export function archiveBytes({ members, functionText }: Pick<Program, "members" 
 /** Waits for all that the program exports and registers. */
 async function programOf(exported: Record<string, pulumi.Input<string>>, registered: Resource[]): Promise<Program> {
     await pulumi.runtime.disconnect();
-    const settled = (output: pulumi.Input<string>) =>
-        new Promise<string>((resolve) => pulumi.output(output).apply(resolve));
-    const outputs = Object.entries(exported).map(async ([name, output]) => [name, await settled(output)]);
+    const outputs = new Promise<Record<string, string>>((resolve) => pulumi.output(exported).apply(resolve));
     const code = await registered.find(({ type }) => type === "aws:lambda/function:Function")?.inputs.code.assets;
     return {
         resources: registered,
-        outputs: Object.fromEntries(await Promise.all(outputs)),
+        outputs: await outputs,
         members: Object.keys(code),
         functionText: await code["__index.js"].text,
     };
@@ -179,20 +177,18 @@ function loadEntry(): Record<string, pulumi.Input<string>> {
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
 export function computed(type: string, name: string, partition: string, region: string, given?: string): object {
-    const [, service, kind] = type.match(/^aws:(\w+)\/\w+:(\w+)$/) ?? [];
-    const physical = given ?? (kind === "Queue" ? `${name}-1234567.fifo` : `${name}-1234567`);
-    const arn = (prefix: string) => `arn:${partition}:${prefix}${physical}`;
+    const physical = given ?? `${name}-1234567${type === "aws:sqs/queue:Queue" ? ".fifo" : ""}`;
     const local = `${region}:${accountId}:`;
-    const arns: Record<string, string> = {
-        "cloudwatch EventRule": arn(`events:${local}rule/`),
-        "cloudwatch LogGroup": arn(`logs:${local}log-group:`),
-        "iam Role": arn(`iam::${accountId}:role/`),
-        "lambda Function": arn(`lambda:${local}function:`),
-        "sqs Queue": arn(`sqs:${local}`),
+    const places: Record<string, string> = {
+        "aws:cloudwatch/eventRule:EventRule": `events:${local}rule/`,
+        "aws:cloudwatch/logGroup:LogGroup": `logs:${local}log-group:`,
+        "aws:iam/role:Role": `iam::${accountId}:role/`,
+        "aws:lambda/function:Function": `lambda:${local}function:`,
+        "aws:sqs/queue:Queue": `sqs:${local}`,
     };
     return {
         name: physical,
-        arn: arns[`${service} ${kind}`],
+        arn: type in places ? `arn:${partition}:${places[type]}${physical}` : undefined,
         url: `https://sqs.${region}.amazonaws.com/${accountId}/${physical}`,
     };
 }
