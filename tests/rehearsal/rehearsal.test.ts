@@ -37,12 +37,12 @@ describe("npm start", function () {
     describe("plays the scripted day, and", () => {
         const part = ["--from", "10:02:00", "--to", "10:03:00"];
         const stored = readFileSync(join(__dirname, "lost-leader.svg"), "utf8");
-        let day: Awaited<ReturnType<typeof start>>;
+        let day: ReturnType<typeof start>;
         let drawn: string;
         before(async () => {
             const folder = mkdtempSync(join(tmpdir(), "picture-"));
             try {
-                day = await start(...part, "--picture", join(folder, "a.svg"));
+                day = start(...part, "--picture", join(folder, "a.svg"));
                 drawn = readFileSync(join(folder, "a.svg"), "utf8");
             } finally {
                 rmSync(folder, { recursive: true });
@@ -162,7 +162,7 @@ describe("npm start", function () {
             "--seed 9 --workers --set asgPrefix=legacy- --set=electorateTag=team --set=handoverSeconds=18 " +
             "--set=protectLeader=true --set=sweepMinutes=5 --set=tagKey=shop:primary";
         const args = line.split(" ");
-        const { status, out, err } = await start(...args);
+        const { status, out, err } = start(...args);
         const options = readOptions(args) as Options;
         const { text, violations } = await playedWith(options);
         expect(out).to.equal(prologue(options, args) + text);

@@ -19,11 +19,8 @@ export const leaderTags = { ...groupTag, "app:isLeader": "true", "app:isLeader:s
 export const followerTags = { ...groupTag, Name: "shop" };
 
 /** An answer to a request: a status with what goes with it, or none, or one that breaks off, or a reset. */
-export type Answer =
-    | { status: number; body?: string; headers?: Record<string, string> }
-    | "hangs"
-    | "breaks"
-    | "resets";
+export type Answer = Response | "hangs" | "breaks" | "resets";
+type Response = { status: number; body?: string; headers?: Record<string, string> };
 
 /**
  * Listens on a port of its own until `stop`. What it shows can be changed at any time.
@@ -53,9 +50,7 @@ export class Metadata {
         private readonly server: Server,
     ) {
         server.on("request", (request, response) => this.answer(request, response));
-        server.on("connection", () => {
-            this.connections++;
-        });
+        server.on("connection", () => this.connections++);
     }
 
     static async start(tags: Record<string, string> | undefined, port = 0): Promise<Metadata> {
@@ -85,10 +80,8 @@ export class Metadata {
             setTimeout(() => response.destroy(), 20);
             return;
         }
-        setTimeout(
-            () => response.writeHead(answer.status, answer.headers).end(answer.body),
-            this.millisecondsForAnAnswer,
-        );
+        const respond = () => response.writeHead(answer.status, answer.headers).end(answer.body);
+        setTimeout(respond, this.millisecondsForAnAnswer);
     }
 
     private trouble(path: string): Answer | undefined {
@@ -99,11 +92,8 @@ export class Metadata {
     private refusal({ method, headers }: IncomingMessage, path: string): Answer | undefined {
         const seconds = Number(headers["x-aws-ec2-metadata-token-ttl-seconds"]);
         const shown = headers["x-aws-ec2-metadata-token"];
-        const isGood =
-            path === tokenPath
-                ? method === "PUT" && seconds >= 1 && seconds <= 21600
-                : method === "GET" && shown === this.token;
-        if (isGood) {
+        const getsToken = method === "PUT" && seconds >= 1 && seconds <= 21600;
+        if (path === tokenPath ? getsToken : method === "GET" && shown === this.token) {
             return undefined;
         }
         if (path === tokenPath || shown === undefined || this.token === token) {

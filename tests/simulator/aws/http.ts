@@ -12,23 +12,28 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setImmediate, setTimeout } from "node:timers/promises";
+import { awsError } from "./faults";
 import type { Region } from "./region";
 import { type AwsRequest, parseRequest, renderAnswer, renderError } from "./wire/protocols";
 
 /** What goes wrong with a call. The region is not asked, or changed, where no answer of its own is given. */
 type HttpFault =
-    /** An error, worded in the service's protocol. */
-    | { refused: string; status: number; message: string }
     /** The connection is closed without an answer. */
     | "breaks"
     /** There is no answer, and the connection stays open. */
     | "hangs"
-    /** The right answer, but later, in milliseconds after the request. */
-    | { after: number }
-    /** The right answer's headers and this many bytes, then nothing more. */
-    | { stallsAfter: number }
-    /** The right answer, at this many bytes a second. */
-    | { bytesPerSecond: number };
+    | Trouble;
+
+interface Trouble {
+    /** An error, worded in the service's protocol. */
+    refused?: Error;
+    /** The answer comes this late, in milliseconds after the request. */
+    after?: number;
+    /** The right answer's headers and this many bytes come, then nothing more. */
+    stallsAfter?: number;
+    /** The right answer comes at this many bytes a second. */
+    bytesPerSecond?: number;
+}
 
 /** A request that has come; times in milliseconds since the process began. */
 interface HttpCall extends AwsRequest {
@@ -38,7 +43,9 @@ interface HttpCall extends AwsRequest {
 }
 
 /** An error that AWS answers with; 4xx is not tried again by the SDK, apart from throttling. */
-export const refusal = (code: string, status = 400, message = "no"): HttpFault => ({ refused: code, status, message });
+export const refusal = (code: string, status = 400, message = "no"): Trouble => ({
+    refused: awsError(code, message, status),
+});
 
 export class AwsServer {
     /** Since the start, or since it was emptied. */
@@ -96,25 +103,26 @@ export class AwsServer {
             request.socket.destroy();
             return;
         }
-        const { status, body } = await this.answerTo(call, fault);
+        const { refused, after = this.latency, stallsAfter, bytesPerSecond }: Trouble = fault ?? {};
+        const { status, body } = await this.answerTo(call, refused);
         const bytes = Buffer.from(body);
-        await until(start + (fault && "after" in fault ? fault.after : this.latency));
+        await until(start + after);
         call.end = performance.now();
         response.writeHead(status, { "content-length": bytes.length });
-        if (fault && "stallsAfter" in fault) {
-            response.write(bytes.subarray(0, fault.stallsAfter));
-        } else if (fault && "bytesPerSecond" in fault) {
-            await trickle(response, bytes, fault.bytesPerSecond);
+        if (stallsAfter) {
+            response.write(bytes.subarray(0, stallsAfter));
+        } else if (bytesPerSecond) {
+            await trickle(response, bytes, bytesPerSecond);
         } else {
             response.end(bytes);
         }
     }
 
-    private async answerTo(call: HttpCall, fault?: HttpFault): Promise<{ status: number; body: string }> {
-        if (typeof fault === "object" && "refused" in fault) {
-            return { status: fault.status, body: renderError(call, fault.refused, fault.message) };
-        }
+    private async answerTo(call: HttpCall, refused?: Error): Promise<{ status: number; body: string }> {
         try {
+            if (refused) {
+                throw refused;
+            }
             this.region.timeline.now = Math.max(this.region.timeline.now, Date.now());
             const output = await this.region.answer(`${call.service}:${call.action}`, call.input);
             return { status: 200, body: renderAnswer(call, output) };

@@ -106,9 +106,8 @@ function matchesPrincipal(principal: Statement["Principal"], callers: string[]):
     if (principal === undefined || principal === "*") {
         return true; // the role that has the policy, or any
     }
-    const services = typeof principal === "object" ? principal : { [principal]: [] };
-    refuseUnknown("principals", services, ["Service"]);
-    return [services.Service].flat().some((service) => service !== undefined && callers.includes(service));
+    refuseUnknown("principals", principal, ["Service"]);
+    return [principal.Service ?? []].flat().some((service) => callers.includes(service));
 }
 
 /** Whether a condition holds of a key's values in the request, which are none if the key isn't there. */

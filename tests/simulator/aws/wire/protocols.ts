@@ -74,7 +74,10 @@ function inputOf(tree: Tree): object {
 /** Renders what the SDK's command returns as the body of AWS's answer, with all that an election doesn't read. */
 export function renderAnswer({ service, action, protocol }: AwsRequest, output: object): string {
     if (protocol === "json") {
-        return JSON.stringify(jsonOf("", output));
+        return JSON.stringify(output, (field, value) => {
+            const extra = extraFields[`.${field}`];
+            return extra ? value.map((item: object) => ({ ...extra, ...item })) : value;
+        });
     }
     const host = service === "cloudwatch" ? "monitoring" : service;
     const root = `<${action}Response xmlns="http://${host}.amazonaws.com/doc/${versions[service]}/">`;
@@ -170,14 +173,3 @@ function contentOf(style: Style, depth: number, path: string, value: unknown): s
 }
 
 const escapeXml = (text: string): string => text.replace(/[&<>]/g, (one) => `&#${one.charCodeAt(0)};`);
-
-function jsonOf(path: string, value: unknown): unknown {
-    if (Array.isArray(value)) {
-        return value.map((item) => jsonOf(path, item));
-    }
-    if (typeof value === "object" && value !== null) {
-        const fields = Object.entries({ ...extraFields[path], ...value });
-        return Object.fromEntries(fields.map(([field, content]) => [field, jsonOf(`${path}.${field}`, content)]));
-    }
-    return value;
-}
