@@ -236,7 +236,6 @@ export class Region {
         if (!abortSignal || this.gate) {
             return answer;
         }
-        answer.catch(() => {}); // it may come after the abort
         return Promise.race([answer, aborted(abortSignal)]);
     }
 
@@ -273,10 +272,8 @@ export class Region {
 
     private effect(call: Call, fault: Fault): object | Error {
         const writes = /:(Create|Delete|Set)/.test(call.action);
-        const { partly } = fault;
-        const input =
-            partly === undefined ? call.input : { ...call.input, Resources: call.input.Resources.slice(0, partly) };
-        if ((fault.error || fault.dies) && !fault.afterEffect && partly === undefined) {
+        const input = { ...call.input, Resources: call.input.Resources?.slice(0, fault.partly) };
+        if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
             return fault.error ?? {};
         }
         callAll(this.beforeCall, call);

@@ -1,9 +1,8 @@
 // Turns what a stack does into the metrics that CloudWatch has of it: its own lines, and those of Lambda, SQS and EventBridge.
+import { minute } from "../clock";
 import { physicalNames } from "../stack/program";
 import type { World } from "../world";
 import { Metrics } from "./metrics";
-
-const minuteMillis = 60_000;
 
 /**
  * Records a world's metrics from now on.
@@ -56,7 +55,7 @@ export function record(world: World, { own, aws } = { own: 5000, aws: 60_000 }):
         ({ refused, fired, throttles } = stack);
     };
     sample();
-    timeline.every(minuteMillis, sample);
+    timeline.every(minute, sample);
     return metrics;
 }
 

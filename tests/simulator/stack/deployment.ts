@@ -103,11 +103,8 @@ export class Deployment {
 
     /** The messages in the queue, and those that a batch under way holds. */
     get messages(): { visible: number; oldestAt?: number } {
-        const all = [...this.received, ...this.unexpired()];
-        return {
-            visible: this.unexpired().length,
-            oldestAt: all.length > 0 ? Math.min(...all.map((one) => one.sentAt)) : undefined,
-        };
+        const visible = this.unexpired();
+        return { visible: visible.length, oldestAt: [...this.received, ...visible][0]?.sentAt };
     }
 
     /** Lets time pass until no event is on its way, in the queue or in the function. */
@@ -225,7 +222,6 @@ export class Deployment {
         });
         return Promise.race([work, timeout]).finally(() => {
             isOver = true;
-            timeout.catch(() => {});
         });
     }
 

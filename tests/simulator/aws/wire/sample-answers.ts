@@ -5,16 +5,7 @@ const account = "123456789012";
 const serviceRole = `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRole`;
 const launchTemplate = { LaunchTemplateId: "lt-0a4872e2c396d941c", LaunchTemplateName: "shop", Version: "7" };
 const securityGroups = [{ GroupId: "sg-e4076980", GroupName: "shop" }];
-const placement = { AvailabilityZone: "us-east-1a", GroupName: "", Tenancy: "default" };
-const running = { Code: 16, Name: "running" };
 const attached = { Status: "attached", AttachTime: "2026-05-08T16:46:19.000Z", DeleteOnTermination: true };
-const metadataOptions = {
-    State: "applied",
-    HttpTokens: "required",
-    HttpEndpoint: "enabled",
-    HttpPutResponseHopLimit: 2,
-    InstanceMetadataTags: "enabled",
-};
 const passed = { Status: "ok", Details: [{ Name: "reachability", Status: "passed" }] };
 
 const network = { SubnetId: "subnet-56f5f633", VpcId: "vpc-11112222", SourceDestCheck: true };
@@ -46,7 +37,6 @@ export const extraFields: Record<string, object> = {
     ".Reservations": { ReservationId: "r-1234567890abcdef0", OwnerId: account, Groups: [] },
     ".Reservations.Instances": {
         ImageId: "ami-bff32ccc",
-        State: running,
         ...privateAddress,
         ...publicDns,
         PublicIpAddress: "54.194.252.215",
@@ -56,7 +46,7 @@ export const extraFields: Record<string, object> = {
         ProductCodes: [],
         InstanceType: "t4g.small",
         LaunchTime: "2026-05-08T16:46:19.000Z",
-        Placement: placement,
+        Placement: { AvailabilityZone: "us-east-1a", GroupName: "", Tenancy: "default" },
         Monitoring: { State: "disabled" },
         SecurityGroups: securityGroups,
         Architecture: "arm64",
@@ -73,11 +63,18 @@ export const extraFields: Record<string, object> = {
         CpuOptions: { CoreCount: 2, ThreadsPerCore: 1 },
         CapacityReservationSpecification: { CapacityReservationPreference: "open" },
         HibernationOptions: { Configured: false },
-        MetadataOptions: metadataOptions,
+        MetadataOptions: {
+            State: "applied",
+            HttpTokens: "required",
+            HttpEndpoint: "enabled",
+            HttpPutResponseHopLimit: 2,
+            InstanceMetadataTags: "enabled",
+        },
         EnclaveOptions: { Enabled: false },
         BootMode: "uefi",
         MaintenanceOptions: { AutoRecovery: "default" },
     },
+    ".Reservations.Instances.State": { Code: 16 },
     ".InstanceStatuses": { ...zone, AttachedEbsStatus: passed },
     ".InstanceStatuses.SystemStatus": passed,
     ".InstanceStatuses.InstanceStatus": passed,
