@@ -35,7 +35,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
     beforeEach(async () => {
         region = new Region(new Timeline());
         aws = await AwsServer.open(region);
-        lambda = await Lambda.start({ program: await programWith(), awsUrl: aws.url, ...environment() });
+        lambda = new Lambda({ program: await programWith(), awsUrl: aws.url, ...environment() });
     });
     afterEach(async () => {
         await lambda.stop();
