@@ -28,8 +28,8 @@ export const firstOf = <T>(items: readonly T[]): T => found(items[0]);
 export const firstTwo = <T>(items: readonly T[]): [T, T] => [found(items[0]), found(items[1])];
 
 /** An item that must be there. @throws if it is not, with a message */
-export function found<T>(item: T | undefined, message = "what a test looked for is not there"): T {
-    if (item === undefined) {
+export function found<T>(item: T | undefined | null, message = "what a test looked for is not there"): T {
+    if (item === undefined || item === null) {
         throw new Error(message);
     }
     return item;
