@@ -9,12 +9,8 @@ const protectable = ["InService", "EnteringStandby", "Standby"];
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Operations.html */
 export function autoScalingActions(region: Region): Actions {
     return {
-        "autoscaling:DescribeAutoScalingGroups": ({
-            AutoScalingGroupNames: names = [],
-            Filters,
-            MaxRecords = 50,
-            NextToken,
-        }) => {
+        "autoscaling:DescribeAutoScalingGroups": ({ AutoScalingGroupNames, Filters, MaxRecords = 50, NextToken }) => {
+            const names: string[] = AutoScalingGroupNames ?? [];
             limit("MaxRecords", MaxRecords, 100);
             limit("AutoScalingGroupNames", names.length, MaxRecords);
             const groups = [...region.groups.values()].filter(
