@@ -236,7 +236,6 @@ export class Region {
         if (!abortSignal || this.gate) {
             return answer;
         }
-        answer.catch(() => {}); // it may come after the abort
         return Promise.race([answer, aborted(abortSignal)]);
     }
 

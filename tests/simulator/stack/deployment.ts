@@ -97,11 +97,9 @@ export class Deployment {
 
     /** The messages in the queue, and those that a batch under way holds. */
     get messages(): { visible: number; oldestAt?: number } {
-        const all = [...this.received, ...this.unexpired()];
-        return {
-            visible: this.unexpired().length,
-            oldestAt: all.length > 0 ? Math.min(...all.map((one) => one.sentAt)) : undefined,
-        };
+        const visible = this.unexpired();
+        const times = [...this.received, ...visible].map(({ sentAt }) => sentAt);
+        return { visible: visible.length, oldestAt: times.length > 0 ? Math.min(...times) : undefined };
     }
 
     /** Lets time pass until no event is on its way, in the queue or in the function. */
@@ -113,9 +111,7 @@ export class Deployment {
 
     /** The container's next call never comes back, nor does anything else that it does. */
     loseContainer(): void {
-        if (this.lastContainer) {
-            this.lastContainer.dead = true;
-        }
+        Object.assign(this.lastContainer ?? {}, { dead: true });
     }
 
     /** The batch that is under way comes back too early: another container starts with it. */
@@ -225,7 +221,6 @@ export class Deployment {
         });
         return Promise.race([work, timeout]).finally(() => {
             isOver = true;
-            timeout.catch(() => {});
         });
     }
 
