@@ -8,9 +8,8 @@ export type Tuple<T, N extends number, Items extends T[] = []> = number extends 
       : Tuple<T, N, [...Items, T]>;
 
 /** Makes items, as many as a number says. */
-export function times<T, N extends number>(count: N, make: (index: number) => T): Tuple<T, N> {
-    return Array.from({ length: count }, (_, index) => make(index)) as Tuple<T, N>;
-}
+export const times = <T, N extends number>(count: N, make: (index: number) => T): Tuple<T, N> =>
+    Array.from({ length: count }, (_, index) => make(index)) as Tuple<T, N>;
 
 /** The only item. @throws if there is none, or another */
 export function only<T>(items: Iterable<T>): T {

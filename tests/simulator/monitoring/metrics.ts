@@ -68,6 +68,5 @@ const statistics: Record<string, (values: number[]) => number> = {
     SampleCount: (values) => values.length,
 };
 
-function keyOf({ namespace, metricName, dimensions }: MetricId): string {
-    return JSON.stringify([namespace, metricName, Object.entries(dimensions).sort()]);
-}
+const keyOf = ({ namespace, metricName, dimensions }: MetricId): string =>
+    JSON.stringify([namespace, metricName, Object.entries(dimensions).sort()]);
