@@ -8,11 +8,9 @@ export const hour = 60 * minute;
 /** Where every timeline starts. */
 export const start = Date.parse("2026-11-23T06:00:00.000Z");
 export const isoTime = (at: number): string => new Date(at).toISOString();
-export const [atFour, atFive, atHalfPastFive] = [
-    isoTime(start - 2 * hour),
-    isoTime(start - hour),
-    isoTime(start - hour / 2),
-];
+export const atFour = isoTime(start - 2 * hour);
+export const atFive = isoTime(start - hour);
+export const atHalfPastFive = isoTime(start - hour / 2);
 
 /** Time that passes only when all work waits: what is due is done in the order of its time, then of its arrival. */
 export class Timeline {
@@ -90,9 +88,7 @@ export class Timeline {
 }
 
 /** Lets all work go on that does not wait for time to pass. */
-export function idle(): Promise<void> {
-    return new Promise((resolve) => realSetImmediate(resolve));
-}
+export const idle = (): Promise<void> => new Promise((resolve) => realSetImmediate(resolve));
 
 /** A line that the function wrote. */
 export interface Line {
@@ -135,17 +131,9 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         timeline.at(timeline.now + millis, unlessDead(resolve))) as never;
     AbortSignal.timeout = (millis) => {
         const controller = new AbortController();
-        const { signal } = controller;
-        const at = timeline.now + millis;
         const abort = unlessDead(() => controller.abort());
-        const listen = signal.addEventListener.bind(signal);
-        // Due only if it has a listener: a timeline with less on it is gone through sooner.
-        signal.addEventListener = (...listener: Parameters<typeof listen>) => {
-            signal.addEventListener = listen;
-            timeline.at(at, abort);
-            listen(...listener);
-        };
-        return signal;
+        timeline.at(timeline.now + millis, abort);
+        return controller.signal;
     };
     // Node.js itself warns of the SDK, once in a process, whichever test is running.
     const isNodes = ([entry]: unknown[]) => typeof entry === "string" && /^\(node:\d+\)/.test(entry);

@@ -8,8 +8,6 @@ export const tokenPath = "/latest/api/token";
 export const tagsPath = "/latest/meta-data/tags/instance";
 export const leaderTagPath = `${tagsPath}/app:isLeader`;
 export const lifecyclePath = "/latest/meta-data/autoscaling/target-lifecycle-state";
-const idPath = "/latest/meta-data/instance-id";
-const regionPath = "/latest/meta-data/placement/region";
 
 export const instanceId = "i-0123456789abcdef0";
 export const region = "eu-central-1";
@@ -85,10 +83,8 @@ export class Metadata {
             setTimeout(() => response.destroy(), 20);
             return;
         }
-        setTimeout(
-            () => response.writeHead(answer.status, answer.headers).end(answer.body),
-            this.millisecondsForAnAnswer,
-        );
+        const respond = () => response.writeHead(answer.status, answer.headers).end(answer.body);
+        setTimeout(respond, this.millisecondsForAnAnswer);
     }
 
     private trouble(path: string): Answer | undefined {
@@ -113,14 +109,14 @@ export class Metadata {
     }
 
     private content(path: string): Answer {
-        const tags = this.tags && Object.entries(this.tags).map(([key, value]) => [`${tagsPath}/${key}`, value]);
+        const tags = Object.entries(this.tags ?? {}).map(([key, value]) => [`${tagsPath}/${key}`, value]);
         const contents: Record<string, string> = {
             [tokenPath]: this.token,
-            [idPath]: this.id,
-            [regionPath]: region,
+            "/latest/meta-data/instance-id": this.id,
+            "/latest/meta-data/placement/region": region,
             ...(this.lifecycle !== undefined && { [lifecyclePath]: this.lifecycle }),
             ...(this.tags && { [tagsPath]: Object.keys(this.tags).join("\n") }),
-            ...(tags && Object.fromEntries(tags)),
+            ...Object.fromEntries(tags),
         };
         return Object.hasOwn(contents, path)
             ? { status: 200, body: contents[path] }

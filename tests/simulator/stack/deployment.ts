@@ -2,7 +2,8 @@ import type { Reports } from "../aws/endpoint";
 import { type BusEvent, sweepEvent } from "../aws/events";
 import { matches } from "../aws/patterns";
 import type { Region } from "../aws/region";
-import { type Batch, type Container, running, type Timeline } from "../clock";
+import { type Batch, type Container, minute, running, type Timeline } from "../clock";
+import { found } from "../lists";
 import { batchOf, type Handler, startContainer } from "./packaged";
 import type { Program } from "./program";
 import { type Wiring, wiringOf } from "./registered";
@@ -25,7 +26,7 @@ interface Message {
 type StartedContainer = Container & { handler: Handler };
 
 const millisToQueue = 300; // from an event's source over EventBridge into the queue
-const deduplicationMillis = 5 * 60 * 1000;
+const deduplicationMillis = 5 * minute;
 
 /** What a program registered, deployed into a region inside this process: its rules, its queue, its function. */
 export class Deployment {
@@ -46,14 +47,10 @@ export class Deployment {
     polling = true;
     /** Whether its queue is there. */
     hasQueue = true;
-    /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
-    refused = 0;
-    /** How often the rule for the sweep has fired. */
-    fired = 0;
     /** Whether the account's concurrency is used up by other functions. */
     throttled = false;
-    /** How many invocations were refused for that. */
-    throttles = 0;
+    /** How many events the queue has refused, how often the sweep's rule has fired, how many invocations were throttled. */
+    readonly counts = { refused: 0, fired: 0, throttles: 0 };
     /** Milliseconds of each invocation that pass before the handler begins. */
     startMillis = 0;
 
@@ -70,10 +67,8 @@ export class Deployment {
     ) {
         this.wiring = wiringOf(program);
         region.onEvent.push((event) => this.send(event));
-        for (const { scheduleExpression } of this.wiring.rules) {
-            if (scheduleExpression) {
-                this.schedule(scheduleExpression);
-            }
+        for (const expression of this.wiring.rules.flatMap(({ scheduleExpression }) => scheduleExpression ?? [])) {
+            this.schedule(expression);
         }
     }
 
@@ -96,17 +91,15 @@ export class Deployment {
 
     /** Fires the sweep's schedule now, whatever becomes of other events. */
     sweep(): void {
-        this.fired++;
+        this.counts.fired++;
         this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
     }
 
     /** The messages in the queue, and those that a batch under way holds. */
     get messages(): { visible: number; oldestAt?: number } {
-        const all = [...this.received, ...this.unexpired()];
-        return {
-            visible: this.unexpired().length,
-            oldestAt: all.length > 0 ? Math.min(...all.map((one) => one.sentAt)) : undefined,
-        };
+        const visible = this.unexpired();
+        const times = [...this.received, ...visible].map(({ sentAt }) => sentAt);
+        return { visible: visible.length, oldestAt: times.length > 0 ? Math.min(...times) : undefined };
     }
 
     /** Lets time pass until no event is on its way, in the queue or in the function. */
@@ -118,9 +111,7 @@ export class Deployment {
 
     /** The container's next call never comes back, nor does anything else that it does. */
     loseContainer(): void {
-        if (this.lastContainer) {
-            this.lastContainer.dead = true;
-        }
+        Object.assign(this.lastContainer ?? {}, { dead: true });
     }
 
     /** The batch that is under way comes back too early: another container starts with it. */
@@ -132,16 +123,14 @@ export class Deployment {
     }
 
     private schedule(expression: string): void {
-        const minutes = expression.match(/^rate\((?:(1) minute|(\d+) minutes)\)$/);
-        if (!minutes) {
-            throw new Error(`a schedule not known here: ${expression}`);
-        }
-        this.timeline.every(Number(minutes[1] ?? minutes[2]) * 60 * 1000, () => this.sweeping && this.sweep());
+        const rate = expression.match(/^rate\((?:(1) minute|(\d+) minutes)\)$/);
+        const [, one, several] = found(rate, `a schedule not known here: ${expression}`);
+        this.timeline.every(Number(one ?? several) * minute, () => this.sweeping && this.sweep());
     }
 
     private deliver(body: string, delays: number[]): void {
         if (!this.sending || !this.hasQueue) {
-            this.refused++;
+            this.counts.refused++; // EventBridge does not try again
             return;
         }
         for (const delay of delays) {
@@ -170,7 +159,7 @@ export class Deployment {
         }
         const visibleAgainAt = now + queue.visibilityTimeoutSeconds * 1000;
         if (next.visibleAt <= now && this.throttled) {
-            this.throttles++;
+            this.counts.throttles++;
             next.visibleAt = visibleAgainAt;
         }
         if (next.visibleAt > now) {
@@ -232,7 +221,6 @@ export class Deployment {
         });
         return Promise.race([work, timeout]).finally(() => {
             isOver = true;
-            timeout.catch(() => {});
         });
     }
 
