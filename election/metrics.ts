@@ -3,18 +3,21 @@
 /** The namespace in which CloudWatch keeps them. */
 export const metricNamespace = "AsgLeaderElection";
 
-/** Name of a metric. All have the dimension Stack; LeaderChanges is sent with Stack and Group, too. */
-export type MetricName =
+/** Names of the metrics. All have the dimension Stack; LeaderChanges is sent with Stack and Group, too. */
+export const metricNames = [
     // Of each sweep.
-    | "VacantGroups"
-    | "ContestedGroups"
-    | "FailedElections"
+    "VacantGroups",
+    "ContestedGroups",
+    "FailedElections",
     // Of each change.
-    | "LeaderChanges"
-    | "ElectionDelay"
+    "LeaderChanges",
+    "ElectionDelay",
     // Only when there is something to count: a metric costs by the hour in which it is sent.
-    | "FailedMessages"
-    | "FailedProtections"
-    | "FailedReads"
-    | "FlappingGroups"
-    | "SweptLosses";
+    "FailedMessages",
+    "FailedProtections",
+    "FailedReads",
+    "FlappingGroups",
+    "SweptLosses",
+] as const;
+
+export type MetricName = (typeof metricNames)[number];

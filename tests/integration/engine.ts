@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { promisify } from "node:util";
+import { callbackify, promisify } from "node:util";
 import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { found } from "../simulator/lists";
 import { accountId, computed, configuration, project, root } from "../simulator/stack/program";
@@ -130,13 +130,8 @@ export const urnsIn = ({ registrations }: Run): string[] => registrations.map(({
 type Handle = (request: any) => unknown;
 
 function serve(run: Run, preview: boolean): Server {
-    const answer = (handle: Handle) => (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>) => {
-        try {
-            done(null, handle(call.request));
-        } catch (error) {
-            done(error as Error);
-        }
-    };
+    const answer = (handle: Handle) => (call: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>) =>
+        callbackify(async () => handle(call.request))((error: Error | null, value) => done(error, value));
     const urnOf = (type: string, name: string, parent: string): string => {
         const parentType = parent && !parent.includes("pulumi:pulumi:Stack") ? `${parent.split("::")[2]}$` : "";
         return `urn:pulumi:${stack}::${project}::${parentType}${type}::${name}`;
@@ -145,9 +140,8 @@ function serve(run: Run, preview: boolean): Server {
     const server = new grpc.Server();
     server.addService(ResourceMonitorService, {
         supportsFeature: answer((request) => {
-            const response = new monitorMessages.SupportsFeatureResponse();
-            response.setHassupport(["secrets", "resourceReferences", "outputValues"].includes(request.getId()));
-            return response;
+            const isSupported = ["secrets", "resourceReferences", "outputValues"].includes(request.getId());
+            return new monitorMessages.SupportsFeatureResponse().setHassupport(isSupported);
         }),
         invoke: answer((request) => {
             const answers: Record<string, object> = {
@@ -155,9 +149,7 @@ function serve(run: Run, preview: boolean): Server {
                 "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
                 "aws:index/getRegion:getRegion": { region },
             };
-            const response = new providerMessages.InvokeResponse();
-            response.setReturn(structOf(found(answers[request.getTok()])));
-            return response;
+            return new providerMessages.InvokeResponse().setReturn(structOf(found(answers[request.getTok()])));
         }),
         registerResource: answer((request) => {
             const [type, name] = [request.getType(), request.getName()];
@@ -165,12 +157,11 @@ function serve(run: Run, preview: boolean): Server {
             const urn = urnOf(type, name, request.getParent());
             run.registrations.push({ urn, type, inputs });
             const isMade = request.getCustom() && !preview;
-            const response = new monitorMessages.RegisterResourceResponse();
-            response.setUrn(urn);
-            response.setId(isMade ? `${name}-id` : "");
             const outputs = isMade ? computed(type, name, "aws", region, inputs.name) : {};
-            response.setObject(structOf({ ...inputs, ...outputs }));
-            return response;
+            return new monitorMessages.RegisterResourceResponse()
+                .setUrn(urn)
+                .setId(isMade ? `${name}-id` : "")
+                .setObject(structOf({ ...inputs, ...outputs }));
         }),
         registerResourceOutputs: answer((request) => {
             if (request.getUrn() === rootUrn) {
@@ -187,11 +178,7 @@ function serve(run: Run, preview: boolean): Server {
             }
             return new empty.Empty();
         }),
-        getRootResource: answer(() => {
-            const response = new engineMessages.GetRootResourceResponse();
-            response.setUrn(rootUrn);
-            return response;
-        }),
+        getRootResource: answer(() => new engineMessages.GetRootResourceResponse().setUrn(rootUrn)),
         setRootResource: answer((request) => {
             rootUrn = request.getUrn();
             return new engineMessages.SetRootResourceResponse();

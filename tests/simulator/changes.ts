@@ -1,4 +1,4 @@
-import type { Call } from "./aws/faults";
+import { type Call, isWrite } from "./aws/faults";
 import type { Line } from "./clock";
 import { shop, tagKey } from "./names";
 import type { World } from "./world";
@@ -32,26 +32,21 @@ export function countLeaders({ region }: World): number[] {
 }
 
 /** Lines that CloudWatch reads as metrics. */
-export function metricLinesIn({ lines }: Pick<World, "lines">): Record<string, unknown>[] {
-    return lines.filter(({ level }) => level === "stdout").map(({ entry }) => JSON.parse(entry));
-}
+export const metricLinesIn = (world: Pick<World, "lines">): Record<string, unknown>[] =>
+    loggedAt("stdout", world).map((entry) => JSON.parse(entry));
 
 /** The values of a metric, in the order in which they were written. */
-export function metricIn(world: Pick<World, "lines">, name: string): unknown[] {
-    return metricLinesIn(world).flatMap(({ [name]: value }) => value ?? []);
-}
+export const metricIn = (world: Pick<World, "lines">, name: string): unknown[] =>
+    metricLinesIn(world).flatMap(({ [name]: value }) => value ?? []);
 
 /** What the function logged at a level. */
-export function loggedAt(level: Line["level"], { lines }: Pick<World, "lines">): Line["entry"][] {
-    return lines.filter((line) => line.level === level).map(({ entry }) => entry);
-}
+export const loggedAt = (level: Line["level"], { lines }: Pick<World, "lines">): Line["entry"][] =>
+    lines.filter((line) => line.level === level).map(({ entry }) => entry);
 
 export const callsOf = ({ region }: World, action: string): Call[] =>
     region.calls.filter((call) => call.action === action);
 
-export function writesIn(calls: Call[]): Call[] {
-    return calls.filter(({ action }) => /:(Create|Delete|Set)/.test(action));
-}
+export const writesIn = (calls: Call[]): Call[] => calls.filter(isWrite);
 
 /** How often a caller waited for an answer: the longest chain of calls each of which began after the one before had ended. */
 export function roundTripsIn(calls: { start: number; end: number }[]): number {

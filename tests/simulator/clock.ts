@@ -88,9 +88,7 @@ export class Timeline {
 }
 
 /** Lets all work go on that does not wait for time to pass. */
-export function idle(): Promise<void> {
-    return new Promise((resolve) => realSetImmediate(resolve));
-}
+export const idle = (): Promise<void> => new Promise((resolve) => realSetImmediate(resolve));
 
 /** A line that the function wrote. */
 export interface Line {
@@ -133,17 +131,9 @@ export async function onTimeline<T>(timeline: Timeline, lines: Line[], act: () =
         timeline.at(timeline.now + millis, unlessDead(resolve))) as never;
     AbortSignal.timeout = (millis) => {
         const controller = new AbortController();
-        const { signal } = controller;
-        const at = timeline.now + millis;
         const abort = unlessDead(() => controller.abort());
-        const listen = signal.addEventListener.bind(signal);
-        // Due only if it has a listener: a timeline with less on it is gone through sooner.
-        signal.addEventListener = (...listener: Parameters<typeof listen>) => {
-            signal.addEventListener = listen;
-            timeline.at(at, abort);
-            listen(...listener);
-        };
-        return signal;
+        timeline.at(timeline.now + millis, abort);
+        return controller.signal;
     };
     // Node.js itself warns of the SDK, once in a process, whichever test is running.
     const isNodes = ([entry]: unknown[]) => typeof entry === "string" && /^\(node:\d+\)/.test(entry);

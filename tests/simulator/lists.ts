@@ -8,9 +8,8 @@ export type Tuple<T, N extends number, Items extends T[] = []> = number extends 
       : Tuple<T, N, [...Items, T]>;
 
 /** Makes items, as many as a number says. */
-export function times<T, N extends number>(count: N, make: (index: number) => T): Tuple<T, N> {
-    return Array.from({ length: count }, (_, index) => make(index)) as Tuple<T, N>;
-}
+export const times = <T, N extends number>(count: N, make: (index: number) => T): Tuple<T, N> =>
+    Array.from({ length: count }, (_, index) => make(index)) as Tuple<T, N>;
 
 /** The only item. @throws if there is none, or another */
 export function only<T>(items: Iterable<T>): T {
@@ -28,8 +27,8 @@ export const firstOf = <T>(items: readonly T[]): T => found(items[0]);
 export const firstTwo = <T>(items: readonly T[]): [T, T] => [found(items[0]), found(items[1])];
 
 /** An item that must be there. @throws if it is not, with a message */
-export function found<T>(item: T | undefined, message = "what a test looked for is not there"): T {
-    if (item === undefined) {
+export function found<T>(item: T | undefined | null, message = "what a test looked for is not there"): T {
+    if (item === undefined || item === null) {
         throw new Error(message);
     }
     return item;

@@ -39,11 +39,11 @@ export function addLedGroup({ region }: World, group: string, size: number): str
 
 /** Adds groups of a size, each led by its oldest member since five or by none; their names. */
 export function addGroups(world: World, count: number, size: number, led: "led" | "leaderless"): string[] {
-    const names = Array.from({ length: count }, (_, index) => `awseb-${index}`);
-    for (const name of names) {
+    return times(count, (index) => {
+        const name = `awseb-${index}`;
         led === "led" ? addLedGroup(world, name, size) : world.fleet.addGroup(name, size);
-    }
-    return names;
+        return name;
+    });
 }
 
 /** A group of ours with a leader, another that needs one, an orphan, and a foreign group with the tag; the ids that are ours. */
@@ -63,6 +63,5 @@ export function untag({ region }: World, ...ids: string[]): void {
 }
 
 /** An operator hands over: tags an instance, with a `since` of now. */
-export function tag({ region, timeline }: World, id: string): void {
+export const tag = ({ region, timeline }: World, id: string): void =>
     region.setTags(id, { [tagKey]: "true", [sinceKey]: isoTime(timeline.now) });
-}

@@ -101,14 +101,14 @@ export class Metadata {
     }
 
     private content(path: string): Answer {
-        const tags = this.tags && Object.entries(this.tags).map(([key, value]) => [`${tagsPath}/${key}`, value]);
+        const tags = Object.entries(this.tags ?? {}).map(([key, value]) => [`${tagsPath}/${key}`, value]);
         const contents: Record<string, string> = {
             [tokenPath]: this.token,
             "/latest/meta-data/instance-id": this.id,
             "/latest/meta-data/placement/region": region,
             ...(this.lifecycle !== undefined && { [lifecyclePath]: this.lifecycle }),
             ...(this.tags && { [tagsPath]: Object.keys(this.tags).join("\n") }),
-            ...(tags && Object.fromEntries(tags)),
+            ...Object.fromEntries(tags),
         };
         return Object.hasOwn(contents, path)
             ? { status: 200, body: contents[path] }

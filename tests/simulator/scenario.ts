@@ -97,9 +97,8 @@ export function shopRule(
 }
 
 /** An event of Auto Scaling, of now. */
-export function eventOf({ timeline }: World, sample: string, id: string, group = shop): BusEvent {
-    return scalingEvent(sample, timeline.now, group, id);
-}
+export const eventOf = ({ timeline }: World, sample: string, id: string, group = shop): BusEvent =>
+    scalingEvent(sample, timeline.now, group, id);
 
 /** Has events sent, and lets all follow; the first batch's reports. */
 async function reportsAfter({ stack }: World, send: () => void): Promise<Reports> {

@@ -35,7 +35,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
     beforeEach(async () => {
         region = new Region(new Timeline());
         aws = await AwsServer.open(region);
-        lambda = await Lambda.start({ program: await programWith(), awsUrl: aws.url, ...environment() });
+        lambda = new Lambda({ program: await programWith(), awsUrl: aws.url, ...environment() });
     });
     afterEach(async () => {
         await lambda.stop();
@@ -45,14 +45,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
     const addGroup = (group: string, size: number): string[] =>
         Array.from({ length: size }, () => region.addInstance(group));
     const leadersOf = (group: string): string[] => region.leaders(group, tagKey);
-
-    /** Hands a batch to the function, which takes it. */
-    async function invoke(event: unknown): Promise<string> {
-        const { requestId, error } = await lambda.invoke(event);
-        expect(error).to.equal(undefined);
-        return requestId;
-    }
-    const sweep = () => invoke(batchOf(sweepEvent(Date.now())));
+    const sweep = () => lambda.invoke(batchOf(sweepEvent(Date.now())));
 
     /** Stops the environment and reads its log: every line is JSON, and either a bare metric line or a wrapped console line. */
     async function logs(): Promise<{ console: ConsoleLine[]; metrics: MetricLine[] }> {
@@ -98,17 +91,12 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         await sweep();
         const leader = only(leadersOf(shop));
         region.setState(leader, "shutting-down");
-        const second = await invoke(batchOf(stateEvent(Date.now(), leader, "shutting-down")));
+        const second = await lambda.invoke(batchOf(stateEvent(Date.now(), leader, "shutting-down")));
         const successor = only(leadersOf(shop).filter((id) => id !== leader));
         const { console } = await logs();
         const { message } = only(console.filter(({ requestId }) => requestId === second));
         expect(message).to.include({ group: shop, outcome: "elected", leader: successor });
         expect(message.triggers).to.deep.equal(["EC2 Instance State-change Notification"]);
-    });
-
-    it("refuses by name what is no batch of the queue", async () => {
-        const { error } = await lambda.invoke({});
-        expect(error?.errorMessage).to.contain("Not a batch of the queue");
     });
 
     it("knows the refusals by their names: it tries again, or tags another instance, or names the action and the resource", async () => {

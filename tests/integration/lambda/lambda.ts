@@ -3,11 +3,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { expect } from "chai";
 import { accountId, type Program, root } from "../../simulator/stack/program";
 
 /** What an environment is made of. */
@@ -24,65 +22,17 @@ export interface LambdaOptions {
     sdk?: string;
 }
 
-/** How an invocation ended: with the function's answer, or with the error that Lambda gets. */
-interface Invoked {
-    requestId: string;
-    answer?: unknown;
-    error?: { errorType: string; errorMessage: string };
-}
-
 const addon = join(__dirname, "runtime-addon.cjs");
-const api = "/2018-06-01/runtime";
 
 export class Lambda {
     private readonly folder = mkdtempSync(join(tmpdir(), "lambda-"));
-    private readonly server: Server = createServer((request, response) => this.serve(request, response));
-    private child!: ChildProcess; // spawned at once
-    private closed!: Promise<unknown>;
+    private readonly child: ChildProcess;
+    private readonly closed: Promise<unknown>;
     private stdout = "";
     private stderr = "";
     private count = 0;
-    /** The environment's request for its next invocation, and that invocation: whichever comes first waits for the other. */
-    private poll?: ServerResponse;
-    private waiting?: { requestId: string; deadline: number; body: string };
-    private end: (ended: Invoked) => void = () => {};
 
-    static async start(options: LambdaOptions): Promise<Lambda> {
-        const lambda = new Lambda();
-        await once(lambda.server.listen(0, "127.0.0.1"), "listening");
-        lambda.spawn(options);
-        return lambda;
-    }
-
-    /**
-     * Hands an event to the function, as JSON. Only when that has ended it may take another.
-     *
-     * @throws if the environment ends first
-     */
-    async invoke(event: unknown): Promise<Invoked> {
-        const requestId = `00000000-0000-0000-0000-${String(++this.count).padStart(12, "0")}`;
-        this.waiting = { requestId, deadline: Date.now() + 10_000, body: JSON.stringify(event) };
-        const ended = new Promise<Invoked>((resolve) => {
-            this.end = resolve;
-        });
-        this.handOut();
-        const dies = this.closed.then(() => {
-            throw new Error(`the environment has ended: ${this.stdout}${this.stderr}`);
-        });
-        return Promise.race([ended, dies]);
-    }
-
-    /** Ends the environment; lines of its stdout, as CloudWatch Logs gets them, and what was on stderr. */
-    async stop(): Promise<{ lines: string[]; stderr: string }> {
-        this.child.kill("SIGKILL");
-        await this.closed;
-        this.server.close();
-        this.server.closeAllConnections();
-        rmSync(this.folder, { recursive: true, force: true });
-        return { lines: this.stdout.split("\n").filter((line) => line !== ""), stderr: this.stderr };
-    }
-
-    private spawn({ program, awsUrl, node, client, sdk = root }: LambdaOptions): void {
+    constructor({ program, awsUrl, node, client, sdk = root }: LambdaOptions) {
         const lambda = program.resources.find(({ type }) => type === "aws:lambda/function:Function");
         const { handler, memorySize, loggingConfig, runtime, environment } = lambda?.inputs ?? {};
         // As /var/task and /var/runtime: the runtime client, its addon, and an SDK that the function finds through NODE_PATH alone.
@@ -95,7 +45,7 @@ export class Lambda {
         copyFileSync(join(client, "node_modules", "aws-lambda-ric", "index.mjs"), join(runtimeFolder, "index.mjs"));
         writeFileSync(join(runtimeFolder, "rapid-client.node"), "");
         symlinkSync(join(sdk, "node_modules", "@aws-sdk"), join(modules, "@aws-sdk"));
-        const child = spawn(node, ["--require", addon, join(runtimeFolder, "index.mjs")], {
+        this.child = spawn(node, ["--require", addon, join(runtimeFolder, "index.mjs")], {
             cwd: task,
             env: {
                 PATH: process.env.PATH,
@@ -103,7 +53,7 @@ export class Lambda {
                 LAMBDA_TASK_ROOT: task,
                 LAMBDA_RUNTIME_DIR: runtimeFolder,
                 NODE_PATH: modules,
-                AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(this.server.address() as AddressInfo).port}`,
+                AWS_LAMBDA_RUNTIME_API: "127.0.0.1:9", // called only if it can't start
                 AWS_EXECUTION_ENV: `AWS_Lambda_${runtime}`,
                 AWS_LAMBDA_FUNCTION_NAME: "election",
                 AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
@@ -119,50 +69,45 @@ export class Lambda {
                 AWS_ENDPOINT_URL: awsUrl,
                 ...environment?.variables,
             },
-            stdio: ["ignore", "pipe", "pipe"],
+            stdio: ["ignore", "pipe", "pipe", "ipc"],
         });
-        child.stdout.setEncoding("utf8").on("data", (chunk) => {
-            this.stdout += chunk;
-        });
-        child.stderr.setEncoding("utf8").on("data", (chunk) => {
-            this.stderr += chunk;
-        });
-        this.child = child;
-        this.closed = once(child, "close");
-    }
-
-    // The Runtime API. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-    private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-        const { url = "" } = request;
-        if (url === `${api}/invocation/next`) {
-            this.poll = response;
-            this.handOut();
-            return;
-        }
-        const body = await text(request);
-        response.writeHead(202, { "content-type": "application/json" }).end('{"status":"OK"}');
-        const [, requestId, kind] = url.match(/\/invocation\/([^/]+)\/(response|error)$/) ?? [];
-        if (requestId) {
-            const content = JSON.parse(body);
-            this.end({ requestId, ...(kind === "error" ? { error: content } : { answer: content }) });
-        } else {
-            this.stderr += body; // it can't start
+        this.closed = once(this.child, "close");
+        for (const stream of ["stdout", "stderr"] as const) {
+            this.child[stream]?.setEncoding("utf8").on("data", (chunk) => {
+                this[stream] += chunk;
+            });
         }
     }
 
-    private handOut(): void {
-        const { poll, waiting } = this;
-        if (!poll || !waiting) {
-            return;
-        }
-        this.poll = undefined;
-        this.waiting = undefined;
-        poll.writeHead(200, {
-            "content-type": "application/json",
-            "lambda-runtime-aws-request-id": waiting.requestId,
-            "lambda-runtime-deadline-ms": waiting.deadline,
+    /**
+     * Hands an event to the function, as JSON. Only when that has ended it may take another.
+     *
+     * @returns the id of the request
+     * @throws if the function fails, or the environment ends first
+     */
+    async invoke(event: unknown): Promise<string> {
+        const requestId = `00000000-0000-0000-0000-${String(++this.count).padStart(12, "0")}`;
+        const headers = {
+            "lambda-runtime-aws-request-id": requestId,
+            "lambda-runtime-deadline-ms": String(Date.now() + 10_000),
             "lambda-runtime-invoked-function-arn": `arn:aws:lambda:us-east-1:${accountId}:function:election`,
             "lambda-runtime-trace-id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
-        }).end(waiting.body);
+        };
+        const ended = once(this.child, "message");
+        this.child.send({ bodyJson: JSON.stringify(event), headers });
+        const dies = this.closed.then(() => {
+            throw new Error(`the environment has ended: ${this.stdout}${this.stderr}`);
+        });
+        const [{ id, error }] = await Promise.race([ended, dies]);
+        expect({ id, error }).to.deep.equal({ id: requestId, error: undefined });
+        return requestId;
+    }
+
+    /** Ends the environment; lines of its stdout, as CloudWatch Logs gets them, and what was on stderr. */
+    async stop(): Promise<{ lines: string[]; stderr: string }> {
+        this.child.kill("SIGKILL");
+        await this.closed;
+        rmSync(this.folder, { recursive: true, force: true });
+        return { lines: this.stdout.split("\n").filter((line) => line !== ""), stderr: this.stderr };
     }
 }

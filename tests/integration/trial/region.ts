@@ -89,18 +89,17 @@ export class TrialRegion {
         this.unhealthy.clear();
         const { ec2 } = this.moto;
         const tag = { Key: "leader-trial", Value: "trial-0123abcd" };
-        const tags = [tag];
         await this.moto.addGroup(`${prefix}shop`, 2);
         await this.moto.addGroup(`${prefix}trial-shop`, 1);
         await this.moto.autoScaling.createOrUpdateTags({
             Tags: [{ ...tag, ResourceId: `${prefix}trial-shop`, ResourceType: "auto-scaling-group" }],
         });
         const [member = ""] = await this.moto.members(`${prefix}shop`);
-        await ec2.createTags({ Resources: [member], Tags: tags });
+        await ec2.createTags({ Resources: [member], Tags: [tag] });
         await ec2.createLaunchTemplate({
             LaunchTemplateName: "leader-trial-shop",
             LaunchTemplateData: { InstanceType: "t3.nano" },
-            TagSpecifications: [{ ResourceType: "launch-template", Tags: tags }],
+            TagSpecifications: [{ ResourceType: "launch-template", Tags: [tag] }],
         });
         this.ended = false;
         this.ticking = this.tickOn();
@@ -150,12 +149,9 @@ export class TrialRegion {
         const old = this.before.get(id);
         const now = Date.now();
         const group = tags[groupKey];
+        const differs = (key: string) => old?.tags[key] !== tags[key];
         // A tag that was written and deleted since the last look shows in its since.
-        const differs = (...keys: string[]) => keys.some((key) => old?.tags[key] !== tags[key]);
-        const changed = [
-            ...(differs(tagKey, sinceKey) ? [tagKey] : []),
-            ...(differs(eligibleKey) ? [eligibleKey] : []),
-        ];
+        const changed = [tagKey, eligibleKey].filter((key) => differs(key) || (key === tagKey && differs(sinceKey)));
         if (changed.includes(tagKey)) {
             const line = `leader-trial ${isoTime(now).slice(0, 19)}Z ${tags[tagKey] ? "shown" : "absent"}`;
             this.consoles[id] = [...(this.consoles[id] ?? []), line];

@@ -88,57 +88,49 @@ const declareTests = () =>
         });
 
         describe("refuses in one line, before it makes anything,", () => {
-            const cases: [what: string, message: string, args: string[], over?: Record<string, string>][] = [
-                ["a stack with dryRun", "The stack dev has dryRun", [], { dryRun: "true" }],
-                [
-                    "a type that the region lacks",
-                    "The region us-east-1 has no instances of type x9.nano",
-                    ["--type", "x9.nano"],
-                ],
-                ["a subnet that isn't there", "'subnet-01234567' does not exist", ["--subnet", "subnet-01234567"]],
-                [
-                    "a region without a default VPC",
-                    "The region us-east-1 has no default VPC with subnets: give one with --subnet.",
-                    [],
-                ],
-            ];
-            for (const [what, message, args, over] of cases) {
+            // `empty` is the action that finds nothing, `unset` the variable that the environment lacks.
+            for (const { what, message, args = [], over, empty, unset = "" } of [
+                { what: "a stack with dryRun", message: "The stack dev has dryRun", over: { dryRun: "true" } },
+                {
+                    what: "a type that the region lacks",
+                    message: "The region us-east-1 has no instances of type x9.nano",
+                    args: ["--type", "x9.nano"],
+                },
+                {
+                    what: "a subnet that isn't there",
+                    message: ".*'subnet-01234567' does not exist",
+                    args: ["--subnet", "subnet-01234567"],
+                },
+                {
+                    what: "a region without a default VPC",
+                    message: "The region us-east-1 has no default VPC with subnets: give one with --subnet.",
+                    empty: "ec2:DescribeSubnets",
+                },
+                {
+                    what: "no region",
+                    message: "Region is missing. Give --region, or set AWS_REGION, or aws:region of the stack.",
+                    unset: "AWS_REGION",
+                },
+                {
+                    what: "no credentials",
+                    message: "Could not load credentials from any providers. Set AWS_PROFILE, or sign in.",
+                    unset: "AWS_ACCESS_KEY_ID",
+                },
+            ]) {
                 it(what, async () => {
-                    const none = { body: "<DescribeSubnetsResponse/>" };
-                    region().instead = ({ action }) =>
-                        what.includes("VPC") && action === "ec2:DescribeSubnets" ? none : undefined;
-                    const { status, stdout, stderr } = await trial(args, { over });
-                    expect([status, stdout]).to.deep.equal([2, ""]);
-                    expect(stderr).to.contain(message);
-                    expect(written()).to.deep.equal([]);
-                });
-            }
-
-            const unset: [what: string, message: string, keys: string[]][] = [
-                [
-                    "no region",
-                    "Region is missing. Give --region, or set AWS_REGION, or aws:region of the stack.",
-                    ["AWS_REGION"],
-                ],
-                [
-                    "no credentials",
-                    "Could not load credentials from any providers. Set AWS_PROFILE, or sign in.",
-                    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
-                ],
-            ];
-            for (const [what, message, keys] of unset) {
-                it(what, async () => {
+                    region().instead = ({ action }) => (action === empty ? { body: "<Answer/>" } : undefined);
                     const { env } = process;
-                    process.env = {
-                        ...Object.fromEntries(Object.entries(env).filter(([key]) => !keys.includes(key))),
-                        AWS_CONFIG_FILE: "none",
-                        AWS_SHARED_CREDENTIALS_FILE: "none",
-                        AWS_EC2_METADATA_DISABLED: "true",
-                    };
-                    const { status, stderr } = await trial([]);
-                    process.env = env;
-                    expect(status).to.equal(2);
-                    expect(stderr).to.match(new RegExp(`^${message}.*\n$`));
+                    const { [unset]: _unset, ...others } = env;
+                    const none = { AWS_CONFIG_FILE: "none", AWS_SHARED_CREDENTIALS_FILE: "none" };
+                    process.env = { ...others, ...none, AWS_EC2_METADATA_DISABLED: "true" };
+                    try {
+                        const { status, stdout, stderr } = await trial(args, { over });
+                        expect([status, stdout]).to.deep.equal([2, ""]);
+                        expect(stderr).to.match(new RegExp(`^${message}.*\n$`));
+                        expect(written()).to.deep.equal([]);
+                    } finally {
+                        process.env = env;
+                    }
                 });
             }
         });

@@ -9,8 +9,8 @@ const protectable = ["InService", "EnteringStandby", "Standby"];
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Operations.html */
 export function autoScalingActions(region: Region): Actions {
     return {
-        "autoscaling:DescribeAutoScalingGroups": (asked) => {
-            const { AutoScalingGroupNames: names = [], Filters, MaxRecords = 50, NextToken } = asked;
+        "autoscaling:DescribeAutoScalingGroups": ({ AutoScalingGroupNames, Filters, MaxRecords = 50, NextToken }) => {
+            const names: string[] = AutoScalingGroupNames ?? [];
             limit("MaxRecords", MaxRecords, 100);
             limit("AutoScalingGroupNames", names.length, MaxRecords);
             const groups = [...region.groups.values()].filter(
@@ -43,11 +43,11 @@ export function autoScalingActions(region: Region): Actions {
         },
         "autoscaling:SetInstanceProtection": ({ AutoScalingGroupName, InstanceIds: ids, ProtectedFromScaleIn }) => {
             limit("InstanceIds", ids.length, 50);
-            const all = region.groups.get(AutoScalingGroupName)?.members ?? [];
-            const members = all.filter(({ id }) => ids.includes(id));
-            const fitting = members.filter(({ lifecycleState }) => protectable.includes(lifecycleState));
+            const members = (region.groups.get(AutoScalingGroupName)?.members ?? []).filter(
+                ({ id, lifecycleState }) => ids.includes(id) && protectable.includes(lifecycleState),
+            );
             const message = `not part of ${AutoScalingGroupName}, or not in InService or EnteringStandby or Standby`;
-            refuseIf(fitting.length < ids.length, "ValidationError", `An instance is ${message}.`);
+            refuseIf(members.length < ids.length, "ValidationError", `An instance is ${message}.`);
             for (const member of members) {
                 member.protected = ProtectedFromScaleIn;
             }

@@ -14,7 +14,8 @@ export const tagsIn = (tags: Record<string, string>): Tag[] =>
 
 /** @see https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Operations.html */
 export function ec2Actions(region: Region): Actions {
-    const requireKnown = (ids: string[]) => {
+    const requireKnown = (ids: string[], what: string, most: number) => {
+        limit(what, ids.length, most);
         const unknown = ids.filter((id) => !region.instances.has(id));
         const message = `The instance IDs '${unknown.join(", ")}' do not exist`;
         refuseIf(unknown.length > 0, "InvalidInstanceID.NotFound", message);
@@ -29,9 +30,8 @@ export function ec2Actions(region: Region): Actions {
             return region.page("Reservations", reservations, MaxResults, NextToken);
         },
         "ec2:DescribeInstanceStatus": ({ InstanceIds: ids, IncludeAllInstances }) => {
-            limit("InstanceIds", ids.length, 100);
             refuseIf(ids.length === 0, "InvalidParameterCombination", "instances are asked for by id here");
-            requireKnown(ids);
+            requireKnown(ids, "InstanceIds", 100);
             const shown = find(region, [{ Name: "instance-id", Values: ids }]).filter(
                 ({ state }) => IncludeAllInstances || state === "running",
             );
@@ -50,8 +50,7 @@ export function ec2Actions(region: Region): Actions {
             };
         },
         "ec2:CreateTags": ({ Resources, Tags }) => {
-            limit("Resources", Resources.length, 1000);
-            requireKnown(Resources);
+            requireKnown(Resources, "Resources", 1000);
             requireRoom(region, Resources, Tags);
             for (const id of Resources) {
                 region.setTags(id, Object.fromEntries(Tags.map(({ Key, Value }: Tag) => [Key, Value])));
@@ -59,8 +58,7 @@ export function ec2Actions(region: Region): Actions {
             return {};
         },
         "ec2:DeleteTags": ({ Resources, Tags }) => {
-            limit("Resources", Resources.length, 1000);
-            requireKnown(Resources);
+            requireKnown(Resources, "Resources", 1000);
             for (const id of Resources) {
                 // Without keys, all of the user's tags go.
                 const keys: string[] = Tags?.map(({ Key }: Tag) => Key) ?? Object.keys(region.tags(id));

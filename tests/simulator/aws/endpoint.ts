@@ -40,10 +40,8 @@ export async function invoke(
     Object.assign(console, { debug() {}, info() {}, warn() {}, error: onError });
     process.stdout.write = () => true;
     try {
-        return await handler(
-            { Records: bodies.map((body) => ({ body })) },
-            { getRemainingTimeInMillis: () => end - Date.now() },
-        );
+        const Records = bodies.map((body) => ({ body }));
+        return await handler({ Records }, { getRemainingTimeInMillis: () => end - Date.now() });
     } finally {
         process.stdout.write = write;
         Object.assign(console, real);

@@ -12,6 +12,9 @@ export interface Call {
     end: number;
 }
 
+/** Whether a call changes something. */
+export const isWrite = ({ action }: Call): boolean => /:(Create|Delete|Set)/.test(action);
+
 /** What goes wrong with a call. */
 export interface Fault {
     /** Happens instead of the call, or, with `afterEffect`, instead of its answer. */
@@ -34,9 +37,8 @@ export interface Fault {
 export type Actions = Record<string, (input: any) => object>;
 
 /** An error as the SDK throws it after its own retries. */
-export function awsError(name: string, message: string, status = 400): Error {
-    return Object.assign(new Error(message), { name, $fault: "client", $metadata: { httpStatusCode: status } });
-}
+export const awsError = (name: string, message: string, httpStatusCode = 400): Error =>
+    Object.assign(new Error(message), { name, $fault: "client", $metadata: { httpStatusCode } });
 
 export const denied = awsError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403);
 export const timedOut = awsError("TimeoutError", "socket hang up", 0);
@@ -62,9 +64,8 @@ export function refuseIf(isSo: boolean, ...error: Parameters<typeof awsError>): 
 }
 
 /** Refuses a request that asks for more than AWS allows. */
-export function limit(what: string, size: number, most: number): void {
+export const limit = (what: string, size: number, most: number): void =>
     refuseIf(size > most, "ValidationError", `${what} is ${size}, at most ${most} are allowed`);
-}
 
 /** An answer that never comes. */
 export const never = (): Promise<never> => new Promise(() => {});

@@ -6,7 +6,7 @@ import { autoScalingActions } from "./auto-scaling";
 import { cloudWatchActions } from "./cloudwatch";
 import { ec2Actions } from "./ec2";
 import { type BusEvent, tagEvent } from "./events";
-import { type Actions, type Call, type Fault, never, refuseIf } from "./faults";
+import { type Actions, type Call, type Fault, isWrite, never, refuseIf } from "./faults";
 import { type Message, snsActions } from "./sns";
 
 export const groupKey = "aws:autoscaling:groupName";
@@ -271,7 +271,6 @@ export class Region {
     }
 
     private effect(call: Call, fault: Fault): object | Error {
-        const writes = /:(Create|Delete|Set)/.test(call.action);
         const input = { ...call.input, Resources: call.input.Resources?.slice(0, fault.partly) };
         if ((fault.error || fault.dies) && !fault.afterEffect && fault.partly === undefined) {
             return fault.error ?? {};
@@ -283,7 +282,7 @@ export class Region {
             const perform = this.actions[call.action];
             refuseIf(!perform, "InvalidAction", `${call.action} is not known here`);
             const result = found(perform)(input);
-            callAll(writes ? this.afterWrite : [], call);
+            callAll(isWrite(call) ? this.afterWrite : [], call);
             return fault.error ?? fault.answer?.(result) ?? result;
         } catch (error) {
             return error as Error;

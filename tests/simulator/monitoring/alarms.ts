@@ -1,4 +1,5 @@
 // When CloudWatch's alarms change their state: M of N periods, sliding windows, missing and late data.
+import { minute } from "../clock";
 import { found } from "../lists";
 import { type MetricId, type Metrics, statisticOf } from "./metrics";
 
@@ -46,7 +47,6 @@ export interface Conditions {
     morePeriods?: number;
 }
 
-const minuteMillis = 60_000;
 const mostMorePeriods = 2;
 const usual: Conditions[] = [{}];
 
@@ -66,7 +66,7 @@ export function changesOf(alarm: Alarm, metrics: Metrics, from: number, to: numb
     const ids = queries.map(({ id }) => id);
     const evaluate = compiled(expression, ids);
     const all = conditions.map((each) => ({ each, changes: [] as Change[] }));
-    for (let now = Math.ceil(from / minuteMillis) * minuteMillis; now <= to; now += minuteMillis) {
+    for (let now = Math.ceil(from / minute) * minute; now <= to; now += minute) {
         const read = queries.map(({ metric: { stat, period }, minutes }) =>
             Array.from({ length: evaluationPeriods + mostMorePeriods }, (_, back) => {
                 const end = now - back * period * 1000;

@@ -24,8 +24,8 @@ export function runQuery(query: string, lines: string[]): Record[] {
 function run(name: string, rest: string, rows: Record[]): Record[] {
     switch (name) {
         case "fields": {
-            const shown = (row: Record) => rest.split(", ").map((field) => [field, fieldOf(row, field)]);
-            return rows.map((row) => ({ ...row, ...Object.fromEntries(shown(row)) }));
+            const shownOf = (row: Record) => rest.split(", ").map((field) => [field, fieldOf(row, field)]);
+            return rows.map((row) => ({ ...row, ...Object.fromEntries(shownOf(row)) }));
         }
         case "limit":
             return rows.slice(0, Number(rest));

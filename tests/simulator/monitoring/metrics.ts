@@ -1,4 +1,5 @@
 // What CloudWatch keeps of metrics: values by the minute, each from when it can be seen.
+import { minute as minuteMillis } from "../clock";
 import { found } from "../lists";
 
 /** Names a metric; the same for any order of its dimensions. */
@@ -16,8 +17,6 @@ interface Value {
 
 /** The values of a metric, by minutes since 1970. */
 type Minutes = ReadonlyMap<number, Value[]>;
-
-const minuteMillis = 60_000;
 
 /** Metrics of standard resolution: CloudWatch keeps no finer time than the minute. */
 export class Metrics {
@@ -66,6 +65,5 @@ const statistics: Record<string, (values: number[]) => number> = {
     SampleCount: (values) => values.length,
 };
 
-function keyOf({ namespace, metricName, dimensions }: MetricId): string {
-    return JSON.stringify([namespace, metricName, Object.entries(dimensions).sort()]);
-}
+const keyOf = ({ namespace, metricName, dimensions }: MetricId): string =>
+    JSON.stringify([namespace, metricName, Object.entries(dimensions).sort()]);

@@ -9,7 +9,7 @@ import { Metrics } from "./metrics";
  *
  * @param delays milliseconds from a value's time until it is seen: of the function's own, which travel in its log, and of AWS's
  */
-export function record(world: World, { own, aws } = { own: 5000, aws: 60_000 }): Metrics {
+export function record(world: World, { own, aws } = { own: 5000, aws: minute }): Metrics {
     const { timeline, lines, stack } = world;
     const metrics = new Metrics();
     const of =
@@ -19,7 +19,7 @@ export function record(world: World, { own, aws } = { own: 5000, aws: 60_000 }):
     const putOfQueue = of("AWS/SQS", { QueueName: physicalNames.queueName });
     const putOfSweep = of("AWS/Events", { RuleName: physicalNames.ruleNames.sweep });
     let read = lines.length;
-    let { refused, fired, throttles } = stack;
+    let before = { ...stack.counts };
 
     stack.onInvocation.push(({ start, error }) => {
         putOfFunction("Errors", start, error ? 1 : 0);
@@ -42,17 +42,18 @@ export function record(world: World, { own, aws } = { own: 5000, aws: 60_000 }):
             putOfQueue("ApproximateAgeOfOldestMessage", now, (now - oldestAt) / 1000);
         }
         // What is zero is not sent, and what is sent is of the minute before.
-        const counts = [
-            [putOfSweep, "FailedInvocations", stack.refused - refused],
-            [putOfSweep, "TriggeredRules", stack.fired - fired],
-            [putOfFunction, "Throttles", stack.throttles - throttles],
+        const { counts } = stack;
+        const sums = [
+            [putOfSweep, "FailedInvocations", counts.refused - before.refused],
+            [putOfSweep, "TriggeredRules", counts.fired - before.fired],
+            [putOfFunction, "Throttles", counts.throttles - before.throttles],
         ] as const;
-        for (const [put, metricName, count] of counts) {
+        for (const [put, metricName, count] of sums) {
             if (count > 0) {
                 put(metricName, now - 1, count);
             }
         }
-        ({ refused, fired, throttles } = stack);
+        before = { ...counts };
     };
     sample();
     timeline.every(minute, sample);

@@ -46,14 +46,10 @@ export class Deployment {
     polling = true;
     /** Whether its queue is there. */
     hasQueue = true;
-    /** How many events the queue has refused to take from its rules; EventBridge does not try again. */
-    refused = 0;
-    /** How often the rule for the sweep has fired. */
-    fired = 0;
     /** Whether the account's concurrency is used up by other functions. */
     throttled = false;
-    /** How many invocations were refused for that. */
-    throttles = 0;
+    /** How many events the queue has refused, how often the sweep's rule has fired, how many invocations were throttled. */
+    readonly counts = { refused: 0, fired: 0, throttles: 0 };
     /** Milliseconds of each invocation that pass before the handler begins. */
     startMillis = 0;
 
@@ -97,7 +93,7 @@ export class Deployment {
 
     /** Fires the sweep's schedule now, whatever becomes of other events. */
     sweep(): void {
-        this.fired++;
+        this.counts.fired++;
         this.deliver(JSON.stringify(sweepEvent(this.timeline.now)), [millisToQueue]);
     }
 
@@ -116,9 +112,7 @@ export class Deployment {
 
     /** The container's next call never comes back, nor does anything else that it does. */
     loseContainer(): void {
-        if (this.lastContainer) {
-            this.lastContainer.dead = true;
-        }
+        Object.assign(this.lastContainer ?? {}, { dead: true });
     }
 
     /** The batch that is under way comes back too early: another container starts with it. */
@@ -131,7 +125,7 @@ export class Deployment {
 
     private deliver(body: string, delays: number[]): void {
         if (!this.sending || !this.hasQueue) {
-            this.refused++;
+            this.counts.refused++; // EventBridge does not try again
             return;
         }
         for (const delay of delays) {
@@ -160,7 +154,7 @@ export class Deployment {
         }
         const visibleAgainAt = now + queue.visibilityTimeoutSeconds * 1000;
         if (next.visibleAt <= now && this.throttled) {
-            this.throttles++;
+            this.counts.throttles++;
             next.visibleAt = visibleAgainAt;
         }
         if (next.visibleAt > now) {

@@ -2,7 +2,6 @@
 // stand-in's answers as long, and as slow to read, as the genuine ones.
 
 const account = "123456789012";
-const serviceRole = `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRole`;
 const launchTemplate = { LaunchTemplateId: "lt-0a4872e2c396d941c", LaunchTemplateName: "shop", Version: "7" };
 const securityGroups = [{ GroupId: "sg-e4076980", GroupName: "shop" }];
 const attached = { Status: "attached", AttachTime: "2026-05-08T16:46:19.000Z", DeleteOnTermination: true };
@@ -46,7 +45,7 @@ export const extraFields: Record<string, object> = {
         ProductCodes: [],
         InstanceType: "t4g.small",
         LaunchTime: "2026-05-08T16:46:19.000Z",
-        Placement: { AvailabilityZone: "us-east-1a", GroupName: "", Tenancy: "default" },
+        Placement: { ...zone, GroupName: "", Tenancy: "default" },
         Monitoring: { State: "disabled" },
         SecurityGroups: securityGroups,
         Architecture: "arm64",
@@ -94,7 +93,7 @@ export const extraFields: Record<string, object> = {
         VPCZoneIdentifier: "subnet-5ea0c127,subnet-6194ea3b,subnet-c934b782",
         EnabledMetrics: [],
         TerminationPolicies: ["Default"],
-        ServiceLinkedRoleARN: serviceRole,
+        ServiceLinkedRoleARN: `arn:aws:iam::${account}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRole`,
         TrafficSources: [],
     },
     ".AutoScalingGroups.Instances": member,
@@ -103,8 +102,6 @@ export const extraFields: Record<string, object> = {
     ".MetricDataResults": { Label: "CPUUtilization", StatusCode: "Complete" },
 };
 
+const ordinaryKeys = ["Name", "application", "cost-center", "managed-by", "repository"];
 /** Five tags, as groups and instances often have them; keys that no setting names. */
-export const ordinaryTags = ["Name", "application", "cost-center", "managed-by", "repository"].map((Key) => ({
-    Key,
-    Value: "shop",
-}));
+export const ordinaryTags = ordinaryKeys.map((Key) => ({ Key, Value: "shop" }));
