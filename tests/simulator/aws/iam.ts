@@ -117,6 +117,7 @@ const operators: Record<string, (values: string[], wanted: string[]) => boolean>
     ArnEquals: (values, wanted) => values.some((value) => wanted.some((pattern) => matchesArn(pattern, value))),
     // Holds without the key, too, like every negated operator.
     ArnNotEquals: (values, wanted) => !values.some((value) => wanted.some((pattern) => matchesArn(pattern, value))),
+    "ForAnyValue:StringEquals": (values, wanted) => values.some((value) => wanted.includes(value)),
     "ForAllValues:StringEquals": (values, wanted) => values.every((value) => wanted.includes(value)),
     Null: (values, wanted) => wanted.includes(String(values.length === 0)),
 };
