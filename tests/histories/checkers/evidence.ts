@@ -48,6 +48,9 @@ export interface Expectations extends Known {
     withdrawn?: Excuse;
 }
 
+/** By how much reads lag at most. */
+export const mostLagMillis = 5000;
+
 /** How long what a container wrote counts as read. */
 const rememberedMillis = 30_000;
 
@@ -63,6 +66,8 @@ export const thirds = <T>(items: T[]): { first: T; third: T }[] =>
 /** A tag that the function wrote on an instance. */
 export interface Write {
     at: number;
+    /** The earliest time that its election's reads may have shown. */
+    readFrom: number;
     id: string;
     /** The electorate, or the group if it elects on its own, as it was read. */
     home: string | undefined;
@@ -226,6 +231,16 @@ export class Evidence {
         return !knows && now <= last.left;
     }
 
+    /** Whether what a container did can be judged by what its reads showed: nothing went wrong or changed, and it knows of every edit. */
+    isClear(by: Container, batch: Pick<Batch, "events" | "start">): boolean {
+        const wentWrong = this.isDisturbed(batch) || this.isChangedSince(batch.start);
+        return (
+            this.expect.exact &&
+            !wentWrong &&
+            ![...this.edited.keys()].some((id) => this.isUnaware(id, by, batch.start))
+        );
+    }
+
     /** Whether a container received the event that EC2 is ending an instance. */
     knowsThatEnds(id: string, by: Container): boolean {
         return (this.received.get(by) ?? []).some(
@@ -239,19 +254,19 @@ export class Evidence {
         return this.writes.filter((write) => write.by === by && write.at >= start - longest);
     }
 
-    /** Whether the caller's container must remember a write, because it had the answer, and others wrote nothing since. */
-    isKnown({ id, at, by, leads, left, unsure }: Write, call: Call, batch: Batch): boolean {
-        const { tagKey } = this.expect;
+    /** Whether the caller's container must remember a write, because it had the answer, and others wrote nothing since its reads. */
+    isKnown({ id, at, by, leads, readFrom, unsure }: Write, call: Call, batch: Batch): boolean {
         const isOwn = by === call.by && at < batch.start && at >= batch.start - rememberedMillis;
-        const differs = (tags: Record<string, string>) =>
-            isTrue(tags[tagKey]) !== leads || (leads && sinceIn(tags, tagKey, at) > left);
         const isContradicted = this.received
             .get(call.by as object)
             ?.some(
                 ({ at: receivedAt, event: { source, resources, detail } }) =>
-                    receivedAt >= at && source === "aws.tag" && instanceIn(resources) === id && differs(detail.tags),
+                    receivedAt >= at &&
+                    source === "aws.tag" &&
+                    instanceIn(resources) === id &&
+                    isTrue(detail.tags[this.expect.tagKey]) !== leads,
             );
-        const isEdited = (this.edited.get(id)?.at ?? never) > at;
+        const isEdited = (this.edited.get(id)?.at ?? never) > readFrom;
         return isOwn && !unsure && !isEdited && !(this.grants("seconds") && isContradicted);
     }
 
@@ -327,6 +342,7 @@ export class Evidence {
             if (Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined))) {
                 this.writes.push({
                     at: now,
+                    readFrom: (batch?.start ?? now) - (this.expect.exact ? 0 : mostLagMillis),
                     id,
                     home: batch && this.sightsOf(batch, id)[0]?.electorate,
                     by,

@@ -1,7 +1,7 @@
 // With handoverSeconds a successor comes only when its predecessor can have seen that it no longer leads, and no later.
 import type { Call } from "../../simulator/aws/faults";
 import { groupKey, isTrue } from "../../simulator/aws/region";
-import type { Batch } from "../../simulator/clock";
+import type { Batch, Container } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import { detachesIn, type Evidence } from "./evidence";
 import { writingOf } from "./only-ours";
@@ -18,7 +18,7 @@ interface Vacancy {
 export function handOver(evidence: Evidence, note: Note): Checker {
     const { electorates, expect, world } = evidence;
     const { region, timeline } = world;
-    const { alone, exact, handoverMillis, tagKey } = expect;
+    const { alone, handoverMillis, tagKey } = expect;
     const vacancies = new Map<string, Vacancy>();
     /** Batches that ended without an error. */
     const done = new WeakSet<object>();
@@ -63,12 +63,9 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         for (const [home, { at }] of vacancies) {
             needPause.add(batch.start - at < handoverMillis ? home : undefined);
         }
+        const isPause = handoverMillis > 0 && waited >= handoverMillis;
         const waitsForNothing = (home: string) =>
-            exact &&
-            handoverMillis > 0 &&
-            waited >= handoverMillis &&
-            !needPause.has(home) &&
-            !evidence.isChangedSince(batch.start);
+            isPause && !needPause.has(home) && evidence.isClear(call.by as Container, batch);
         for (const id of call.input.Resources) {
             const home = currentHome(id, []) ?? "";
             const where = `promotion of ${id} in ${home} at ${call.start}`;

@@ -42,7 +42,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
             }
         },
         afterInvocation: ({ events, start }, by) => {
-            const suspects = repeated.get(events) ?? [];
+            const suspects = evidence.isDisturbed({ events }) ? [] : (repeated.get(events) ?? []);
             if (suspects.length === 0) {
                 return;
             }

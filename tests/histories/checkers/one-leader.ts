@@ -18,11 +18,13 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
         }
     });
     return {
-        afterWrite: ({ action, input }) => {
+        afterWrite: ({ action, input, by }) => {
             const tagged = input.Tags?.some(({ Key }: { Key: string }) => Key === expect.tagKey);
             for (const id of action === "ec2:CreateTags" && tagged ? (input.Resources as string[]) : []) {
                 const home = evidence.homeNamedBy(region.tags(id));
-                if (home !== undefined && isTrue(region.tags(id)[expect.tagKey])) {
+                // One that has moved since it was read may be promoted for the group that it left.
+                const hasMoved = evidence.isChangedSince(by?.batch?.start ?? 0);
+                if (home !== undefined && isTrue(region.tags(id)[expect.tagKey]) && !hasMoved) {
                     made.set(id, home);
                 }
             }

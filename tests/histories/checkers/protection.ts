@@ -36,7 +36,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
             const fails = (how: string) => note("no other protection is touched", `${id} of ${group?.name}: ${how}`);
             const isToBeEmpty = group?.desired === 0;
             const isChanged = evidence.isChangedSince(batch.start);
-            if (on && !isTrue(region.tags(id)[expect.tagKey]) && !evidence.isUnaware(id, by, batch.start)) {
+            if (on && !isTrue(region.tags(id)[expect.tagKey]) && evidence.isClear(by, batch)) {
                 fails("set, and it does not lead");
             } else if (on && isToBeEmpty && !isChanged) {
                 fails("set, and its group is to be empty");

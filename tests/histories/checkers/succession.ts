@@ -32,7 +32,7 @@ export function promotions(evidence: Evidence, note: Note): Checker {
                 } else if (writing === "giving back") {
                     checkGivingBack(evidence, note, id, call, batch);
                 } else if (writing === "adoption") {
-                    checkAdoption(evidence, note, id, batch);
+                    checkAdoption(evidence, note, id, call, batch);
                 }
             }
         },
@@ -73,8 +73,11 @@ function checkGivingBack(evidence: Evidence, note: Note, id: string, { by }: Cal
 }
 
 /** A sweep gives a fit leader a `since` if it has none that counts. */
-function checkAdoption(evidence: Evidence, note: Note, id: string, batch: Batch): void {
+function checkAdoption(evidence: Evidence, note: Note, id: string, { by }: Call, batch: Batch): void {
     const { tagKey } = evidence.expect;
+    if (!evidence.isClear(by as Container, batch)) {
+        return;
+    }
     const fails = (how: string) => note("only a fit leader without a since gets one", `${id} ${how}`);
     const sights = evidence.sightsOf(batch, id);
     if (!sights.some(({ tags }) => isTrue(tags[tagKey]))) {
@@ -90,14 +93,15 @@ function checkAdoption(evidence: Evidence, note: Note, id: string, batch: Batch)
 }
 
 function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, batch: Batch): void {
-    const { tagKey, exact } = evidence.expect;
+    const { tagKey } = evidence.expect;
+    const by = call.by as Container;
     const views = evidence.viewsOf(batch);
     const sights = evidence.sightsOf(batch, id);
     const [home] = sights.flatMap(({ electorate }) => electorate ?? []);
-    if (!exact || home === undefined) {
+    if (home === undefined || !evidence.isClear(by, batch)) {
         return;
     }
-    const knowledge = evidence.knowledge(call.by as Container, batch, true);
+    const knowledge = evidence.knowledge(by, batch, true);
     const { warned, avoided, launched } = knowledge;
     const always = (holds: (sight: Sight) => boolean) => (other: string) =>
         views.every((view) => {
@@ -140,7 +144,7 @@ function checkPromotion(evidence: Evidence, note: Note, id: string, call: Call, 
 export function demotions(evidence: Evidence, note: Note): Checker {
     return {
         beforeCall: (call, batch) => {
-            if (call.action === "ec2:DeleteTags" && evidence.expect.exact) {
+            if (call.action === "ec2:DeleteTags" && evidence.isClear(call.by as Container, batch)) {
                 for (const id of call.input.Resources) {
                     checkDemotion(evidence, note, id, call, batch);
                 }
@@ -157,7 +161,7 @@ function checkDemotion(evidence: Evidence, note: Note, id: string, call: Call, b
     const by = call.by as Container;
     const { warned } = evidence.knowledge(by, batch, true);
     const where = `demotion of ${id}`;
-    if (!sights.some(({ tags }) => isTrue(tags[tagKey])) && !evidence.isUnaware(id, by, batch.start)) {
+    if (!sights.some(({ tags }) => isTrue(tags[tagKey]))) {
         note("only a leader is demoted", `${where}: it has no leader tag`);
     }
     if (sights.some(({ tags, group }) => tags[groupKey] === undefined && group === undefined)) {
