@@ -1,6 +1,6 @@
 // Demote before promote: within a group no election makes a second leader that is alive.
 import { instanceIn } from "../../simulator/aws/events";
-import { isTrue } from "../../simulator/aws/region";
+import { groupKey, isTrue } from "../../simulator/aws/region";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
 
@@ -23,8 +23,10 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
             for (const id of action === "ec2:CreateTags" && tagged ? (input.Resources as string[]) : []) {
                 const home = evidence.homeNamedBy(region.tags(id));
                 // One that has moved since it was read may be promoted for the group that it left.
-                const hasMoved = evidence.isChangedSince(by?.batch?.start ?? 0);
-                if (home !== undefined && isTrue(region.tags(id)[expect.tagKey]) && !hasMoved) {
+                const tags = region.tags(id);
+                const sights = by?.batch ? evidence.sightsOf(by.batch, id) : [];
+                const hasMoved = sights.some((sight) => sight.tags[groupKey] !== tags[groupKey]);
+                if (home !== undefined && isTrue(tags[expect.tagKey]) && !hasMoved) {
                     made.set(id, home);
                 }
             }
