@@ -241,10 +241,10 @@ export class Evidence {
         );
     }
 
-    /** Whether a container received the event that EC2 is ending an instance. */
-    knowsThatEnds(id: string, by: Container): boolean {
+    /** Whether a container received the event that an instance goes into a state. */
+    knowsState(id: string, by: Container, state: string): boolean {
         return (this.received.get(by) ?? []).some(
-            ({ event: { detail } }) => detail["instance-id"] === id && detail.state === "shutting-down",
+            ({ event: { detail } }) => detail["instance-id"] === id && detail.state === state,
         );
     }
 

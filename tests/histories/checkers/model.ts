@@ -183,8 +183,9 @@ export function viewOf(region: Region, electorates: Electorates): View {
 }
 
 /** The members that rank first; chance decides among them. */
-function best(members: [string, Sight][], { launched }: Knowledge): string[] {
-    const rankOf = ([id, sight]: [string, Sight]) => rankOfSight(sight, launched.has(id));
+function best(members: [string, Sight][], { launched, avoided }: Knowledge): string[] {
+    const rankOf = ([id, sight]: [string, Sight]) =>
+        Number(avoided.has(id)) * 100_000 + rankOfSight(sight, launched.has(id));
     const first = Math.min(...members.map(rankOf));
     return members.filter((member) => rankOf(member) === first).map(([id]) => id);
 }

@@ -34,7 +34,7 @@ export function reports(evidence: Evidence, note: Note): Checker {
                 if (delay !== undefined && delay < start - Math.min(...times)) {
                     note("a delay counts from the first event", `${group} at ${start}: ${delay} ms`);
                 }
-                if (outcome === "kept" && leader !== undefined && evidence.knowsThatEnds(leader, by)) {
+                if (outcome === "kept" && leader !== undefined && evidence.knowsState(leader, by, "shutting-down")) {
                     note("no election keeps a leader that EC2 is ending", `${leader} of ${group} at ${start}`);
                 }
                 if ((outcome === "elected" || demoted.length > 0) && !logged.has(JSON.stringify(report))) {
@@ -162,6 +162,7 @@ function isTrueOf(
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
         : sights.some(({ state }) => said === `is ${state}`) ||
+              evidence.knowsState(id, by, said.slice("is ".length)) ||
               // A leader that memory alone shows counts as pending while it arrives.
               (said === "is pending" && evidence.isUnaware(id, by, batch.start));
 }
