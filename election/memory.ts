@@ -224,10 +224,8 @@ const rememberPromotion = (memory: Memory, group: Group, id: string, isGivenBack
     }
 };
 
-const changedTooOften = (times: number[] = []): boolean => {
-    const [first, last] = [times[0] ?? 0, times.at(-1) ?? 0];
-    return times.length === flappingPromotions && last - first <= flappingMillis;
-};
+const changedTooOften = (times: number[] = []): boolean =>
+    times.length === flappingPromotions && (times.at(-1) ?? 0) - (times[0] ?? 0) <= flappingMillis;
 
 /** Whether an instance lost the tag since a time, with no successor, and may still be at work. */
 const isHandingOver = ({ pendingHandovers }: Memory, { name, instances, orphans }: Group, since: number): boolean => {

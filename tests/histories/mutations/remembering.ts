@@ -83,7 +83,11 @@ export const remembering: Record<string, Mutation> = {
         "true",
     ],
     "a sweep doesn't end the flapping guard": ["batch.sweep ? memory.promotions : []", "[]", flapping],
-    "the flapping guard counts promotions of any time": ["last - first <= flappingMillis", "true", flapping],
+    "the flapping guard counts promotions of any time": [
+        "(times.at(-1) ?? 0) - (times[0] ?? 0) <= flappingMillis",
+        "true",
+        flapping,
+    ],
 
     // Hand-overs.
     "forget a leader that has just left": ["(memory, corrected, now - pauseMillis)", "(memory, corrected, now)"],
