@@ -4,6 +4,7 @@ import { isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
+import { isAlive } from "./model";
 
 const keeping = ["InService", "EnteringStandby", "Standby"];
 
@@ -23,9 +24,11 @@ export function protection(evidence: Evidence, note: Note): Checker {
         const member = region.memberOf(id)?.member;
         return member?.lifecycleState === "InService" && !member.protected && leavesIt(id);
     };
+    /** Not one that EC2 is ending: its group keeps it no longer, and need not list it. */
     const isProtected = (id: string) => {
         const member = region.memberOf(id)?.member;
-        return member !== undefined && keeping.includes(member.lifecycleState) && member.protected;
+        const isKept = member !== undefined && isAlive({ state: region.state(id) });
+        return isKept && keeping.includes(member.lifecycleState) && member.protected;
     };
     const checkProtection = ({ InstanceIds, ProtectedFromScaleIn: on }: Call["input"], batch: Batch, by: Container) => {
         if (!expect.protectLeader) {
