@@ -162,7 +162,7 @@ function isTrueOf(
     return said === "is not listed by its group"
         ? sights.some(({ electorate }) => electorate !== home)
         : sights.some(({ state }) => said === `is ${state}`) ||
-              evidence.knowsState(id, by, said.slice("is ".length)) ||
+              (said === "is stopping" && evidence.knowsState(id, by, "stopping")) ||
               // A leader that memory alone shows counts as pending while it arrives.
               (said === "is pending" && evidence.isUnaware(id, by, batch.start));
 }
