@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
-import { explained } from "../../election/stack/operator";
+import { explained, prepareSdk } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
@@ -72,6 +72,14 @@ describe("npm run status", () => {
 
     /** Runs it in this process, which is quicker. */
     const run = (...options: string[]) => inThisProcess(main, options);
+
+    /** Runs it as npm does, in the project's folder or a copy of it. */
+    async function runAlone(cwd: string, ...options: string[]) {
+        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
+        const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+        const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+        return { out, err, status };
+    }
 
     /** Runs it where AWS has a region. */
     async function statusOf(region: Region, ...options: string[]) {
@@ -169,7 +177,20 @@ describe("npm run status", () => {
         expect(out).to.contain("--prefix").and.to.contain("--json");
     });
 
-    it("is a command of its own, and takes prefixes, region and profile from a stack's file", async () => {
+    it("is a command of its own, in the project's folder", async () => {
+        await openAws(quiet);
+        const { out, err, status } = await runAlone(root);
+        expect({ err, status }).to.deep.equal({ err: "", status: 0 });
+        expect(out).to.match(new RegExp(`^${shop} +led `, "m"));
+    });
+
+    it("has the SDK take the profile that a stack names", async () => {
+        await openAws(quiet);
+        prepareSdk("eu-west-1", "on-call");
+        expect(process.env).to.include({ AWS_REGION: "eu-west-1", AWS_PROFILE: "on-call" });
+    });
+
+    it("takes prefixes, region and profile from a stack's file", async () => {
         const credentials = join(folder, "credentials");
         const vacant = await regionAfter((world) => void stripShop(world));
         await openAws(vacant, { ...keyless, AWS_SHARED_CREDENTIALS_FILE: credentials });
@@ -181,9 +202,7 @@ describe("npm run status", () => {
         const region = { "aws:region": "eu-west-1", "aws:profile": "on-call" };
         const config = { ...region, [`${project}:asgPrefix`]: "awseb-e-s" };
         writeFileSync(join(folder, "Pulumi.prod.yaml"), JSON.stringify({ config }));
-        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), "--stack", "prod"];
-        const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-        const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+        const { out, err, status } = await runAlone(folder, "--stack", "prod");
         expect({ err, status }).to.deep.equal({ err: "", status: 1 });
         expect(out).to.match(new RegExp(`^${shop} +vacant `, "m"));
         expect(out).to.contain("1 groups with the prefix awseb-e-s in eu-west-1").and.to.not.contain(blog);
