@@ -72,7 +72,9 @@ export function decisionTable(evidence: Evidence, note: Note): Checker {
                 }
             }
             const detached = detachesIn(invocation.events).filter(({ group }) => isOurs(expect, group));
-            for (const [id] of [...view].filter(([one, sight]) => isLooseLeader(sight) && keepsTag(one))) {
+            const isKnown = (id: string) => !evidence.isUnaware(id, by, invocation.start);
+            const loose = [...view].filter(([id, sight]) => isLooseLeader(sight) && keepsTag(id) && isKnown(id));
+            for (const [id] of loose) {
                 if (swept && hasLed(view.get(id) as Sight)) {
                     noteOrphan(id, "was swept, and keeps them");
                 } else if (detached.some((one) => one.id === id)) {

@@ -65,8 +65,9 @@ export function protection(evidence: Evidence, note: Note): Checker {
             if (action === "ec2:CreateTags" && input.Tags.length === 2) {
                 const before = protectedBefore.get(by) ?? new Set();
                 protectedBefore.set(by, before);
+                const isSure = !evidence.isChangedSince(batch.start);
                 for (const id of input.Resources as string[]) {
-                    before[region.memberOf(id)?.member.protected ? "add" : "delete"](id);
+                    before[isSure && region.memberOf(id)?.member.protected ? "add" : "delete"](id);
                 }
             }
             const demoted = demotedIn.get(batch.events) ?? new Set();
