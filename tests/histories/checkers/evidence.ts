@@ -49,7 +49,7 @@ export interface Expectations extends Known {
 }
 
 /** By how much reads lag at most. */
-export const mostLagMillis = 5000;
+const mostLagMillis = 5000;
 
 /** How long what a container wrote counts as read. */
 const rememberedMillis = 30_000;

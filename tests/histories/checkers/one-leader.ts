@@ -21,9 +21,9 @@ export function oneLeader(evidence: Evidence, note: Note): Checker {
         afterWrite: ({ action, input, by }) => {
             const tagged = input.Tags?.some(({ Key }: { Key: string }) => Key === expect.tagKey);
             for (const id of action === "ec2:CreateTags" && tagged ? (input.Resources as string[]) : []) {
-                const home = evidence.homeNamedBy(region.tags(id));
-                // One that has moved since it was read may be promoted for the group that it left.
                 const tags = region.tags(id);
+                const home = evidence.homeNamedBy(tags);
+                // One that has moved since it was read may be promoted for the group that it left.
                 const sights = by?.batch ? evidence.sightsOf(by.batch, id) : [];
                 const hasMoved = sights.some((sight) => sight.tags[groupKey] !== tags[groupKey]);
                 if (home !== undefined && isTrue(tags[expect.tagKey]) && !hasMoved) {
