@@ -208,8 +208,12 @@ export class Evidence {
     /** What an invocation saw first, if nothing went wrong and nothing else changed while it ran. */
     undisturbed(invocation: Invocation): View | undefined {
         const [view] = this.viewsOf(invocation);
-        const wentWrong = this.isDisturbed(invocation) || this.wasKilled(invocation);
-        return this.expect.exact && !wentWrong && !this.isChangedSince(invocation.start) ? view : undefined;
+        return this.isSteady(invocation) && !this.wasKilled(invocation) ? view : undefined;
+    }
+
+    /** Whether reads show what is, and nothing went wrong or changed in a batch. */
+    private isSteady(batch: Pick<Batch, "events" | "start">): boolean {
+        return this.expect.exact && !this.isDisturbed(batch) && !this.isChangedSince(batch.start);
     }
 
     /** Whether others have changed something since a time. */
@@ -231,14 +235,9 @@ export class Evidence {
         return !knows && now <= last.left;
     }
 
-    /** Whether what a container did can be judged by what its reads showed: nothing went wrong or changed, and it knows of every edit. */
+    /** Whether what a container did can be judged by what its reads showed, because it knows of every edit, too. */
     isClear(by: Container, batch: Pick<Batch, "events" | "start">): boolean {
-        const wentWrong = this.isDisturbed(batch) || this.isChangedSince(batch.start);
-        return (
-            this.expect.exact &&
-            !wentWrong &&
-            ![...this.edited.keys()].some((id) => this.isUnaware(id, by, batch.start))
-        );
+        return this.isSteady(batch) && ![...this.edited.keys()].some((id) => this.isUnaware(id, by, batch.start));
     }
 
     /** Whether a container received the event that an instance goes into a state. */
