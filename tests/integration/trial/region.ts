@@ -37,8 +37,8 @@ const ticksToReplace = 10;
 
 export class TrialRegion {
     calls: Call[] = [];
-    /** Gets each call of the trial before it is answered. */
-    onCall: (call: Call) => void = () => {};
+    /** Gets each call of the trial, which is answered after that. */
+    onCall: (call: Call) => void | Promise<void> = () => {};
     /** What is answered in the region's place. */
     instead: (call: Call) => Instead | undefined = () => undefined;
     /** Whether there is a stack that elects leaders. */
@@ -49,6 +49,8 @@ export class TrialRegion {
     private unhealthy = new Map<string, number>();
     private consoles: Record<string, string[]> = {};
     private ticking = Promise.resolve();
+    /** The election that is under way, or the last one. */
+    private election: Promise<unknown> = Promise.resolve();
     private ended = false;
 
     private constructor(
@@ -105,6 +107,12 @@ export class TrialRegion {
         this.ticking = this.tickOn();
     }
 
+    /** From now on no leader is elected, not even by an election that is under way. */
+    async stopElecting(): Promise<void> {
+        this.elects = false;
+        await this.election;
+    }
+
     /** From now on nothing happens. @throws what has failed in a tick */
     async end(): Promise<void> {
         this.ended = true;
@@ -137,7 +145,8 @@ export class TrialRegion {
             batch.push(...(count % ticksToSweep === 0 ? [sweepEvent(Date.now())] : []));
             if (this.elects && batch.length > 0) {
                 const bodies = batch.map((event) => JSON.stringify(event));
-                await invoke(handler, bodies);
+                this.election = invoke(handler, bodies);
+                await this.election;
             }
             await this.replaceUnhealthy();
             await sleep(tickMillis);
@@ -187,7 +196,7 @@ export class TrialRegion {
         const parsed = parseRequest(body, undefined);
         const call = { action: `${parsed.service}:${parsed.action}`, input: parsed.input };
         this.calls.push(call);
-        this.onCall(call);
+        await this.onCall(call);
         const instead = this.instead(call) ?? this.own(call);
         if (!instead) {
             await this.answer(response, body, headers);

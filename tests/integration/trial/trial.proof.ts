@@ -131,8 +131,10 @@ const declareTests = () =>
         });
 
         it("calls a play broken and exits with 1 if no other instance leads in time", async () => {
-            region().onCall = ({ action }) => {
-                region().elects &&= action !== "ec2:TerminateInstances";
+            region().onCall = async ({ action }) => {
+                if (action === "ec2:TerminateInstances") {
+                    await region().stopElecting();
+                }
             };
             const { status, stdout } = await trial(["--yes", "--only", "terminated", "--only", "copied"], {
                 pace: { minute: 3000, late: 3000 }, // the first leader has 9 s to come
