@@ -77,7 +77,7 @@ export interface Write {
     isAdoption: boolean;
     /** The `since` that it wrote, in milliseconds since 1970. */
     since?: number;
-    /** The `since` that the instance has after it. */
+    /** The `since` that the instance has after it, or had: a container remembers a strip with that. */
     left: number;
     /** Whether its container may not have got the answer. */
     unsure: boolean;
@@ -339,16 +339,17 @@ export class Evidence {
         for (const id of Resources) {
             const tags = region.tags(id);
             if (Object.entries(written).every(([key, value]) => tags[key] === (creates ? value : undefined))) {
+                const sights = batch ? this.sightsOf(batch, id) : [];
                 this.writes.push({
                     at: now,
                     readFrom: (batch?.start ?? now) - (this.expect.exact ? 0 : mostLagMillis),
                     id,
-                    home: batch && this.sightsOf(batch, id)[0]?.electorate,
+                    home: sights[0]?.electorate,
                     by,
                     leads: creates,
                     isAdoption: !(tagKey in written),
                     since: creates ? Date.parse(written[sinceKey] ?? "") || undefined : undefined,
-                    left: sinceIn(tags, tagKey, now),
+                    left: Math.max(...[{ tags }, ...sights].map((one) => sinceIn(one.tags, tagKey, now))),
                     unsure: batch !== undefined && this.isDisturbed(batch),
                 });
             }
