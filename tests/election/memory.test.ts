@@ -5,7 +5,7 @@ import { groupKey } from "../simulator/aws/region";
 import { countLeaders, writesIn } from "../simulator/changes";
 import { atFive, minute, second, start } from "../simulator/clock";
 import { found, only } from "../simulator/lists";
-import { addMembers, leading, standby, untag } from "../simulator/members";
+import { addMembers, formerly, leading, standby, untag } from "../simulator/members";
 import { a, b, c, shop, sinceKey, tagKey } from "../simulator/names";
 import { eventOf, leadersOf, quietRule, receive, rule, sweep } from "../simulator/scenario";
 
@@ -109,6 +109,18 @@ describe("An election", () => {
             await sweep(world);
             expect(leadersOf(world)).to.deep.equal([a]);
             world.region.setState(a, "shutting-down");
+            await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
+            expect(leadersOf(world)).to.deep.equal([b]);
+        });
+
+        rule("replaces a leader that ends, though only the first of two reads shows its tag", async (world) => {
+            addMembers(world, { [a]: { load: 10, ...formerly(atFive) }, [b]: { load: 30 } });
+            await sweep(world);
+            expect(leadersOf(world)).to.deep.equal([a]);
+            world.stack.loseContainer();
+            world.region.setState(a, "shutting-down");
+            const lags = [0];
+            world.region.lag = () => lags.shift() ?? lagging;
             await receive(world, stateEvent(world.timeline.now, a, "shutting-down"));
             expect(leadersOf(world)).to.deep.equal([b]);
         });

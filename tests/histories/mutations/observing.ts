@@ -2,6 +2,7 @@
 import type { Mutation } from "../mutations";
 
 const answers = "tests/election/answers.test.ts";
+const memory = "tests/election/memory.test.ts";
 const ownership = "tests/election/ownership.test.ts";
 const progress = "tests/election/progress.test.ts";
 const sweptPages = "for await (const page of (0, describe_1.readGroupPages)(aws)) {";
@@ -23,6 +24,11 @@ export const observing: Record<string, Mutation> = {
         "(ids.length > 0 ? [ids] : []).map((InstanceIds)",
     ],
     "a group's failed read fails all": ["({ unread: [{ groups, error }] })", "{ throw error; }"],
+    "a later read replaces what showed that a departing instance leads": [
+        "{ id, group, leads } of departing.values()",
+        "{ id, group, leads } of [...departing.values()].map((one) => tagged.get(one.id) ?? one)",
+        memory,
+    ],
     "leave out a departing instance": ["add(leads ? group : undefined, batch.departing.get(id));", ""],
 
     // The two lists of Auto Scaling.
