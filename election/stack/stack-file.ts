@@ -21,11 +21,12 @@ const projectFolder = join(__dirname, "..", "..");
  * @param stack its name, with or without organization and project; undefined: the defaults alone
  * @param options.over settings that count more, by their keys: those of a command line. undefined counts for nothing
  * @param options.folder that holds Pulumi.yaml and the stacks' files
- * @throws an error of one line: no such file, a file that can't be read, an encrypted value, or what `readSettings` refuses
+ * @throws an error of one line: no such file, a file that can't be read, an encrypted value, a role to assume whose
+ * credentials are not in `options.env`, or what `readSettings` refuses
  */
 export function settingsOfStack(
     stack: string | undefined,
-    { over = {}, folder = projectFolder }: { over?: Texts; folder?: string } = {},
+    { over = {}, folder = projectFolder, env = process.env }: { over?: Texts; folder?: string; env?: Texts } = {},
 ): StackSettings {
     const { name: project, config: declarations } = readYaml(folder, "Pulumi.yaml");
     const texts: Texts = {
@@ -35,7 +36,11 @@ export function settingsOfStack(
     for (const [key, text] of Object.entries(over)) {
         texts[`${project}:${key}`] = text ?? texts[`${project}:${key}`];
     }
-    const { "aws:region": region, "aws:profile": profile } = texts;
+    const { "aws:region": region, "aws:profile": profile, "aws:assumeRoles": roles } = texts;
+    if (roles && !env.AWS_ACCESS_KEY_ID) {
+        const cure = "Export credentials of that role (AWS_ACCESS_KEY_ID and so on), or use aws:profile instead.";
+        throw new Error(`Stack ${stack} assumes a role by aws:assumeRoles, which this command does not. ${cure}`);
+    }
     const settings = readSettings(texts, project, region);
     return { ...settings, ...(region ? { region } : {}), ...(profile ? { profile } : {}) };
 }

@@ -67,6 +67,13 @@ describe("The settings of a stack", () => {
         });
     }
 
+    it("refuse a role to assume, unless credentials of it are in the environment", () => {
+        write("Pulumi.dev.yaml", "config: {aws:assumeRoles: [{roleArn: x}]}");
+        const readWith = (env: Record<string, string>) => settingsOfStack("dev", { folder, env });
+        expect(() => readWith({})).to.throw(/^Stack dev assumes a role by aws:assumeRoles, .* Export credentials/);
+        expect(readWith({ AWS_ACCESS_KEY_ID: "testing" })).to.deep.equal(read());
+    });
+
     it("refuse a stack that has no file, and list those that have one", () => {
         expect(() => read("dev")).to.throw("There is no file Pulumi.dev.yaml of a stack dev; no stack has a file.");
         write("Pulumi.prod.yaml", "");
