@@ -118,12 +118,12 @@ export function readSettings(config: Record<string, string | undefined>, project
     return settings;
 }
 
-/** Ten at most: policies and event patterns have a limited size. */
+/** Policies and event patterns have a limited size: EventBridge takes 2,048 characters, unless the account's quota is higher. */
 const readPrefixes: Reader<string[]> = (text, refuse) => {
     const found = text?.split(" ") ?? [];
     const several =
         "1 to 200 printable ASCII characters, none of them space, :, *, ?, \\ or $, " +
-        "or up to ten such prefixes with one space between them";
+        "or up to ten such prefixes with one space between them, 1,500 characters in all";
     const wrong = found.find((prefix) => !/^[!-~]{1,200}$/.test(prefix) || /[:*?\\$]/.test(prefix));
     const longer = found.find((prefix, place) => found.some((other, at) => at !== place && prefix.startsWith(other)));
     if (found.length > 1 && wrong !== undefined) {
@@ -132,7 +132,8 @@ const readPrefixes: Reader<string[]> = (text, refuse) => {
     if (wrong === undefined && longer !== undefined) {
         return refuse(`${several}: ${JSON.stringify(longer)} begins with another one`);
     }
-    return found.length > 0 && found.length <= 10 && wrong === undefined ? found : refuse(several);
+    const isTooLong = found.length > 10 || JSON.stringify(text ?? "").length > 1500; // as a pattern has it
+    return found.length === 0 || isTooLong || wrong !== undefined ? refuse(several) : found;
 };
 
 // AWS refuses such a topic too, but only after the stack is half made, or when the first message is sent.
