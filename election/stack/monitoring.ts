@@ -164,7 +164,8 @@ function sentences(texts: TemplateStringsArray, ...values: Input<string | number
 }
 
 // The function's log line is a report, which Lambda's JSON format puts under "message". Logs Insights numbers a list's items.
-const changes = 'filter ispresent(message.group) and (message.outcome = "elected" or ispresent(message.demoted.0))';
+const real = "filter ispresent(message.group) and not ispresent(message.dryRun)";
+const changes = `${real} and (message.outcome = "elected" or ispresent(message.demoted.0))`;
 const change = "fields @timestamp, message.group, message.leader, message.since, message.demoted.0, message.reason";
 
 /** Saved queries of CloudWatch Logs Insights, by name. */
@@ -197,7 +198,7 @@ export function queries(sweepMinutes: number): Record<string, string> {
             "# At most how many seconds each group was without exactly one leader, as far as the lines say.",
             "# A change that an event caused counts from the event to the tag. What a sweep found, a vacant group each time",
             "# that it is found, and the end of that count as one period of the sweep. Add the two columns up.",
-            "filter ispresent(message.group) and not ispresent(message.dryRun)",
+            real,
             '| parse @message /"outcome":"(?<vacant>v)acant"/',
             '| parse @message /"outcome":"(?<found>e)lected".*("triggers":\\["Scheduled Event"\\]|"reason":"no leader)/',
             '| parse @message /"leaders":\\["[^"]+"(?<contested>,)/',

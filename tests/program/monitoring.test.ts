@@ -72,6 +72,7 @@ describe("The saved query changes-by-cause", () => {
             // As Lambda's JSON log format writes console.info(report).
             const line = { timestamp: "2026-01-01T00:00:01.000Z", message: { group: "a", outcome: "elected", reason } };
             expect(only(runQuery(query, [JSON.stringify(line)])).cause).to.equal(expected);
+            expect(runQuery(query, [JSON.stringify({ message: { ...line.message, dryRun: true } })])).to.have.length(0);
         });
     }
 });
