@@ -63,17 +63,9 @@ function allow(Sid: string, Action: string | string[], Resource: string | string
 
 /** Lets Lambda take the role, for functions of this account only. */
 export function trustPolicy({ accountId }: Pick<Location, "accountId">) {
-    return {
-        Version: "2012-10-17",
-        Statement: [
-            {
-                Effect: "Allow",
-                Principal: { Service: "lambda.amazonaws.com" },
-                Action: "sts:AssumeRole",
-                Condition: { StringEquals: { "aws:SourceAccount": accountId } },
-            },
-        ],
-    };
+    const Principal = { Service: "lambda.amazonaws.com" };
+    const Condition = { StringEquals: { "aws:SourceAccount": accountId } };
+    return { Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal, Action: "sts:AssumeRole", Condition }] };
 }
 
 /**
