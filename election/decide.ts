@@ -27,8 +27,8 @@ export interface Candidate {
     launched: boolean;
 }
 
-/** What a group comes to without a promotion. */
-export type Settled = { demote: Instance[]; reason: string } & (
+/** What a group comes to without a promotion; `isHeldBack`: there are candidates, but the leader changed too often. */
+export type Settled = { demote: Instance[]; reason: string; isHeldBack?: true } & (
     | { outcome: "kept"; leader: Instance }
     | { outcome: "vacant" | "empty" | "paused" }
 );
@@ -95,7 +95,8 @@ const decideUnpaused = (group: Group, now: number): Decision => {
         return fallback;
     }
     if (group.flapping) {
-        return { ...fallback, reason: `left to the next sweep, because the leader changed too often; ${reason}` };
+        const why = `left to the next sweep, because the leader changed too often; ${reason}`;
+        return { ...fallback, isHeldBack: true, reason: why };
     }
     // Memory may be wrong about an instance that a read still shows with the tag: then it loses the tag as well.
     const shown = group.instances.filter((one) => !one.leads && one.read?.leads && !isEnded(one));

@@ -5,7 +5,7 @@ import { deadlineOf, millisToPromote } from "./aws/deadline";
 import { readBatch } from "./events";
 import { emptyMemory, learn, type Memory, remember } from "./memory";
 import { announce } from "./messages";
-import { plan } from "./pipeline";
+import { plannedRounds } from "./pipeline";
 import { pretend, promote, type WrittenRound } from "./promote";
 import { protect } from "./protect";
 import { type Finished, publish, type Report, reportOf } from "./report";
@@ -34,7 +34,7 @@ export const createHandler = (scope: Scope) => {
         const aws = connected(scope, deadline);
         const batch = learn(memory, readBatch(scope, bodies(event), Date.now()), Date.now());
         const finishing: Promise<Finished>[] = [];
-        for await (const round of plan(aws, batch, memory)) {
+        for await (const round of plannedRounds(aws, batch, memory)) {
             const began = Date.now(); // an event that is older may report what the writes have changed
             const written = scope.dryRun ? pretend(round) : await promote(aws, round);
             remember(memory, written, { began, ended: Date.now() });
@@ -50,7 +50,8 @@ export const createHandler = (scope: Scope) => {
 /** Does what may be left out, once a round is written. */
 const finish = async (aws: Aws, memory: Memory, round: WrittenRound): Promise<Finished> => {
     const written = round.written.map((election) => ({ ...election, report: reportOf(election, Date.now()) }));
-    const [unprotected, unsent] = await Promise.all([protect(aws, memory, written), announce(aws, written)]);
+    const real = aws.scope.dryRun ? [] : written;
+    const [unprotected, unsent] = await Promise.all([protect(aws, memory, real), announce(aws, real)]);
     return { ...round, written, unprotected, unsent };
 };
 

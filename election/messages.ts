@@ -17,7 +17,7 @@ export const announce = async (aws: Aws, elections: Reported[]): Promise<number>
     if (!TopicArn) {
         return 0;
     }
-    const reports = elections.map(({ report }) => report).filter((report) => isChange(report) && !report.dryRun);
+    const reports = elections.map(({ report }) => report).filter(isChange);
     const abortSignal = aws.deadline.within(millisToSend);
     const failures = reports.map(async (report) => {
         const request = { TopicArn, Subject: subjectOf(report), Message: JSON.stringify(report) };

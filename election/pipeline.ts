@@ -13,7 +13,7 @@ import { rank } from "./rank";
  *
  * @param memory what the container remembers; without it what was observed counts as it is
  */
-export async function* plan(aws: Aws, batch: Batch, memory?: Memory): AsyncGenerator<PlannedRound> {
+export async function* plannedRounds(aws: Aws, batch: Batch, memory?: Memory): AsyncGenerator<PlannedRound> {
     for await (const observed of observe(aws, batch, memory?.sweepFrom)) {
         const now = Date.now();
         const round = memory ? recall(aws.scope, memory, observed, now) : observed;

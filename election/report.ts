@@ -78,9 +78,7 @@ export const publish = (scope: Scope, batch: Batch, rounds: Finished[], now: num
         measureChange(scope, report, now);
     }
     const real = elections.filter(({ pretended }) => !pretended);
-    const unranked = elections.filter(
-        ({ decision, plan }) => decision.outcome === "choose" && plan.outcome === "failed",
-    );
+    const unranked = elections.filter(({ ranking }) => ranking?.error);
     const counts: Metrics = {
         FailedMessages: rounds.reduce((sum, { unsent }) => sum + unsent, 0),
         FailedProtections: rounds.reduce((sum, { unprotected }) => sum + unprotected, 0),
@@ -190,13 +188,12 @@ const isSweptLoss = ({ group, plan }: Written, now: number): boolean => {
     return plan.outcome === "elected" && isOnlySwept && last !== undefined && isEnding(last);
 };
 
-/** Whether a group's leader changed too often, or a leader that was fit lost the tag: something else takes it off. */
+/** Whether a promotion was held back, or a leader that was fit lost the tag: something else takes it off. */
 const flaps = ({ group, decision, plan }: Written, now: number): boolean => {
     const hasLed = group.instances.filter((instance) => sinceOf(instance, now) > 0);
     const last = latest(hasLed, now);
     const isTaken = !group.instances.some(({ leads }) => leads) && last !== undefined && isFit(last);
-    const isHeldBack = group.flapping === true && decision.outcome !== "kept" && plan.outcome !== "paused";
-    return isHeldBack || (plan.outcome === "elected" && isTaken);
+    return "isHeldBack" in decision || (plan.outcome === "elected" && isTaken);
 };
 
 /** The instance that led last, as a `since` says. */

@@ -3,7 +3,7 @@ import type { Aws } from "../aws/clients";
 import type { Checks } from "../aws/describe";
 import { readBatch, sweepEvent } from "../events";
 import { type Instance, isEnding, isReady, labelOf, leadersOf } from "../group";
-import { plan } from "../pipeline";
+import { plannedRounds } from "../pipeline";
 import type { Planned } from "../plan";
 import type { Ranking } from "../rank";
 
@@ -46,7 +46,7 @@ export async function statusOf(aws: Aws): Promise<GroupStatus[]> {
     const now = Date.now();
     const batch = readBatch(aws.scope, [JSON.stringify(sweepEvent)], now);
     const found: GroupStatus[] = [];
-    for await (const { planned, unread } of plan(aws, batch)) {
+    for await (const { planned, unread } of plannedRounds(aws, batch)) {
         found.push(...planned.map((election) => groupStatus(election, now)));
         for (const { error } of unread) {
             throw error;

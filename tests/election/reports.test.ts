@@ -255,17 +255,27 @@ describe("The packaged function measures", () => {
         expect(await flapping((leader) => region.setTags(leader, veto))).to.equal(undefined);
     });
 
-    rule("groups whose leader changes too often, for as long as they need one", async (world) => {
-        addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
-        await sweep(world);
-        for (let change = 0; change < 4; change++) {
-            await world.timeline.pass(2 * second);
-            untag(world, ...leadersOf(world));
-            await world.stack.settle();
-        }
-        expect(leadersOf(world)).to.deep.equal([]);
-        expect(metricIn(world, "FlappingGroups")).to.include(1);
-    });
+    for (const stays of [false, true]) {
+        const without = stays ? "though a leader that is not fit stays" : "so that none leads";
+        rule(`promotions held back because the leader changes too often, ${without}`, async (world) => {
+            addMembers(world, { [a]: {}, [b]: {}, [c]: {} });
+            await sweep(world);
+            const untagged = async () => {
+                await world.timeline.pass(2 * second);
+                untag(world, ...leadersOf(world));
+                await world.stack.settle();
+            };
+            await untagged();
+            await untagged();
+            const leader = only(leadersOf(world));
+            const { FlappingGroups } = await measuredDuring(world, () => {
+                world.region.setMember(leader, stays ? unhealthy : {});
+                return stays ? receive(world, tagEvent(world.timeline.now, leader, [eligibleKey], {})) : untagged();
+            });
+            expect(leadersOf(world)).to.deep.equal(stays ? [leader] : []);
+            expect(FlappingGroups).to.deep.equal([1]);
+        });
+    }
 
     rule("the delay from an event to the tag, beside the ids of at most ten events", async (world) => {
         addMembers(world, { [a]: leading(atFive, standby), [b]: {} });

@@ -43,6 +43,11 @@ export function metrics(evidence: Evidence, note: Note): Checker {
                 "ElectionDelay",
                 delays.reduce((sum, { delay = 0 }) => sum + delay, 0),
             );
+            const isHeldBack = ({ reason, dryRun }: Reports[number]) =>
+                !dryRun && reason.startsWith("left to the next");
+            if (sumOf(figures, "FlappingGroups") < reports.filter(isHeldBack).length) {
+                fails("FlappingGroups", "all that are held back", sumOf(figures, "FlappingGroups"));
+            }
             const couldNotRank = reports.filter(({ reason }) => reason.startsWith("ec2:DescribeInstanceStatus on "));
             const unread = reports.filter(({ triggers }) => triggers.length === 0);
             const failedReads = couldNotRank.length + Math.min(1, unread.length);

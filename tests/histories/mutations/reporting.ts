@@ -22,7 +22,7 @@ export const reporting: Record<string, Mutation> = {
     "a failed protection is not counted": ["return ids.length;", "return 0;", protection],
     "an event's loss counts as swept": ['outcome === "elected" && isOnlySwept &&', 'outcome === "elected" &&', reports],
     "a leader that is not fit any more counts as taken": [" && (0, group_1.isFit)(last)", "", reports],
-    "a flapping group is not counted": ["return isHeldBack ||", "return", reports],
+    "a flapping group is not counted": ['return "isHeldBack" in decision ||', "return", reports],
 
     "messages that could not be sent are not counted": ["sum + unsent", "sum", messages],
 
@@ -33,7 +33,7 @@ export const reporting: Record<string, Mutation> = {
     "an empty prefix is not said": ["names.some((name) => name.startsWith(prefix))", "true", reports],
 
     // A dry run.
-    "a dry run publishes changes": [" && !report.dryRun", "", messages],
+    "a dry run publishes changes": ["announce)(aws, real)", "announce)(aws, written)", messages],
     "a dry run writes": ["scope.dryRun ? (0, promote_1.pretend)(round) :", "false ? (0, promote_1.pretend)(round) :"],
     "count a dry run's change": ["reports.filter(({ dryRun }) => !dryRun)", "reports"],
     "a dry run's promotion leaves no group vacant": ['", "elected"].includes(outcome)', '"].includes(outcome)'],
@@ -45,5 +45,5 @@ export const reporting: Record<string, Mutation> = {
     "a delay counts from the last event": ["Math.min(...causes.map(", "Math.max(...causes.map("],
     "elections whose candidates couldn't be read are no failed reads": [".length + unranked.length", ".length"],
     "groups that couldn't be read are no failed reads": ["unread.length + unranked.length", "unranked.length"],
-    "protect in a dry run": ["if (pretended) {\n        return [];", "if (false) {\n        return [];"],
+    "protect in a dry run": ["protect)(aws, memory, real)", "protect)(aws, memory, written)"],
 };
