@@ -17,7 +17,7 @@ const memberIds = ({ groups }: View): Set<string> =>
     new Set([...groups.values()].flatMap(({ members }) => members.map(({ id }) => id)));
 
 /** The instance with this id, if it is in no group at all and led one of the stack's. */
-export const findOrphan = (view: View, batch: Batch, id: string): ObservedInstance | undefined => {
+export const findOrphan = (batch: Batch, view: View, id: string): ObservedInstance | undefined => {
     const { tagged, homes } = view;
     const instance = tagged.get(id);
     // The two lists of Auto Scaling may differ for a moment.
@@ -47,15 +47,15 @@ export const assemble = (
     const sorted = [...view.groups.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const groupsByName = groupedBy(sorted, ({ name }) => nameOf(name));
     const known = new Set([...memberIds(view), ...orphans.map(({ id }) => id)]);
-    const strangers = [...view.tagged.values()].filter(({ id }) => !known.has(id));
+    const unlisted = [...view.tagged.values()].filter(({ id }) => !known.has(id));
     // Where an instance belongs is what Auto Scaling lists; its own tag may lag, and counts only if no group lists it.
-    const homeOf = ({ id, group = "" }: Tagged) => view.homes.get(id)?.group ?? group;
-    const strangersByName = groupedBy(strangers, (instance) => nameOf(homeOf(instance)));
+    const groupOf = ({ id, group = "" }: Tagged) => view.homes.get(id)?.group ?? group;
+    const unlistedByName = groupedBy(unlisted, (instance) => nameOf(groupOf(instance)));
     const triggersByName = groupedBy([...triggers], ([group]) => nameOf(group));
     return [...triggersByName].map(([name, named]) => {
         const listed = groupsByName.get(name) ?? [];
         const names = listed.map((group) => group.name);
-        const isElectorate = !named.some(([group]) => group === name);
+        const isElectorate = !named.some(([group]) => group === name); // no group has an electorate's name
         return {
             name,
             ...(isElectorate ? { groups: names } : {}),
@@ -64,10 +64,10 @@ export const assemble = (
             paused: listed.some(({ paused }) => paused),
             instances: [
                 ...listed.flatMap(({ members }) => members.map((member) => observed(batch, view, member.id, member))),
-                ...(strangersByName.get(name) ?? []).map(({ id }) => observed(batch, view, id, strayMember(view, id))),
+                ...(unlistedByName.get(name) ?? []).map(({ id }) => observed(batch, view, id, memberAt(view, id))),
             ],
             orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),
-            triggers: [...new Set(named.flatMap(([, own]) => own))],
+            triggers: [...new Set(named.flatMap(([, events]) => events))],
             protecting: listed.filter(({ protectsNew }) => protectsNew).map((group) => group.name),
             emptying: listed.filter(({ desired }) => desired === 0).map((group) => group.name),
         };
@@ -75,7 +75,7 @@ export const assemble = (
 };
 
 // The two lists of Auto Scaling may differ for a moment. In a warm pool an instance is no member.
-const strayMember = ({ homes }: View, id: string): Member | undefined => {
+const memberAt = ({ homes }: View, id: string): Member | undefined => {
     const home = homes.get(id);
     const isMember = home && !home.lifecycleState.startsWith("Warmed:");
     return isMember ? home : undefined;

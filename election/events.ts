@@ -46,7 +46,7 @@ export const detachType = "EC2 Instance Detach Successful";
 export const warningMillis = 3 * 60 * 1000;
 
 /** What can be read of an event of a kind. */
-interface Reading {
+interface EventReading {
     event: Fields;
     detail: Fields;
     /** The group and the instance that it names. */
@@ -63,8 +63,8 @@ const departingStates = ["stopping", "shutting-down"];
 /** The EventBridge pattern of each rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html */
 export const eventPatterns = ({ asgPrefixes, tagKey }: Scope) => {
     const pattern = (source: string, detail: object) => {
-        const own = Object.keys(kinds).filter((kind) => kind.startsWith(`${source} `));
-        return { source: [source], "detail-type": own.map((kind) => kind.slice(source.length + 1)), detail };
+        const ofSource = Object.keys(kinds).filter((kind) => kind.startsWith(`${source} `));
+        return { source: [source], "detail-type": ofSource.map((kind) => kind.slice(source.length + 1)), detail };
     };
     const ofInstances = { service: ["ec2"], "resource-type": ["instance"] };
     return {
@@ -98,6 +98,13 @@ export const addTrigger = (triggers: Batch["triggers"], group: string, trigger: 
     triggers.set(group, [...(triggers.get(group) ?? []), trigger]);
 };
 
+/** Adds it if it is known, and what it names is a group of the stack. */
+export const addOurs = (scope: Scope, triggers: Batch["triggers"], named: unknown, trigger?: Trigger): void => {
+    if (trigger && isOurs(scope, named)) {
+        addTrigger(triggers, named, trigger);
+    }
+};
+
 /** Returns what is wrong with the event, if anything is. */
 const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): string | undefined => {
     const type = textOf(event["detail-type"]) ?? "unknown";
@@ -107,9 +114,7 @@ const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): stri
     const trigger = { type, id: textOf(event.id), at: Number.isNaN(at) ? undefined : at };
     const group = textOf(detail?.AutoScalingGroupName);
     for (const named of [group, fields(detail?.tags)?.[groupKey]]) {
-        if (isOurs(scope, named)) {
-            addTrigger(batch.triggers, named, trigger);
-        }
+        addOurs(scope, batch.triggers, named, trigger);
     }
     if (!detail || !read) {
         return `${type} of an unknown kind`;
@@ -119,12 +124,12 @@ const readEvent = (scope: Scope, batch: Batch, event: Fields, now: number): stri
     return problem && `${type} ${problem}`;
 };
 
-const readScaling = ({ group }: Reading): string | undefined => (group ? undefined : "without a group name");
+const readScaling = ({ group }: EventReading): string | undefined => (group ? undefined : "without a group name");
 
-const readMember = (reading: Reading): string | undefined =>
+const readMember = (reading: EventReading): string | undefined =>
     readScaling(reading) ?? (reading.id ? undefined : "without an instance id");
 
-const readLaunch = (reading: Reading): string | undefined => {
+const readLaunch = (reading: EventReading): string | undefined => {
     const { detail, group, id, batch } = reading;
     if (detail.Destination === "WarmPool") {
         return readScaling(reading);
@@ -135,7 +140,7 @@ const readLaunch = (reading: Reading): string | undefined => {
     return readMember(reading);
 };
 
-const readDetach = (reading: Reading): string | undefined => {
+const readDetach = (reading: EventReading): string | undefined => {
     const { group, id, batch, scope } = reading;
     if (id && isOurs(scope, group)) {
         batch.detached.set(id, [...(batch.detached.get(id) ?? []), group]);
@@ -143,7 +148,7 @@ const readDetach = (reading: Reading): string | undefined => {
     return readMember(reading);
 };
 
-const readState = ({ detail, id, trigger, batch }: Reading): string | undefined => {
+const readState = ({ detail, id, trigger, batch }: EventReading): string | undefined => {
     const state = detail.state as string;
     if (!id || !departingStates.includes(state)) {
         return "without an instance id, or with another state";
@@ -152,7 +157,7 @@ const readState = ({ detail, id, trigger, batch }: Reading): string | undefined 
     batch.states.push({ id, state, at: trigger.at ?? Number.NaN });
 };
 
-const readWarning = ({ id, trigger, batch, now }: Reading): string | undefined => {
+const readWarning = ({ id, trigger, batch, now }: EventReading): string | undefined => {
     const at = trigger.at ?? now;
     if (!id) {
         return "without an instance id";
@@ -164,7 +169,7 @@ const readWarning = ({ id, trigger, batch, now }: Reading): string | undefined =
     batch.warned.set(id, Math.max(at, batch.warned.get(id) ?? 0));
 };
 
-const readTags = ({ event, detail, trigger, scope, batch }: Reading): string | undefined => {
+const readTags = ({ event, detail, trigger, scope, batch }: EventReading): string | undefined => {
     const tags = fields(detail.tags);
     const arn = Array.isArray(event.resources) ? event.resources[0] : undefined;
     const id = textOf(arn)?.split(":instance/")[1];
@@ -181,7 +186,7 @@ const readTags = ({ event, detail, trigger, scope, batch }: Reading): string | u
 // Sample events: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
 // and https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
 // Each kind by its source and type. Its reader adds to the batch what an event says, and returns what is missing in it.
-const kinds: Record<string, (reading: Reading) => string | undefined> = {
+const kinds: Record<string, (reading: EventReading) => string | undefined> = {
     "aws.autoscaling EC2 Instance Launch Successful": readLaunch,
     "aws.autoscaling EC2 Instance Launch Unsuccessful": readScaling,
     "aws.autoscaling EC2 Instance Terminate Successful": readScaling,

@@ -3,8 +3,8 @@ import { assemble, findOrphan, unlistedLeaders } from "./assemble";
 import { chunks, isRefusal } from "./aws/answers";
 import type { Aws } from "./aws/clients";
 import { readElectorates, readGroupPages, readGroups, readHomes, readTagged, type View } from "./aws/describe";
-import { addTrigger, type Batch, detachType, type Trigger } from "./events";
-import { isEnded, isEnding, type ObservedGroup, type ObservedInstance } from "./group";
+import { addOurs, type Batch, detachType, type Trigger } from "./events";
+import { isEnded, isEnding, labelOf, type ObservedGroup, type ObservedInstance } from "./group";
 import { warn } from "./log";
 import { isOurs, type Scope } from "./scope";
 
@@ -64,7 +64,7 @@ const observeNamed = async (aws: Aws, batch: Batch): Promise<Round> => {
     const failed = new Set(reading.unread.flatMap(({ groups }) => groups));
     // Its successor must wait for the pause, which no election of its group would know of.
     const waits = (id: string) => scope.handoverSeconds > 0 && batch.detached.get(id)?.some((left) => failed.has(left));
-    const orphans = mentioned(batch).flatMap((id) => (waits(id) ? [] : (findOrphan(reading, batch, id) ?? [])));
+    const orphans = mentioned(batch).flatMap((id) => (waits(id) ? [] : (findOrphan(batch, reading, id) ?? [])));
     const groups = assemble(scope.electorateTag, batch, reading, triggersOf(scope, batch, reading), orphans);
     const isRead = ({ name, groups: names = [name] }: ObservedGroup) => !names.some((group) => failed.has(group));
     return { groups: groups.filter(isRead), orphans, unread: reading.unread };
@@ -127,28 +127,26 @@ const joined = (...readings: Partial<Reading>[]): Reading => ({
 /** The groups that the batch asks for, as far as is known from what was read, each with the events that ask. */
 const triggersOf = (scope: Scope, batch: Batch, { tagged, homes, departing }: Reading): Map<string, Trigger[]> => {
     const triggers = new Map(batch.triggers);
-    const add = (group?: string, trigger?: Trigger) =>
-        trigger && isOurs(scope, group) ? addTrigger(triggers, group, trigger) : undefined;
     const homeOf = (id: string) => homes.get(id)?.group;
     for (const { id, group, leads } of departing.values()) {
-        add(leads ? group : undefined, batch.departing.get(id));
+        addOurs(scope, triggers, leads ? group : undefined, batch.departing.get(id));
     }
     for (const [id, trigger] of batch.unplaced) {
-        add(homeOf(id), trigger);
+        addOurs(scope, triggers, homeOf(id), trigger);
     }
     const leaders = [...tagged.values()].filter(({ leads }) => leads);
     for (const { id } of leaders) {
-        add(homeOf(id), batch.detached.has(id) ? { type: detachType } : undefined);
+        addOurs(scope, triggers, homeOf(id), batch.detached.has(id) ? { type: detachType } : undefined);
     }
     // A leader that went to another group asks for an election there, too.
     for (const { id, group = "", state } of leaders) {
         const isNamed = batch.detached.has(id) || batch.unplaced.has(id);
         if (!isEnding({ state }) && group !== homeOf(id) && !isNamed) {
-            add(homeOf(id), triggers.get(group)?.[0]);
+            addOurs(scope, triggers, homeOf(id), triggers.get(group)?.[0]);
         }
     }
     for (const name of [...triggers.keys()]) {
-        add(name, batch.sweep);
+        addOurs(scope, triggers, name, batch.sweep);
     }
     return triggers;
 };
@@ -170,11 +168,11 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
             later.push(...fresh.flatMap(({ name, electorate }) => (electorate ? [name] : [])));
             const names = fresh.flatMap(({ name, electorate }) => (electorate ? [] : [name]));
             view = await withHomesOf(aws, joined(await reading, view, page), names);
-            rest = { names: later, hasPages: page.hasMore, nextToken: page.nextToken };
+            rest = { names: later, hasPages: page.hasMore, nextToken: page.hasMore ? page.nextToken : undefined };
             yield {
                 groups: assemble(aws.scope.electorateTag, batch, view, triggers(names), []),
                 // A group on any page may list one.
-                orphans: page.hasMore ? [] : [...view.homes.keys()].flatMap((id) => findOrphan(view, batch, id) ?? []),
+                orphans: page.hasMore ? [] : [...view.homes.keys()].flatMap((id) => findOrphan(batch, view, id) ?? []),
                 unread: [],
                 rest,
             };
@@ -189,7 +187,7 @@ async function* sweep(aws: Aws, batch: Batch, seen: Set<string>, startingToken?:
     }
     const groups = assemble(aws.scope.electorateTag, batch, view, triggers(later), []);
     for (const [index, round] of chunks(groups, groupsInRound).entries()) {
-        const names = groups.slice((index + 1) * groupsInRound).map(({ name }) => name);
+        const names = groups.slice((index + 1) * groupsInRound).map(labelOf);
         yield { groups: round, orphans: [], unread: [], rest: { names, hasPages: false } };
     }
 }

@@ -54,24 +54,26 @@ interface Vacancy {
 
 const rankAll = async (aws: Aws, vacancies: Vacancy[], now: number): Promise<Map<string, Ranking>> => {
     const first = vacancies.map((one) => ({ ...one, candidates: one.candidates.slice(0, perGroup) }));
-    const [statuses, load] = await Promise.all([readStatuses(aws, idsOf(first)), readLoad(aws, idsOf(first), now)]);
+    const ids = candidateIds(first);
+    const [statuses, load] = await Promise.all([readStatuses(aws, ids), readLoad(aws, ids, now)]);
     const rankings = ranked(first, statuses, load);
     const isEmpty = (ranking?: Ranking) => ranking?.ids.length === 0 && !ranking.error;
     const others = vacancies
         .map((one) => ({ ...one, candidates: one.candidates.slice(perGroup) }))
         .filter(({ group, candidates }) => candidates.length > 0 && isEmpty(rankings.get(group)));
-    const theirStatuses = await readStatuses(aws, idsOf(others));
+    const theirStatuses = await readStatuses(aws, candidateIds(others));
     const next = others.map((one) => ({
         ...one,
         candidates: keepEligible(one.candidates, theirStatuses).slice(0, perGroup),
     }));
-    return new Map([...rankings, ...ranked(next, theirStatuses, await readLoad(aws, idsOf(next), now))]);
+    return new Map([...rankings, ...ranked(next, theirStatuses, await readLoad(aws, candidateIds(next), now))]);
 };
 
 const ranked = (vacancies: Vacancy[], ...known: [Map<string, Status | Error>, Map<string, number>]) =>
     new Map(vacancies.map(({ group, candidates }) => [group, order(candidates, ...known)]));
 
-const idsOf = (vacancies: Vacancy[]): string[] => vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
+const candidateIds = (vacancies: Vacancy[]): string[] =>
+    vacancies.flatMap(({ candidates }) => candidates.map(({ id }) => id));
 
 const byTier = (a: Candidate, b: Candidate): number => tiers.indexOf(a.tier) - tiers.indexOf(b.tier);
 

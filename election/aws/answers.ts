@@ -34,13 +34,13 @@ export const withContext = async <T>(
 export const isGone = ({ name }: Error): boolean => name.startsWith("InvalidInstanceID") || name === "InvalidID";
 
 /** Whether AWS refused the call for what it asked, and not because of load or an outage. */
-export const isRefusal = (error: Error): boolean => isAboutCall(error) && statusOf(error) < 500;
+export const isRefusal = (error: Error): boolean => isAboutCall(error) && httpStatusOf(error) < 500;
 
 /** Whether AWS failed at this call, and not because of load: one of its resources may be the cause. */
 export const isAboutCall = (error: Error): boolean =>
-    statusOf(error) >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
+    httpStatusOf(error) >= 400 && !/Throttl|^RequestLimitExceeded/.test(error.name);
 
-const statusOf = ({ cause }: Error): number =>
+const httpStatusOf = ({ cause }: Error): number =>
     (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode ?? 0;
 
 /** The ids of instances that an error's message names. */

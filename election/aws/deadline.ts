@@ -1,6 +1,6 @@
 // How long an invocation may work, and what later stages need of that time. All times are in milliseconds.
 
-/** What an invocation keeps for its report. No call takes of it. */
+/** What an invocation keeps for its report. No call may use it. */
 const millisToReport = 500;
 /** What promoting needs: one attempt at its time-out. Demotions end before it begins, and without it no round is begun. */
 export const millisToPromote = 2000;
@@ -16,7 +16,7 @@ export const millisToSend = 1500;
 /** Until when an invocation may call AWS. */
 export type Deadline = ReturnType<typeof deadlineOf>;
 
-/** The deadline of an invocation that may run for so many milliseconds more, as it is told at any time. */
+/** The deadline of an invocation that may run for so many milliseconds more; `remaining` says how many at any time. */
 export const deadlineOf = (remaining: () => number) => {
     /** Time until then. */
     const millisLeft = () => remaining() - millisToReport;

@@ -76,9 +76,8 @@ export const readElectorates = async (aws: Aws, values: string[]): Promise<Pick<
 const readListing = async (aws: Aws, resources: string[], request: DescribeAutoScalingGroupsCommandInput) => {
     const client = { client: aws.autoScaling, pageSize: 100 };
     const pages = aws.pages.groups(client, request, { abortSignal: aws.deadline.signal });
-    return {
-        groups: listedGroups(aws, await readAll(aws, listing, resources, pages, (page) => page.AutoScalingGroups)),
-    };
+    const groups = await readAll(aws, listing, resources, pages, (page) => page.AutoScalingGroups);
+    return { groups: listedGroups(aws, groups) };
 };
 
 /**
@@ -118,15 +117,15 @@ const listedGroup = ({ electorateTag, tagKey }: Scope, group: AutoScalingGroup) 
         paused: isTrue(tags.get(pausedKey(tagKey))),
         /** Whether it protects all new instances from scaling in. */
         protectsNew: group.NewInstancesProtectedFromScaleIn === true,
-        members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name)),
+        members: requireList(group.Instances, listing).map((instance) => memberOf(instance, name, listing)),
     };
 };
 
-const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string) => ({
-    id: requireString(instance.InstanceId, listing),
-    lifecycleState: requireString(instance.LifecycleState, listing),
+const memberOf = (instance: Instance | AutoScalingInstanceDetails, group: string, action: string) => ({
+    id: requireString(instance.InstanceId, action),
+    lifecycleState: requireString(instance.LifecycleState, action),
     // In capitals in DescribeAutoScalingInstances.
-    healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, listing)) ? "Healthy" : "Unhealthy",
+    healthStatus: /^healthy$/i.test(requireString(instance.HealthStatus, action)) ? "Healthy" : "Unhealthy",
     /** Name of the group. */
     group,
     /** Whether it is protected from scaling in. */
@@ -187,7 +186,7 @@ export const readHomes = async (aws: Aws, ids: string[]): Promise<Pick<View, "ho
         return readAll(aws, action, InstanceIds, pages, (page) => page.AutoScalingInstances);
     });
     const listed = (await Promise.all(answers)).flat();
-    const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action)));
+    const members = listed.map((one) => memberOf(one, requireString(one.AutoScalingGroupName, action), action));
     return { homes: new Map(ids.map((id) => [id, members.find((member) => member.id === id)])) };
 };
 

@@ -37,8 +37,8 @@ export function tableOf(
         `${statuses.length} ${what} with ${prefixes} ${asgPrefixes.join(", ")} in ${region}: ` +
             `${count("vacant")} vacant, ${count("contested")} contested, ${count("failed")} not read.`,
     ];
-    const some = `${others.slice(0, mostNamed).join(", ")}${others.length > mostNamed ? ", …" : ""}`;
-    const there = others.length > 0 ? `Groups there: ${some}.` : "There is no group at all.";
+    const named = `${others.slice(0, mostNamed).join(", ")}${others.length > mostNamed ? ", …" : ""}`;
+    const there = others.length > 0 ? `Groups there: ${named}.` : "There is no group at all.";
     const empty = emptyPrefixes(asgPrefixes, statuses);
     return [
         ...(statuses.length > 0 ? found : []),

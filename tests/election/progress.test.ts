@@ -23,6 +23,13 @@ describe("A sweep that has too little time", () => {
     const leaderless = (world: World, groups: string[]) =>
         groups.filter((group) => leadersOf(world, group).length !== 1);
 
+    const expectFromFirstPage = async (world: World) => {
+        const asked = world.region.calls.length;
+        await sweep(world);
+        const next = world.region.calls.slice(asked).filter(({ action }) => /Groups$/.test(action));
+        expect(firstOf(next).input.NextToken).to.equal(undefined);
+    };
+
     slowRule("finishes the rounds that it began, and names those that it leaves", async (world, groups) => {
         await sweep(world);
         const { error, start: began, end, reports } = firstOf(world.stack.invocations);
@@ -42,6 +49,14 @@ describe("A sweep that has too little time", () => {
         }
         expect(counts.at(-1), `groups without a leader after each sweep: ${counts}`).to.equal(0);
         expect(new Set(counts).size, "each sweep goes on").to.equal(counts.length);
+    });
+
+    slowRule("is followed, once it is done, by one that begins at the first page", async (world, groups) => {
+        await sweep(world);
+        world.region.latency = 20;
+        await sweep(world);
+        expect(leaderless(world, groups)).to.deep.equal([]);
+        await expectFromFirstPage(world);
     });
 
     slowRule("is begun anew by the next one if AWS refuses the token to go on from", async (world, groups) => {
@@ -69,10 +84,7 @@ describe("A sweep that has too little time", () => {
             });
             await sweep(world);
             expect(leaderless(world, groups)).to.deep.equal(left);
-            const asked = world.region.calls.length;
-            await sweep(world);
-            const next = world.region.calls.slice(asked).filter(({ action }) => /Groups$/.test(action));
-            expect(firstOf(next).input.NextToken).to.equal(undefined);
+            await expectFromFirstPage(world);
         },
     );
 

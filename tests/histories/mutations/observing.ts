@@ -29,7 +29,10 @@ export const observing: Record<string, Mutation> = {
         "{ id, group, leads } of [...departing.values()].map((one) => tagged.get(one.id) ?? one)",
         memory,
     ],
-    "leave out a departing instance": ["add(leads ? group : undefined, batch.departing.get(id));", ""],
+    "leave out a departing instance": [
+        "(0, events_1.addOurs)(scope, triggers, leads ? group : undefined, batch.departing.get(id));",
+        "",
+    ],
 
     // The two lists of Auto Scaling.
     "don't understand health in capitals": ["/^healthy$/i.test(", "/^Healthy$/.test("],
@@ -61,7 +64,11 @@ export const observing: Record<string, Mutation> = {
     ],
     "read the leaders of the group that an event names only": ["aws.scope.electorateTag ?", "false ?"],
     "leave a group's newer tags unseen": ["groups: new Map(readings.", "groups: new Map(readings.toReversed()."],
-    "no election in the group that a leader moved into": ["add(homeOf(id), triggers.get(group)?.[0]);", "", ownership],
+    "no election in the group that a leader moved into": [
+        "(0, events_1.addOurs)(scope, triggers, homeOf(id), triggers.get(group)?.[0]);",
+        "",
+        ownership,
+    ],
     "no election where an instance without a group's tag lost its own": ["of batch.unplaced) {", "of []) {"],
     "an orphan doesn't delay its group's successor": [
         "orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),",
