@@ -3,18 +3,13 @@
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { type Outcome, outcomeOf } from "./outcome";
 
 interface Part {
     command: string[];
     env?: Record<string, string>;
     /** Uses both cores itself, so that nothing runs beside it. */
     alone?: boolean;
-}
-
-/** What a part came to. A part without mocha counts as one test. */
-interface Outcome {
-    passing: number;
-    failing: number;
 }
 
 const jobs = 2;
@@ -66,18 +61,6 @@ async function run(name: string, { command: [program = "", ...options], env }: P
     return outcome;
 }
 
-// A pending test has failed. A part may end badly without a test that has failed, for instance when it is killed.
-function outcomeOf(output: string, status: number | null): Outcome {
-    const count = (kind: string) =>
-        Number([...output.matchAll(new RegExp(`^ *(\\d+) ${kind}\\b`, "gm"))].at(-1)?.[1] ?? 0);
-    const passing = count("passing");
-    const failing = count("failing") + count("pending");
-    if (status !== 0) {
-        return { passing, failing: Math.max(1, failing) };
-    }
-    return { passing: Math.max(passing, failing === 0 ? 1 : 0), failing };
-}
-
 const secondsSince = (began: number): number => Math.round((performance.now() - began) / 1000);
 
 const countsOf = ({ passing, failing }: Outcome): string => `${passing} passed, ${failing} failed`;
@@ -113,7 +96,7 @@ async function main(): Promise<void> {
     await Promise.all(Array.from({ length: jobs }, () => work(others)));
     clearInterval(progress);
 
-    const sum = (kind: keyof Outcome) => done.reduce((total, outcome) => total + outcome[kind], 0);
+    const sum = (kind: "passing" | "failing") => done.reduce((total, outcome) => total + outcome[kind], 0);
     console.log(`${sum("passing")} passed, ${sum("failing")} failed`);
     process.exitCode = sum("failing") === 0 ? 0 : 1;
 }
