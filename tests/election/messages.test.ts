@@ -1,13 +1,9 @@
 // Messages: each change of a leader is published once where a topic is set, beside what matters, and nothing of it elsewhere.
 import Module from "node:module";
 import { expect } from "chai";
-import { invoke, pointSdkAt } from "../simulator/aws/endpoint";
-import { sweepEvent } from "../simulator/aws/events";
 import { denied, type Fault, failing } from "../simulator/aws/faults";
-import { AwsServer, refusal } from "../simulator/aws/http";
-import { Region } from "../simulator/aws/region";
 import { callsOf, loggedAt, metricIn, writesIn } from "../simulator/changes";
-import { atFive, atFour, second, Timeline } from "../simulator/clock";
+import { atFive, atFour, second } from "../simulator/clock";
 import { firstOf, found, only } from "../simulator/lists";
 import {
     addGroups,
@@ -21,8 +17,7 @@ import {
     vetoed,
 } from "../simulator/members";
 import { a, b, c, pausedKey, shop, sinceKey } from "../simulator/names";
-import { eventOf, inOwnRegion, leadersOf, programWith, receive, rule, sinceOf, sweep } from "../simulator/scenario";
-import { startContainer } from "../simulator/stack/packaged";
+import { eventOf, inOwnRegion, leadersOf, receive, rule, sinceOf, sweep } from "../simulator/scenario";
 import { accountId } from "../simulator/stack/program";
 import type { World } from "../simulator/world";
 
@@ -300,38 +295,5 @@ describe("The client of SNS", () => {
         untag(world, a);
         expect(await loadedDuring(() => world.stack.settle())).to.deep.equal(["@aws-sdk/client-sns"]);
         expect(subjectsIn(world)).to.have.length(1);
-    });
-
-    describe("over HTTP", () => {
-        let aws: AwsServer;
-        let restoreEnvironment = () => {};
-        before(async () => {
-            aws = await AwsServer.open(new Region(new Timeline()));
-            restoreEnvironment = pointSdkAt(aws.url);
-        });
-        after(() => {
-            restoreEnvironment();
-            aws.close();
-        });
-
-        for (const [outcome, failure, attempts] of [
-            ["asks again when it is throttled", refusal("Throttled", 429, "Rate exceeded"), 2],
-            ["does not ask again when it is refused", refusal("AuthorizationError", 403), 1],
-        ] as const) {
-            it(`speaks SNS's protocol, and ${outcome}`, async () => {
-                const region = new Region(new Timeline());
-                region.topics.set(topic, []);
-                region.addInstance(shop, { id: a });
-                aws.show(region);
-                aws.fault = ({ action }, before) => (action === "Publish" && before === 0 ? failure : undefined);
-                const handler = startContainer(await programWith({ changeTopicArn: topic }));
-                const report = only(await invoke(handler, [JSON.stringify(sweepEvent(Date.now()))]));
-                expect(report).to.include({ outcome: "elected", leader: a });
-                expect(aws.callsOf("Publish")).to.have.length(attempts);
-                const arrived = found(region.topics.get(topic)).map(({ subject, text }) => [subject, JSON.parse(text)]);
-                const sent = [`${shop}: ${a} leads`, JSON.parse(JSON.stringify(report))];
-                expect(arrived).to.deep.equal(attempts > 1 ? [sent] : []);
-            });
-        }
     });
 });

@@ -6,10 +6,11 @@ import { sweepEvent } from "../simulator/aws/events";
 import { AwsServer, refusal } from "../simulator/aws/http";
 import { Region } from "../simulator/aws/region";
 import { Timeline } from "../simulator/clock";
-import { firstOf, firstTwo, only } from "../simulator/lists";
+import { firstOf, firstTwo, found, only } from "../simulator/lists";
 import { shop, tagKey } from "../simulator/names";
 import { programWith } from "../simulator/scenario";
 import { type Handler, startContainer } from "../simulator/stack/packaged";
+import { accountId } from "../simulator/stack/program";
 
 describe("The packaged function, when AWS fails", () => {
     let aws: AwsServer;
@@ -41,6 +42,18 @@ describe("The packaged function, when AWS fails", () => {
     const idsTried = (): string[] => aws.callsOf("CreateTags").flatMap(({ input }) => input.Resources);
     const sweep = (seconds?: number, onError?: (about: { reason: string }) => void): Promise<Reports> =>
         invoke(handler, [JSON.stringify(sweepEvent(Date.now()))], seconds, onError);
+
+    it("speaks SNS's protocol, and tries again when there are too many messages", async () => {
+        const topic = `arn:aws:sns:us-east-1:${accountId}:leaders`;
+        region.topics.set(topic, []);
+        handler = startContainer(await programWith({ changeTopicArn: topic }));
+        const failure = refusal("Throttled", 429, "Rate exceeded");
+        aws.fault = ({ action }, before) => (action === "Publish" && before === 0 ? failure : undefined);
+        const report = only(await sweep());
+        const { subject, text } = only(found(region.topics.get(topic)));
+        expect(subject).to.equal(`${shop}: ${report.leader} leads`);
+        expect(JSON.parse(text)).to.deep.equal(JSON.parse(JSON.stringify(report)));
+    });
 
     for (const [what, tried, action, failure] of [
         ["tries again when another command is at the instance's tags", 1, "CreateTags", refusal("ConcurrentTagAccess")],
