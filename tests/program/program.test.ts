@@ -283,17 +283,12 @@ describe("An event pattern", () => {
     const event = { a: "one", n: 1, detail: { tags: [{ k: "b", v: 1 }] } };
 
     const unknown: [object, string][] = [
-        [{ a: [{ suffix: "e" }] }, "suffix"],
         [{ a: ["one", { "anything-but": "x" }] }, "anything-but"],
         [{ a: ["two"], detail: { tags: { k: [{ wildcard: "*" }] } } }, "wildcard"],
         [{ missing: { deep: [{ numeric: ["=", 1] }] } }, "numeric"],
-        [{ a: [{ prefix: { "equals-ignore-case": "ON" } }] }, "equals-ignore-case"],
         [{ a: [{ prefix: "o", exists: true }] }, "exists"],
-        [{ a: [["one"]] }, "one"],
         [{ a: "one" }, "one"],
-        [{ a: [] }, "[]"],
-        [{ $or: [{ a: ["one"] }] }, "$or"],
-        [{ $or: [{ a: ["one"] }, { a: [{ cidr: "10.0.0.0/8" }] }] }, "cidr"],
+        [{ $or: [{ a: ["one"] }, { a: [{ prefix: "t" }] }] }, "one"],
     ];
     for (const [pattern, named] of unknown) {
         it(`is refused for what is not known here: ${JSON.stringify(pattern)}`, () => {

@@ -5,7 +5,7 @@ type Fields = { [field: string]: Json };
 /**
  * Whether EventBridge would hand an event to a rule with this pattern.
  *
- * @throws if the pattern has something other than nested fields, lists of literals, prefix, exists and $or, whatever the event
+ * @throws if the pattern has something other than nested fields, lists of literals, prefix and exists, whatever the event
  * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
  */
 export const matches = (pattern: object, event: object): boolean => matchesFields(pattern as Fields, event as Fields);
@@ -13,15 +13,8 @@ export const matches = (pattern: object, event: object): boolean => matchesField
 // Nothing here stops at the first mismatch: what isn't known is to be found with every event.
 function matchesFields(pattern: Fields, event: Fields): boolean {
     return Object.entries(pattern)
-        .map(([field, wanted]) => (field === "$or" ? matchesOneOf(wanted, event) : matchesField(wanted, event[field])))
+        .map(([field, wanted]) => matchesField(wanted, event[field]))
         .every((fits) => fits);
-}
-
-function matchesOneOf(patterns: Json, event: Fields): boolean {
-    if (!Array.isArray(patterns) || patterns.length < 2 || !patterns.every(isFields)) {
-        throw new Error(`$or takes two or more patterns, not ${JSON.stringify(patterns)}`);
-    }
-    return patterns.map((pattern) => matchesFields(pattern, event)).some((fits) => fits);
 }
 
 function matchesField(wanted: Json, found: Json | undefined): boolean {
