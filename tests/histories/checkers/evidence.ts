@@ -64,7 +64,7 @@ export const thirds = <T>(items: T[]): { first: T; third: T }[] =>
     items.slice(2).map((third, index) => ({ first: items[index] as T, third }));
 
 /** A tag that the function wrote on an instance. */
-export interface Write {
+interface Write {
     at: number;
     /** The earliest time that its election's reads may have shown. */
     readFrom: number;
