@@ -27,9 +27,7 @@ const recipe = new Document("README.md").shellBlock("election/instance/beanstalk
 const hook = "sh .platform/hooks/postdeploy/50_leader.sh";
 
 const declareTests = () =>
-    describe("what is deployed with leader-only", function () {
-        this.timeout(60_000);
-
+    describe("what is deployed with leader-only", () => {
         /** Stands for / of an instance; the application's bundle is in its place. */
         let disk: string;
         let bundle: string;

@@ -154,8 +154,7 @@ export function underEachShell(
 ): void {
     for (const shell of Object.keys(allShells) as Shell[]) {
         withTool([shell, "curl", "timeout", "setsid"], () =>
-            describe(`${title}, under ${shell}`, function () {
-                this.timeout(60_000);
+            describe(`${title}, under ${shell}`, () => {
                 const machine = new Machine(shell);
                 before(() => machine.open());
                 beforeEach(() => machine.launch(tags));

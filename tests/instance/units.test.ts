@@ -26,8 +26,7 @@ while :; do sleep 0.05; done
 `;
 
 const declareTests = () =>
-    describe("the units under a genuine systemd", function () {
-        this.timeout(120_000);
+    describe("the units under a genuine systemd", () => {
         const systemd = new SystemdManager();
         const services: Metadata[] = [];
         const calls = () => linesOf(join(systemd.disk, "aws"));

@@ -34,9 +34,7 @@ function makeNew(folder: string): void {
     writeFileSync(join(folder, "Pulumi.dev.yaml"), stringify({ config }, { indent: 2 }));
 }
 
-describe("pulumi new of this repository", function () {
-    this.timeout(60_000);
-
+describe("pulumi new of this repository", () => {
     let folder: string;
     before(() => {
         folder = mkdtempSync(join(tmpdir(), "new-"));

@@ -31,9 +31,7 @@ async function playedWith(options: Options, print?: (line: string) => unknown): 
     return rehearse(await runProgram({ config: options.settings }), options, print);
 }
 
-describe("npm start", function () {
-    this.timeout(60_000);
-
+describe("npm start", () => {
     describe("plays the scripted day, and", () => {
         const part = ["--from", "10:02:00", "--to", "10:03:00"];
         const stored = readFileSync(join(__dirname, "lost-leader.svg"), "utf8");

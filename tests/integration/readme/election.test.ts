@@ -16,9 +16,7 @@ import { useSandbox } from "./sandbox";
 const readme = new Document("election/README.md");
 const topic = "arn:aws:sns:us-east-1:123456789012:leaders";
 
-describe("election/README.md", function () {
-    this.timeout(60_000);
-
+describe("election/README.md", () => {
     const sandbox = useSandbox("php", "aws");
 
     /** Runs the only shell block with a text in it; its only call. */

@@ -15,9 +15,7 @@ const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, "pack
 
 for (const document of documents) {
     const { path, text, prose, shellBlocks, links } = document;
-    describe(path, function () {
-        this.timeout(60_000);
-
+    describe(path, () => {
         const sandbox = useSandbox("npm", "npx", "git", "sh", "aws", "sleep");
 
         it("links only to files and sections that exist", () => {

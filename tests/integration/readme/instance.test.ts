@@ -13,9 +13,7 @@ import { useSandbox } from "./sandbox";
 const readme = new Document("election/instance/README.md");
 const silent = { status: 0, stdout: "", stderr: "" };
 
-describe("election/instance/README.md", function () {
-    this.timeout(60_000);
-
+describe("election/instance/README.md", () => {
     const sandbox = useSandbox("php", "aws");
 
     const install = readme.shellBlock("install -m 755 leader-only").text;

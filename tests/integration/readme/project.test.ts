@@ -9,9 +9,7 @@ import { useSandbox } from "./sandbox";
 
 const readme = new Document("README.md");
 
-describe("README.md", function () {
-    this.timeout(120_000);
-
+describe("README.md", () => {
     const sandbox = useSandbox("php", "aws");
 
     let program: Program;

@@ -47,9 +47,7 @@ const actionsIn = (calls: string) =>
         return actions.split(" ").map((action) => `${service}:${action}`);
     });
 
-describe("election/stack/README.md", function () {
-    this.timeout(60_000);
-
+describe("election/stack/README.md", () => {
     const sandbox = useSandbox("php", "aws");
 
     let program: Program;

@@ -13,9 +13,7 @@ import { Metadata } from "../../simulator/metadata";
 import { tagKey } from "../../simulator/names";
 import { find, withTool } from "../../tools";
 
-describe("The first script of the trial's instances", function () {
-    this.timeout(60_000);
-
+describe("The first script of the trial's instances", () => {
     let folder: string;
     let metadata: Metadata;
     let script: number | undefined;

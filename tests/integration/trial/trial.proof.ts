@@ -32,9 +32,7 @@ const actions = codeIn(new Document("election/trial/README.md").namedList("permi
 const isMinor = (action: string) => action === "ec2:GetConsoleOutput";
 
 const declareTests = () =>
-    describe("npm run trial", function () {
-        this.timeout(300_000);
-
+    describe("npm run trial", () => {
         const region = useRegion();
 
         const nameIn = ({ stderr }: { stderr: string }) => stderr.match(/launch template leader-(trial-\w+)/)?.[1];

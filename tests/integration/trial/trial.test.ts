@@ -16,9 +16,7 @@ const notCalled = [
 ];
 
 const declareTests = () =>
-    describe("npm run trial", function () {
-        this.timeout(120_000);
-
+    describe("npm run trial", () => {
         const region = useRegion();
         const written = () => region().calls.filter(({ action }) => !/:Describe/.test(action));
 
