@@ -12,6 +12,7 @@ const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
 const settings = readSettings(pulumi.runtime.allConfig(), project, aws.config.region);
 const { asgPrefixes, tagKey, electorateTag, handoverSeconds, protectLeader, dryRun, changeTopicArn } = settings;
 const { sweepMinutes } = settings;
+// Only what the function needs: whatever else stood here would change its text, and deploy it anew.
 const scope = {
     stack: `${project}/${stack}`,
     asgPrefixes,
@@ -107,7 +108,7 @@ const rules = {
 };
 
 function rule(name: string, when: { eventPattern: string } | { scheduleExpression: string }): aws.cloudwatch.EventRule {
-    // Enabled, said aloud: else the provider would leave a rule disabled that was disabled by hand.
+    // Its default, but written out: else the provider would leave a rule disabled that was disabled by hand.
     const eventRule = new aws.cloudwatch.EventRule(name, { ...when, state: "ENABLED", tags });
     new aws.cloudwatch.EventTarget(name, {
         rule: eventRule.name,

@@ -1,7 +1,7 @@
 // What every answer and error of AWS is read with.
 
 /**
- * Waits for an answer, at most until the signal aborts: the SDK's pauses between attempts don't heed it.
+ * Waits for an answer, at most until the signal aborts: the SDK's pauses between attempts ignore it.
  *
  * @throws an error with AWS's name for it that says what was asked of which resources; AWS's own is its cause
  */

@@ -74,7 +74,7 @@ export class Deployment {
         }
     }
 
-    /** Hears an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
+    /** Takes an event as EventBridge does: it reaches the queue if a rule's pattern matches it. */
     send(event: BusEvent): void {
         const deliveries = this.takersOf(event).map(() => this.fate(event));
         this.events[deliveries.length === 0 ? "ignored" : deliveries.flat().length > 0 ? "received" : "lost"]++;
