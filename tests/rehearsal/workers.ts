@@ -1,8 +1,10 @@
 // A worker on each instance of the stage, started and ended by the rules of `leader-while`: `npm start -- --workers`.
+
 import { createHash } from "node:crypto";
 import { groupKey, isTrue } from "../simulator/aws/region";
 import { running } from "../simulator/clock";
 import { isOurs } from "../simulator/electorates";
+import { mark } from "../simulator/lists";
 import type { Stretch } from "./recorder";
 import type { Stage } from "./stage";
 
@@ -59,8 +61,8 @@ export class Workers {
         const [tags, state] = [region.tags(id), region.state(id)];
         const leads = isTrue(tags[scope.tagKey]);
         if (leads !== this.leaders.has(id)) {
-            this.leaders[leads ? "add" : "delete"](id);
-            this.operated[running.getStore() ? "delete" : "add"](id); // a container is the function's
+            mark(this.leaders, id, leads);
+            mark(this.operated, id, !running.getStore()); // a container is the function's
         }
         if (state === "running" && isOurs(scope, tags[groupKey]) && !this.looking.has(id)) {
             this.looking.add(id);

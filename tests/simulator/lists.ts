@@ -1,4 +1,4 @@
-// Lists whose length is known, so that what is taken from them is there.
+// Lists whose length is known, so that what is taken from them is there; and sets.
 
 /** As many items as a number says; any number of them if that is known only later. */
 export type Tuple<T, N extends number, Items extends T[] = []> = number extends N
@@ -32,4 +32,13 @@ export function found<T>(item: T | undefined | null, message = "what a test look
         throw new Error(message);
     }
     return item;
+}
+
+/** Puts an item into a set, or takes it out. */
+export function mark<T>(set: Set<T>, item: T, isIn: boolean): void {
+    if (isIn) {
+        set.add(item);
+    } else {
+        set.delete(item);
+    }
 }

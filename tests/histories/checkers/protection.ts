@@ -1,7 +1,9 @@
 // With protectLeader leaders are protected from scaling in, those demoted no longer, and all others as others left them.
+
 import type { Call } from "../../simulator/aws/faults";
 import { isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
+import { mark } from "../../simulator/lists";
 import type { Checker, Note } from "./checker";
 import type { Evidence } from "./evidence";
 import { isAlive } from "./model";
@@ -67,7 +69,7 @@ export function protection(evidence: Evidence, note: Note): Checker {
                 protectedBefore.set(by, before);
                 const isSure = !evidence.isChangedSince(batch.start);
                 for (const id of input.Resources as string[]) {
-                    before[isSure && region.memberOf(id)?.member.protected ? "add" : "delete"](id);
+                    mark(before, id, isSure && region.memberOf(id)?.member.protected === true);
                 }
             }
             const demoted = demotedIn.get(batch.events) ?? new Set();

@@ -1,6 +1,6 @@
 // A region inside this process: its groups and instances, and what happens to a call.
 import { running, type Timeline } from "../clock";
-import { found } from "../lists";
+import { found, mark } from "../lists";
 import { connectClients } from "../sdk";
 import { autoScalingActions } from "./auto-scaling";
 import { cloudWatchActions } from "./cloudwatch";
@@ -157,7 +157,7 @@ export class Region {
 
     /** One of Auto Scaling's two lists leaves a member out, or shows it again. */
     leaveOut(id: string, of: keyof Region["leftOut"], isLeftOut: boolean): void {
-        this.leftOut[of][isLeftOut ? "add" : "delete"](id);
+        mark(this.leftOut[of], id, isLeftOut);
         callAll(this.onChange, id);
     }
 
