@@ -23,20 +23,20 @@ const changeTopicArn = "arn:aws:sns:us-east-1:123456789012:leaders";
 // What Pulumi's AWS provider calls for each type of resource, traced while it made, read, changed and deleted one. AWS asks
 // for the tagging actions and for iam:PassRole as well, which a stand-in for AWS can't show.
 const callsFor: Record<string, string> = {
-    Queue: "sqs: CreateQueue GetQueueAttributes SetQueueAttributes ListQueueTags TagQueue DeleteQueue",
+    Queue: "sqs: CreateQueue GetQueueAttributes SetQueueAttributes ListQueueTags TagQueue UntagQueue DeleteQueue",
     QueuePolicy: "sqs: GetQueueAttributes SetQueueAttributes",
     LogGroup:
-        "logs: CreateLogGroup DescribeLogGroups PutRetentionPolicy ListTagsForResource TagResource DeleteLogGroup",
+        "logs: CreateLogGroup DescribeLogGroups PutRetentionPolicy ListTagsForResource TagResource UntagResource DeleteLogGroup",
     QueryDefinition: "logs: PutQueryDefinition DescribeQueryDefinitions DeleteQueryDefinition",
-    Role: "iam: CreateRole GetRole UpdateAssumeRolePolicy ListRolePolicies ListAttachedRolePolicies ListInstanceProfilesForRole TagRole PutRolePermissionsBoundary DeleteRolePermissionsBoundary DeleteRole",
+    Role: "iam: CreateRole GetRole UpdateAssumeRolePolicy ListRolePolicies ListAttachedRolePolicies ListInstanceProfilesForRole TagRole UntagRole PutRolePermissionsBoundary DeleteRolePermissionsBoundary DeleteRole",
     RolePolicy: "iam: PutRolePolicy GetRolePolicy DeleteRolePolicy",
     Function:
-        "lambda: CreateFunction GetFunction UpdateFunctionCode UpdateFunctionConfiguration ListVersionsByFunction GetFunctionCodeSigningConfig TagResource DeleteFunction; iam: PassRole",
+        "lambda: CreateFunction GetFunction UpdateFunctionCode UpdateFunctionConfiguration ListVersionsByFunction GetFunctionCodeSigningConfig TagResource UntagResource DeleteFunction; iam: PassRole",
     EventSourceMapping:
-        "lambda: CreateEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping ListTags TagResource DeleteEventSourceMapping",
-    EventRule: "events: PutRule DescribeRule ListTagsForResource TagResource DeleteRule",
+        "lambda: CreateEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping ListTags TagResource UntagResource DeleteEventSourceMapping",
+    EventRule: "events: PutRule DescribeRule ListTagsForResource TagResource UntagResource DeleteRule",
     EventTarget: "events: PutTargets ListTargetsByRule RemoveTargets",
-    MetricAlarm: "cloudwatch: PutMetricAlarm DescribeAlarms ListTagsForResource TagResource DeleteAlarms",
+    MetricAlarm: "cloudwatch: PutMetricAlarm DescribeAlarms ListTagsForResource TagResource UntagResource DeleteAlarms",
     Dashboard: "cloudwatch: PutDashboard GetDashboard DeleteDashboards",
 };
 
