@@ -131,7 +131,7 @@ describe("election/stack/README.md", () => {
             expect(column(monitoring, "queries")).to.have.members(named("QueryDefinition"));
         });
 
-        it("the fields of a report are those that the function reports, and the example of a line has some in their order", async () => {
+        it("the fields of a report are those that the function reports, and the example of a line has those of such a change", async () => {
             const configs: Record<string, string>[] = [{}, { electorateTag: "environment" }, { dryRun: "true" }];
             const reports: Record<string, string>[] = [];
             for (const config of configs) {
@@ -144,7 +144,9 @@ describe("election/stack/README.md", () => {
 
             const line = monitoring.in("json").find((text) => text.includes('"requestId"'));
             const { message } = JSON.parse(found(line));
-            expect(Object.keys(message)).to.deep.equal(documented.filter((field) => field in message));
+            const real = found(reports.find(({ reason }) => reason?.endsWith("is shutting-down")));
+            expect(Object.keys(message)).to.deep.equal(documented.filter((field) => field in real));
+            expect(message.demoted).to.have.lengthOf(Number(real.demoted?.length)).and.to.include(message.formerLeader);
             expect(message.candidates).to.include(message.leader);
         });
 
