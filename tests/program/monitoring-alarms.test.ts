@@ -80,7 +80,7 @@ describe("No alarm goes off, from the first deployment on,", () => {
     });
 });
 
-const mappingIsGone = "the event source mapping is disabled, or it, the function or its role is deleted";
+const mappingIsGone = "the event source mapping is disabled, or it, the function, its role or its policy is deleted";
 const losesSpot = "all instances of a group are Spot instances that are interrupted, and it gets no others";
 const losesEvents = "the rule for departures is disabled, and leaders end";
 const hasTwin = "a second stack with the same settings looks after the same groups, and leaders end";
@@ -93,7 +93,7 @@ const runbook: Record<string, string[]> = {
     "the rule `sweep` is disabled or gone": ["the sweep's rule is disabled or deleted"],
     "another rule is disabled, events get lost": [losesEvents],
     "the event source mapping is disabled": [mappingIsGone],
-    "the mapping, the function or its role is gone": [mappingIsGone],
+    "the mapping, the function, its role or its policy is gone": [mappingIsGone],
     "the function crashes or runs out of time": ["the function runs out of time"],
     "the account is throttled": ["the function is throttled"],
     "a group is vacant": ["a group wants instances and gets none", "no instance of a group can lead"],

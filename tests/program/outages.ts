@@ -153,7 +153,7 @@ export const outages: Record<string, Happening> = {
         put(region, { fault: ({ action }) => (action.includes("Describe") ? { dies: true } : undefined) }),
     "the function is throttled": ({ stack }) => put(stack, { throttled: true }),
     // Lambda reads the queue with the role, and for the function.
-    "the event source mapping is disabled, or it, the function or its role is deleted": ({ stack }) =>
+    "the event source mapping is disabled, or it, the function, its role or its policy is deleted": ({ stack }) =>
         put(stack, { polling: false }),
     "the sweep's rule is disabled or deleted": ({ stack }) => put(stack, { sweeping: false }),
     "the queue is deleted": ({ stack }) => put(stack, { hasQueue: false }),
@@ -163,7 +163,7 @@ export const outages: Record<string, Happening> = {
     "a second stack has one leader elected for both groups": ({ region, timeline }, _, another) => {
         const second = new Deployment(another, region, timeline);
         second.sweeping = true;
-        return () => Object.assign(second, { sweeping: false, hasQueue: false });
+        return () => Object.assign(second, { polling: false });
     },
     "6,000 foreign instances end at once, while AWS is slow": ({ stack, timeline, region }) => {
         for (let count = 0; count < 6000; count++) {

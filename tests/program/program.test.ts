@@ -84,7 +84,7 @@ describe("The program", () => {
             lambda,
             {
                 handler: "__index.handler",
-                role: "arn:aws:iam::123456789012:role/election-1234567",
+                role: "arn:aws:iam::123456789012:role/election-89abcde",
                 runtime: "nodejs24.x",
                 architectures: ["arm64"],
                 memorySize: 1769,
@@ -204,7 +204,7 @@ describe("The program", () => {
         expect(names).to.deep.equal({
             functionName: "election-1234567",
             logGroupName: "/aws/lambda/election-1234567",
-            roleArn: "arn:aws:iam::123456789012:role/election-1234567",
+            roleArn: "arn:aws:iam::123456789012:role/election-89abcde",
         });
         expect(version).to.match(/^\d+\.\d+\.\d+$/);
         const settings = readSettings(configuration({ asgPrefix, tagKey }), project);

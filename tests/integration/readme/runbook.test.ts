@@ -17,7 +17,7 @@ import { useSandbox } from "./sandbox";
 const readme = new Document("election/stack/README.md");
 const monitoring = new Document("election/stack/monitoring.md");
 const deploying = new Document("election/stack/deploying.md");
-const { functionName, logGroupName, queueName } = physicalNames;
+const { functionName, logGroupName, queueName, roleName } = physicalNames;
 const topicArn = "arn:aws:sns:us-east-1:123456789012:a-topic";
 const mappingId = "11111111-2222-3333-4444-555555555555";
 const writes = ["ec2:CreateTags", "ec2:DeleteTags"] as const;
@@ -45,6 +45,15 @@ describe("The runbook", () => {
     /** What the program registers of a type, under a name if there are several. */
     const registered = (type: string, name?: string): Resource["inputs"] =>
         only(program.resources.filter((one) => one.type.endsWith(`:${type}`) && (!name || one.name === name))).inputs;
+
+    /** Expects a call to silence the alarms that go off where the queue is not read. */
+    function expectSilence(call?: string[]): void {
+        const rows = readme.namedTable("runbook");
+        const [, seen] = rows.find(([failure]) => failure === "the event source mapping is disabled") ?? [];
+        expect(commandOf(call)).to.equal("aws cloudwatch disable-alarm-actions");
+        const alarms = optionsOf(call)["--alarm-names"]?.map((name) => name.replace(/-\d{7}$/, ""));
+        expect(alarms).to.deep.equal(codeIn(seen));
+    }
 
     /** Runs the only shell block with a text in it; what it calls. */
     const run = (part: string, document = readme) => runText(document.shellBlock(part).text);
@@ -81,23 +90,25 @@ describe("The runbook", () => {
         });
     });
 
-    it("pauses it: the mapping of the function is disabled", async () => {
-        const [listed, updated] = await run("update-event-source-mapping");
+    it("pauses it: the alarms that would go off are silenced, and the mapping of the function is disabled", async () => {
+        const [silenced, listed, updated] = await run("update-event-source-mapping");
+        expectSilence(silenced);
         expect(optionsOf(listed)["--function-name"]).to.deep.equal([functionName]);
-        expect(commandOf(updated)).to.equal("aws lambda update-event-source-mapping");
         expect(optionsOf(updated)).to.deep.equal({ "--no-enabled": [], "--uuid": [mappingId] });
     });
 
-    it("tries an alarm: its physical name is found by its beginning", async () => {
+    it("tries an alarm: its physical name is found by what is in it, and without one nothing is set", async () => {
         const [listed, set] = await run("set-alarm-state");
-        const { "--alarm-name-prefix": [prefix = "?"] = [], "--query": [query] = [] } = optionsOf(listed);
-        expect("no-leader-1234567").to.match(new RegExp(`^${prefix}`));
-        // Of all stacks' alarms of that name, those whose description is of this stack.
-        const [, of = ""] = query?.match(/starts_with\(AlarmDescription, '(.*)'\)/) ?? [];
+        const { "--query": [query = ""] = [] } = optionsOf(listed);
+        // Of all stacks' alarms with that in their names, those whose description is of this stack. Others may have none.
+        const [begin, of = ""] = query.split(/starts_with\(AlarmDescription, '|'\)\]/);
+        expect(begin).to.equal("MetricAlarms[?contains(AlarmName, 'no-leader') && AlarmDescription && ");
         const others = [await runProgram({ stack: "prod" }), await runProgram({ stack: "production" })];
         const isMeant = (one: Program) => alarmsOf(one)["no-leader"]?.alarmDescription.startsWith(of);
         expect([...others, program].map(isMeant)).to.deep.equal([true, false, false]);
         expect(optionsOf(set)).to.deep.include({ "--state-value": ["ALARM"], "--alarm-name": ["no-leader-1234567"] });
+        sandbox.standIn("aws");
+        expect((await sandbox.run(readme.shellBlock("set-alarm-state").text)).calls).to.have.length(1);
     });
 
     it("follows the log: of the log group that the stack puts out", async () => {
@@ -151,6 +162,14 @@ describe("The runbook", () => {
         expect(optionsOf(read)["--query-id"]).to.deep.equal(["q-1"]);
     });
 
+    it("lists what a stack has by its tags, and then its role", async () => {
+        const [listed, asked] = await run("get-resources");
+        const tags = Object.entries({ ...registered("Queue").tags, "pulumi:stack": "prod" });
+        const filters = { "--tag-filters": tags.map(([key, value]) => `Key=${key},Values=${value}`) };
+        expect(optionsOf(listed)).to.deep.include(filters);
+        expect(optionsOf(asked)).to.deep.include({ "--function-name": [functionName], "--query": ["Role"] });
+    });
+
     describe("has cures without a checkout, of which", () => {
         const rows = readme.namedTable("cures");
         /** The commands of the AWS CLI in a table's second cells, each with the first cell of its row. */
@@ -168,12 +187,13 @@ describe("The runbook", () => {
             expect(cured).to.include.members(byUp.map(([failure]) => failure));
         });
 
-        for (const [failure, line] of linesOf([...rows, ...readme.namedTable("causes")])) {
+        const tables = ["cures", "leftovers", "causes"].map((name) => readme.namedTable(name));
+        for (const [failure, line] of linesOf(tables.flat())) {
             it(`one line is a command of the AWS CLI about what the stack has: ${failure}: ${line.split(" ", 3).join(" ")}`, async () => {
                 const call = (await runText(line)).at(-1) ?? [];
-                const physical = call.join(" ").match(/[a-z-]+-1234567(\.fifo)?/g) ?? [];
+                const physical = call.join(" ").match(/[a-z-]+-(1234567|89abcde)(\.fifo)?/g) ?? [];
                 const names = program.resources.map(({ name }) => `${name}-1234567`);
-                expect([...names, queueName]).to.include.members(physical);
+                expect([...names, queueName, roleName]).to.include.members(physical);
             });
         }
 
@@ -197,6 +217,11 @@ describe("The runbook", () => {
                 `FifoQueue=${queue.fifoQueue},ContentBasedDeduplication=${queue.contentBasedDeduplication},` +
                     `VisibilityTimeout=${queue.visibilityTimeoutSeconds},MessageRetentionPeriod=${queue.messageRetentionSeconds}`,
             ]);
+            expect(readme.text).to.include(`(${queue.visibilityTimeoutSeconds} plus \`handoverSeconds\`)`);
+        });
+
+        it("a second stack that is stopped goes silent", async () => {
+            expectSilence((await runText(cures("two stacks with the same settings").join("\n"))).at(-1));
         });
 
         it("the queue's policy lets the stack's rules send", () => {
@@ -215,13 +240,13 @@ describe("The runbook", () => {
             }
         });
 
-        it("the stopgap lets the role read and tag, and delete no other tag", () => {
+        it("the stopgap lets the role do all that its own policy does, and delete no other tag", () => {
             const stopgap = JSON.parse(readme.namedBlock("stopgap"));
-            const needed = rolePolicyOf(program)
-                .Statement.flatMap(({ Action }) => Action)
-                .filter((action) => /^(autoscaling|ec2|cloudwatch):/.test(action) && !/Tags$/.test(action));
-            for (const action of needed) {
-                expect(allows(stopgap, { action, resource: "*", context: {} }), action).to.equal(true);
+            for (const { Action, Resource } of rolePolicyOf(program).Statement) {
+                for (const action of [Action].flat().filter((one) => !/Tags$/.test(one))) {
+                    const resource = String(Resource).replace(/:\*$/, ":a-stream");
+                    expect(allows(stopgap, { action, resource, context: {} }), action).to.equal(true);
+                }
             }
             for (const action of writes) {
                 expect(mayWrite(stopgap, action, [tagKey, sinceKey])).to.equal(true);

@@ -38,6 +38,7 @@ export const accountId = "123456789012";
 /** What resources are called in AWS, as the mocks make it up. */
 export const physicalNames = {
     functionName: "election-1234567",
+    roleName: "election-89abcde",
     logGroupName: "/aws/lambda/election-1234567",
     queueName: "events-1234567.fifo",
     ruleNames: {
@@ -177,7 +178,8 @@ function loadEntry(): Record<string, pulumi.Input<string>> {
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
 export function computed(type: string, name: string, partition: string, region: string, given?: string): object {
-    const physical = given ?? `${name}-1234567${type === "aws:sqs/queue:Queue" ? ".fifo" : ""}`;
+    const suffix = type === "aws:iam/role:Role" ? "89abcde" : "1234567";
+    const physical = given ?? `${name}-${suffix}${type === "aws:sqs/queue:Queue" ? ".fifo" : ""}`;
     const local = `${region}:${accountId}:`;
     const places: Record<string, string> = {
         "aws:cloudwatch/eventRule:EventRule": `events:${local}rule/`,
