@@ -3,7 +3,7 @@ import { isTrue } from "../../simulator/aws/region";
 import type { Batch } from "../../simulator/clock";
 import type { Checker, Note } from "./checker";
 import { detachesIn, type Evidence } from "./evidence";
-import { sinceIn } from "./model";
+import { type Sight, sinceIn } from "./model";
 
 /** Compares the `since` of each promotion and adoption with those that went before. */
 export function since(evidence: Evidence, note: Note): Checker {
@@ -52,12 +52,13 @@ function latestSeen(evidence: Evidence, home: string, batch: Batch): number {
         });
         return stays ? sinceIn(tags, tagKey, batch.start) : 0;
     });
-    // A leader that has just left the group.
+    // A leader that has just left the group, and is in no other.
+    const isLooseLeader = ({ group, tags }: Sight) => group === undefined && isTrue(tags[tagKey]);
     const left = detachesIn(batch.events)
         .filter(({ group }) => evidence.electorates.nameOf(group) === home)
-        .flatMap(({ id }) => views[0]?.get(id) ?? [])
-        .filter(({ tags }) => isTrue(tags[tagKey]))
-        .map(({ tags }) => sinceIn(tags, tagKey, batch.start));
+        .map(({ id }) => evidence.sightsOf(batch, id))
+        .filter((sights) => sights.length === views.length && sights.every(isLooseLeader))
+        .map(([sight]) => sinceIn(sight?.tags ?? {}, tagKey, batch.start));
     return Math.max(0, ...times, ...left);
 }
 
