@@ -132,6 +132,14 @@ const electorateActs: [number, fc.Arbitrary<Act>][] = [
 const protectionActs: [number, fc.Arbitrary<Act>][] = [[2, act("protect", { pick, on: fc.boolean() })]];
 const settings = { electorateTag, handoverSeconds: "5", protectLeader: "true" } as const;
 const { handoverSeconds, protectLeader } = settings;
+/** Each setting that changes what the function does, with each other one. */
+const pairs = [
+    { asgPrefix: twoPrefixes },
+    { electorateTag },
+    { handoverSeconds },
+    { protectLeader },
+    { dryRun: "true" },
+].flatMap((one, index, singles) => singles.slice(index + 1).map((other) => ({ ...one, ...other })));
 const together = [...all, ...electorateActs, ...protectionActs];
 
 /** The kinds of worlds that histories are drawn from. */
@@ -151,8 +159,8 @@ export const worlds = {
     }),
     "two prefixes": histories(all, { settings: fc.constant({ asgPrefix: twoPrefixes }), ...sometimesLags }),
     "a dry run": histories(all, { settings: fc.constant({ dryRun: "true" }), ...sometimesLags }),
-    "all three": histories(together, { settings: fc.constant(settings), ...electorates }),
-    "all three, and reads that lag": histories(together, { settings: fc.constant(settings), ...electorates, lags }),
+    "all three": histories(together, { settings: fc.constant(settings), ...electorates, ...sometimesLags }),
+    "two settings": histories(together, { settings: fc.constantFrom(...pairs), ...electorates, ...sometimesLags }),
     "all three, and two electors": histories([...together, [4, act("repeat")]], {
         settings: fc.constant(settings),
         electors: fc.constantFrom(1, 2, 2),
