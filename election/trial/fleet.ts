@@ -72,7 +72,7 @@ export async function makeFleet({ ec2, autoScaling, subnets, type, architecture 
         HealthCheckGracePeriod: 0,
         Tags: [...tags, { Key: "Name", Value: run.group }].map((tag) => ({ ...tag, PropagateAtLaunch: true })),
     });
-    // Even if this process is killed and never started again, nothing runs for long.
+    // Even if this process is killed and never started again, no member runs for long.
     await autoScaling.putScheduledUpdateGroupAction({
         AutoScalingGroupName: run.group,
         ScheduledActionName: "end-of-the-trial",

@@ -51,6 +51,10 @@ if (require.main === module) {
             stop.abort();
         });
     }
+    // A pager or a terminal may close its output before the end: it cleans up all the same.
+    for (const stream of [process.stdout, process.stderr]) {
+        stream.on("error", () => stop.abort());
+    }
     const outside: Outside = {
         stdout: process.stdout,
         stderr: process.stderr,

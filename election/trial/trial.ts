@@ -89,7 +89,8 @@ async function play(
     progress.waitsFor("AWS makes the launch template and the group");
     await makeFleet(site, run, tagKey);
     const results = await resultsOf(theatre, chosen, progress);
-    const [{ image } = { image: "" }] = (await look(site, run, tagKey, AbortSignal.timeout(60_000))).instances;
+    const lastLook = look(site, run, tagKey, AbortSignal.timeout(60_000));
+    const { instances } = await lastLook.catch(() => ({ instances: [] })); // for the image only
     progress.end();
     return {
         time,
@@ -97,7 +98,7 @@ async function play(
         group: run.group,
         region: site.region,
         type: site.type,
-        image,
+        image: instances[0]?.image ?? "",
         sweepMinutes,
         handoverSeconds,
         versions: versionsHere(),

@@ -105,7 +105,7 @@ const declareTests = () =>
         });
 
         it("says where to look if no instance leads after two sweeps", async () => {
-            region().elects = false;
+            await region().stopElecting();
             const { status, stdout, stderr } = await trial(["--yes"], { pace: { minute: 100, late: 100 } });
             expect([status, stdout]).to.deep.equal([2, ""]);
             expect(stderr).to.contain("no instance leads, after two sweeps. Is the stack dev deployed in us-east-1");
@@ -115,14 +115,13 @@ const declareTests = () =>
             const why = "You have requested more vCPU capacity than your current limit";
             const activities = `<Activities><member><StatusMessage>${why}</StatusMessage></member></Activities>`;
             const result = `<DescribeScalingActivitiesResult>${activities}</DescribeScalingActivitiesResult>`;
-            region().instead = ({ action, input: { AutoScalingGroupName } }) => {
+            region().onCall = async ({ action, input: { AutoScalingGroupName } }) => {
                 if (action === "autoscaling:PutScheduledUpdateGroupAction") {
-                    void region().moto.autoScaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 0 });
+                    await region().moto.autoScaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 0 });
                 }
-                return action === "autoscaling:DescribeScalingActivities"
-                    ? { body: `<Answer>${result}</Answer>` }
-                    : undefined;
             };
+            region().instead = ({ action }) =>
+                action === "autoscaling:DescribeScalingActivities" ? { body: `<Answer>${result}</Answer>` } : undefined;
             const { status, stdout, stderr } = await trial(["--yes"], { pace: { whole: 100 } });
             expect([status, stdout]).to.deep.equal([2, ""]);
             expect(stderr).to.contain(`0 of 3 instances are in service: ${why}`);
@@ -203,8 +202,18 @@ const declareTests = () =>
                 });
             }
 
+            const node = () => start(process.execPath, ["-r", "ts-node/register", "election/trial/index.ts"]);
+
+            it("cleans up after its output is closed, as by a pager or with its terminal", async () => {
+                const child = node();
+                atGroup(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()));
+                const [code] = await once(child, "exit");
+                expect(region().calls.map(({ action }) => action)).to.include("autoscaling:DeleteAutoScalingGroup");
+                expect(code).to.equal(2);
+            });
+
             it("is killed, and the next run deletes what it left", async () => {
-                const child = start(process.execPath, ["-r", "ts-node/register", "election/trial/index.ts"]);
+                const child = node();
                 atGroup(() => child.kill("SIGKILL"));
                 const killed = await outcomeOf(child);
                 expect(await region().everything()).to.include(`leader-${nameIn(killed)}`);
