@@ -41,6 +41,7 @@ export interface Options {
     input?: string;
     from?: Metadata;
     command?: string;
+    detached?: boolean;
 }
 
 /** Like `it`, for rows of a table: of three in a row each shell tries another one. */
@@ -120,9 +121,9 @@ export class Machine {
     });
 
     /** Starts a command under the shell: leader-only unless another is named. */
-    start = (args: string[], { env, from = this.metadata, command = script }: Options = {}): ChildProcess => {
+    start = (args: string[], { env, from = this.metadata, command = script, detached }: Options = {}): ChildProcess => {
         const [program, ...first] = under(this.shell, command);
-        const child = spawn(program, [...first, ...args], { env: { ...this.environment(from), ...env } });
+        const child = spawn(program, [...first, ...args], { env: { ...this.environment(from), ...env }, detached });
         this.children.push(child);
         return child;
     };

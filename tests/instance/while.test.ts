@@ -8,7 +8,7 @@ import { expect } from "chai";
 import { found } from "../simulator/lists";
 import { followerTags, leaderTagPath, leaderTags } from "../simulator/metadata";
 import { find, withTool } from "../tools";
-import { job, ran, under, underEachShell, whileScript } from "./machine";
+import { job, type Options, ran, saysTrue, under, underEachShell, whileScript } from "./machine";
 import { childrenOf, namespace, processesWith, until } from "./processes";
 import { linesOf, standIn } from "./stand-in";
 
@@ -37,11 +37,9 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         stderr = "";
         stdout = "";
 
-        constructor(work: string[], options = quick, env: Record<string, string> = {}) {
-            this.child = machine.start([...options, ...work], {
-                env: { [markName]: folder, ...env },
-                command: whileScript,
-            });
+        constructor(work: string[], options = quick, more: Options = {}) {
+            const env = { [markName]: folder, ...more.env };
+            this.child = machine.start([...options, ...work], { ...more, env, command: whileScript });
             for (const stream of ["stdout", "stderr"] as const) {
                 this.child[stream]?.on("data", (data) => {
                     this[stream] += data;
@@ -145,11 +143,12 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         expect(lines("got")).to.deep.equal(["TERM"]);
     });
 
-    row("waits, and starts nothing, while it can't find out", async () => {
-        machine.metadata.instead = { "*": { status: 404 } };
-        const run = new Run(worker());
-        await run.says(/can't find out whether this instance leads: instance metadata gave no proper token/);
-        machine.metadata.instead = {};
+    row("waits, and starts nothing, while it can't find out: the AWS CLI takes more than half of --wait", async () => {
+        await machine.launch(undefined);
+        machine.installCli(`sleep 1; ${saysTrue}`);
+        const run = new Run(worker(), [...quick, "--blind", "1", "--wait", "1.8"]);
+        await run.says(/can't find out .* the AWS CLI gave no answer within 0.81 s; --wait SECONDS allows it more/);
+        expect(lines("started")).to.deep.equal([]);
         lead();
         await hasBegun();
         await run.stop();
@@ -160,7 +159,7 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         const odd = ["", "a  b", "$HOME", "*", "--every", "it's"];
         const print = 'cat; for one; do printf "<%s>" "$one"; done; echo "$status $seconds $work $reason"';
         const env = { status: "mine", seconds: "my own", work: "too", reason: "all" };
-        const run = new Run(["sh", "-c", print, "sh", ...odd], quick, env);
+        const run = new Run(["sh", "-c", print, "sh", ...odd], quick, { env });
         run.child.stdin?.end("input\n");
         expect(await run.end).to.equal(0);
         expect(run.stdout).to.equal("input\n<><a  b><$HOME><*><--every><it's>mine my own too all\n");
@@ -243,18 +242,22 @@ underEachShell("leader-while", followerTags, (machine, row) => {
     });
 
     for (const [signal, status] of Object.entries({ SIGTERM: 143, SIGINT: 130, SIGQUIT: 131 })) {
-        row(`ignores HUP, USR1 and USR2 while it waits, and ends with ${status} by ${signal}`, async () => {
-            machine.metadata.lifecycle = "Terminated";
-            lead();
-            const run = new Run(worker());
-            await run.says(/waits: this instance is about to leave its group \(.* is Terminated\)\n/);
-            for (const ignored of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
-                run.child.kill(ignored);
-                await moreLooks(1);
-            }
-            expect(await run.stop(signal as NodeJS.Signals)).to.equal(status);
-            expect(lines("started")).to.deep.equal([]);
-        });
+        for (const detached of [false, true]) {
+            const ends = `ends with ${status} by ${signal}${detached ? " to its process group, also in a look" : ""}`;
+            (detached ? it : row)(`ignores HUP, USR1 and USR2 while it waits, and ${ends}`, async () => {
+                machine.metadata.lifecycle = "Terminated";
+                lead();
+                const run = new Run(worker(), quick, { detached });
+                await run.says(/waits: this instance is about to leave its group \(.* is Terminated\)\n/);
+                machine.metadata.millisecondsForAnAnswer = detached ? 50 : 0;
+                for (const one of ["SIGHUP", "SIGUSR1", "SIGUSR2", signal]) {
+                    await moreLooks(0);
+                    process.kill(found(run.child.pid) * (detached ? -1 : 1), one);
+                }
+                expect(await run.end).to.equal(status);
+                expect(lines("started")).to.deep.equal([]);
+            });
+        }
     }
 
     row("kills work that doesn't end by TERM, and ends with its status", async () => {
@@ -272,7 +275,7 @@ underEachShell("leader-while", followerTags, (machine, row) => {
         // leader-while asks for the date when it has started the work.
         const wait = `until [ -s "${folder}/started" ]; do sleep 0.1; done`;
         standIn(bin, "date", `[ -e "${folder}/sent" ] || { ${wait}; echo >"${folder}/sent"; kill -TERM $PPID; }`);
-        const run = new Run(work, short, { PATH: `${bin}:${machine.tools}` });
+        const run = new Run(work, short, { env: { PATH: `${bin}:${machine.tools}` } });
         expect(await run.end, run.stderr).to.equal(137);
         await leavesNothing();
     });
@@ -312,7 +315,7 @@ underEachShell("leader-while", followerTags, (machine, row) => {
     });
 
     row("looks again before it starts the work if it was stopped after the answer", async () => {
-        const run = new Run(worker(), [...quick, "--wait", "0.3"]);
+        const run = new Run(worker(), [...quick, "--wait", "0.6"]);
         await run.says(/waits/);
         // It is stopped while it asks, and the answer comes meanwhile.
         machine.metadata.millisecondsForAnAnswer = 40;
