@@ -24,7 +24,7 @@ import { callsIn, folderWith, standIn } from "./stand-in";
 
 const folder = join(root, "election", "instance");
 const recipe = new Document("README.md").shellBlock("election/instance/beanstalk/.").text;
-const hook = "sh .platform/hooks/postdeploy/50_leader.sh";
+const hook = ".platform/hooks/postdeploy/50_leader.sh";
 
 const declareTests = () =>
     describe("what is deployed with leader-only", () => {
@@ -120,8 +120,8 @@ const declareTests = () =>
             });
 
             it("does after a change of properties what it does after a deployment", () => {
-                const other = hook.replace("sh ", "").replace("hooks", "confighooks");
-                expect(readFileSync(join(bundle, other))).to.deep.equal(readFileSync(join(bundle, hook.slice(3))));
+                const other = hook.replace("hooks", "confighooks");
+                expect(readFileSync(join(bundle, other))).to.deep.equal(readFileSync(join(bundle, hook)));
                 expect(statSync(join(bundle, other)).mode & 0o111, "executable").to.equal(0o111);
             });
 
@@ -139,9 +139,11 @@ const declareTests = () =>
             });
 
             withTool("crontab", () =>
-                it("gives the cron table its last newline, and takes out carriage returns: cron takes it", async () => {
-                    edit("cron", (content) => content.trimEnd().replaceAll("\n", "\r\n"));
-                    await deploy();
+                it("gives the cron table its last newline, and takes carriage returns out of all: cron takes it", async () => {
+                    for (const name of [...readdirSync(join(bundle, "leader")), join("..", hook)]) {
+                        edit(name, (content) => content.trimEnd().replaceAll("\n", "\r\n"));
+                    }
+                    expect(await deploy()).to.equal("");
                     const table = installed("etc/cron.d/leader");
                     expect(table).to.not.include("\r");
                     // crontab checks a user's table, which doesn't name the user.
@@ -222,7 +224,7 @@ const declareTests = () =>
             it("says so and goes on without the AWS CLI", async () => {
                 metadata.tags = undefined;
                 rmSync(join(bundle, "leader/cron"));
-                const PATH = folderWith(disk, "sh", "dirname", "awk", "install", "rm", "curl");
+                const PATH = folderWith(disk, "sh", "tr", "dirname", "awk", "install", "rm", "curl");
                 expect(await deploy({ PATH })).to.match(/^leader: the AWS CLI is not installed$/m);
             });
 
@@ -301,7 +303,7 @@ const declareTests = () =>
 
         withTool("shellcheck", () =>
             it("shellcheck finds no fault with the scripts as POSIX shell scripts", () => {
-                const deployed = ["leader/install", "leader/run", hook.slice(3)].map((path) => join("beanstalk", path));
+                const deployed = ["leader/install", "leader/run", hook].map((path) => join("beanstalk", path));
                 const files = ["leader-only", "leader-while", "leader-veto", ...deployed];
                 const { status, stdout } = spawnSync("shellcheck", ["--shell=sh", ...files], {
                     cwd: folder,
