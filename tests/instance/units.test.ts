@@ -45,7 +45,8 @@ sh -c '(until [ -e "$NOTES.go" ]; do sleep 0.1; done; echo "finished $1" >>"$NOT
 echo "start $2" >>"$NOTES"
 `,
                 celery: `exec "${systemd.bin}/worker"`,
-                aws: `echo "$*" >>"${systemd.disk}/aws"`,
+                // Its first call fails.
+                aws: `echo "$*" >>"${systemd.disk}/aws"; [ "$(wc -l <"${systemd.disk}/aws")" -gt 1 ]`,
             };
             for (const [name, body] of Object.entries(scripts)) {
                 standIn(systemd.bin, name, body);
@@ -87,7 +88,7 @@ echo "start $2" >>"$NOTES"
         const soon = (text: string) =>
             text
                 .replace("--every 5 --grace 10", "--every 0.5 --grace 1")
-                .replace(/RestartSec=\d/, "RestartSec=0.1")
+                .replace(/RestartSec=\d+/, "RestartSec=0.1")
                 .replace("Restart=", `ExecStopPost=/bin/sh -c 'echo "result $SERVICE_RESULT" >>"$NOTES"'\nRestart=`);
         const worker = soon(unitFile("systemd/leader-worker.service"));
 
@@ -132,43 +133,46 @@ echo "start $2" >>"$NOTES"
 
         it("a worker that fails again and again gives up the lead, and is put back as the README says", async () => {
             const { env, notes } = await launch("failing", leaderTags, { FAILS: "true" });
-            await systemd.install("leader-drain@.service", unitFile("systemd/leader-drain@.service"), env);
+            await systemd.install("leader-drain@.service", soon(unitFile("systemd/leader-drain@.service")), env);
             await systemd.install("leader-worker.service", worker, env);
             await systemd.run("systemctl start leader-worker");
-            await until(() => calls().length > 0);
-            expect(calls()[0]).to.match(/^ec2 create-tags .*"app:isLeader:eligible","Value":"false"/);
+            await until(() => calls().length > 1);
+            expect(calls()[1]).to.match(/^ec2 create-tags .*"app:isLeader:eligible","Value":"false"/);
             expect(await systemd.show("leader-worker", "ActiveState")).to.equal("failed");
             expect(notes("start")).to.have.length(5);
 
             await systemd.install("leader-worker.service", worker, { ...env, FAILS: "" });
             const { text } = readme.shellBlock("systemctl reset-failed");
             expect(await systemd.run(text, env)).to.deep.equal({ status: 0, output: "" });
-            expect(calls()[1]).to.match(/^ec2 delete-tags /);
+            expect(calls()[2]).to.match(/^ec2 delete-tags /);
             await until(() => notes("daemon").length === 1);
             expect(await systemd.show("leader-worker", "ActiveState")).to.equal("active");
             await systemd.run("systemctl stop leader-worker");
         });
 
-        it("a package's unit follows the leader by the drop-in", async () => {
-            const { metadata, env, notes, started, looked, alive } = await launch("beat", followerTags);
-            const own = `[Service]\nType=simple\nEnvironment=SHOP=own\nExecStart=/usr/bin/celery beat\nExecStop=/bin/false\nRestart=no\n`;
-            await systemd.install("celery-beat.service", own, env);
-            await systemd.install(
-                "celery-beat.service.d/leader.conf",
-                soon(iniBlock("ExecStart=\n")).replace("--grace", "--every 0.5 --grace"),
-            );
-            await systemd.run("systemctl start celery-beat");
-            await looked(2);
-            expect(notes("start")).to.deep.equal([]);
-            metadata.tags = leaderTags;
-            await started(1);
-            metadata.tags = followerTags;
-            await until(() => alive().length === 0, alive);
-            await until(async () => (await systemd.show("celery-beat", "NRestarts")) === "1");
-            expect(notes("result")).to.deep.equal(["success"]);
-            expect(await systemd.show("celery-beat", "Environment")).to.include("SHOP=own");
-            await systemd.run("systemctl stop celery-beat");
-        });
+        const dropIns = { success: iniBlock("ExecStart=\n"), "exit-code": String(new Document("README.md").in("ini")) };
+        for (const [result, dropIn] of Object.entries(dropIns)) {
+            it(`a package's unit follows the leader by a README's drop-in, and takes 75 for ${result}`, async () => {
+                const { metadata, env, notes, started, looked, alive } = await launch(`beat-${result}`, followerTags);
+                const own = `[Service]\nType=simple\nEnvironment=SHOP=own\nExecStart=/usr/bin/celery beat\nExecStop=/bin/false\nRestart=no\n`;
+                await systemd.install("celery-beat.service", own, env);
+                await systemd.install(
+                    "celery-beat.service.d/leader.conf",
+                    soon(dropIn).replace("--grace", "--every 0.5 --grace"),
+                );
+                await systemd.run("systemctl start celery-beat");
+                await looked(2);
+                expect(notes("start")).to.deep.equal([]);
+                metadata.tags = leaderTags;
+                await started(1);
+                metadata.tags = followerTags;
+                await until(() => alive().length === 0, alive);
+                await until(async () => (await systemd.show("celery-beat", "NRestarts")) === "1");
+                expect(notes("result")).to.deep.equal([result]);
+                expect(await systemd.show("celery-beat", "Environment")).to.include("SHOP=own");
+                await systemd.run("systemctl stop celery-beat");
+            });
+        }
 
         it("a task that a oneshot leaves in the background finishes, and doesn't hold up the next", async () => {
             const { metadata, env, notes } = await launch("schedule", leaderTags);

@@ -68,7 +68,7 @@ describe("README.md", () => {
         await sandbox.run("install -m 755 election/instance/leader-only election/instance/leader-while /usr/local/bin");
         await sandbox.showMetadata(leaderTags);
         const [unit = ""] = readme.in("ini");
-        const [, command] = unit.match(/^ExecStart=(.*)$/m) ?? [];
+        const [, command] = unit.match(/^ExecStart=(.+)$/m) ?? [];
         const outcome = await sandbox.run(String(command));
         expect(outcome).to.deep.include({ status: 0, calls: [["celery", "--app", "shop", "beat"]] });
     });
