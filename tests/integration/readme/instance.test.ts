@@ -14,7 +14,7 @@ const readme = new Document("election/instance/README.md");
 const silent = { status: 0, stdout: "", stderr: "" };
 
 describe("election/instance/README.md", () => {
-    const sandbox = useSandbox("php", "aws");
+    const sandbox = useSandbox("php", "aws", "python", "setpriv");
 
     const install = readme.shellBlock("install -m 755 leader-only").text;
     beforeEach(async () => {
@@ -63,17 +63,17 @@ describe("election/instance/README.md", () => {
 
     withTool("unshare", () =>
         it("a worker runs as the first process of a container, and in Supervisor's namespace", async () => {
-            sandbox.standIn("python");
             await sandbox.showMetadata(leaderTags);
             const image =
                 readme
                     .in("Dockerfile")
                     .join("")
                     .match(/\[.*\]/g) ?? [];
+            const user = "--reuid www-data --regid www-data --init-groups";
             const words = image.flatMap((list) => JSON.parse(list));
             for (const [command, worker] of [
                 [[...namespace, ...words].join(" "), ["python", "worker.py"]],
-                [readme.shellBlock("unshare --pid").text, ["php", "artisan", "queue:work"]],
+                [readme.shellBlock("unshare --pid").text, `setpriv ${user} php artisan queue:work`.split(" ")],
             ] as const) {
                 expect(await sandbox.run(command)).to.deep.include({ status: 0, calls: [worker] });
             }
