@@ -86,15 +86,6 @@ underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {
             expect(lines).to.include("This instance has led by another key: shop:primary");
         });
 
-        it("says that an instance is about to leave", async () => {
-            machine.metadata.lifecycle = "Terminated";
-            const { status, lines } = await check("worker");
-            expect(status).to.equal(1);
-            expect(lines.at(-1)).to.equal(
-                "so: would not run worker (this instance is about to leave its group (target-lifecycle-state is Terminated))",
-            );
-        });
-
         it("says that tags aren't shown", async () => {
             await machine.launch(undefined);
             const { status, lines } = await check("worker");
