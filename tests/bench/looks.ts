@@ -1,9 +1,9 @@
 // What a look of `leader-while` costs an instance: CPU and requests, of the script and everything that it starts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { childrenOf, read } from "../instance/processes";
 import { followerTags, leaderTagPath, leaderTags, Metadata } from "../simulator/metadata";
 import { root } from "../simulator/stack/program";
 
@@ -48,18 +48,7 @@ export async function measureLooks(leads: boolean): Promise<Look> {
 
 /** CPU time of a process, of all under it, and of those that have ended: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 function ticksOf(pid: number): number {
-    const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    const all = processes.flatMap((name) => {
-        try {
-            const [, after = ""] = readFileSync(`/proc/${name}/stat`, "utf8").split(") ");
-            const fields = after.split(" ");
-            const ticks = fields.slice(11, 15).reduce((sum, time) => sum + Number(time), 0); // utime, stime, cutime, cstime
-            return [{ pid: Number(name), parent: Number(fields[1]), ticks }];
-        } catch {
-            return []; // it has ended
-        }
-    });
-    const under = (parent: number): number =>
-        all.filter((one) => one.parent === parent).reduce((sum, one) => sum + one.ticks + under(one.pid), 0);
-    return under(pid) + (all.find((one) => one.pid === pid)?.ticks ?? 0);
+    const [, after = ""] = read(pid, "stat").split(") ");
+    const times = after.split(" ").slice(11, 15).map(Number); // utime, stime, cutime, cstime
+    return [...times, ...childrenOf(pid).map(ticksOf)].reduce((sum, time) => sum + time, 0);
 }

@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 export const namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /** A file of a process in /proc; empty if it has ended. */
-function read(pid: number, file: string): string {
+export function read(pid: number, file: string): string {
     try {
         return readFileSync(`/proc/${pid}/${file}`, "latin1");
     } catch {

@@ -2,9 +2,7 @@
 // settings as text in the environment, and this engine answers its gRPC calls as an update, or a preview, of an empty stack does.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { callbackify, promisify } from "node:util";
@@ -105,17 +103,6 @@ export async function runAsCli(options: {
     run.status = status;
     run.errors += stderr;
     return run;
-}
-
-/** A copy of what `pulumi up` reads, in a new folder whose name has a space; `remove` ends it. */
-export function copyOfProgram(): { folder: string; remove(): void } {
-    const parent = mkdtempSync(join(tmpdir(), "program-"));
-    const folder = join(parent, "leader election");
-    for (const part of ["index.ts", "election", "Pulumi.yaml", "package.json", "tsconfig.json"]) {
-        cpSync(join(root, part), join(folder, part), { recursive: true });
-    }
-    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-    return { folder, remove: () => rmSync(parent, { recursive: true, force: true }) };
 }
 
 /** The text of the function's only file, as it is registered. */

@@ -63,11 +63,8 @@ const declareTests = () =>
 
             it("finds a detached leader without an event, and takes both tags off it", async () => {
                 const { leader, others } = await groupWithLeader();
-                await region.autoScaling.detachInstances({
-                    AutoScalingGroupName: group,
-                    InstanceIds: [leader],
-                    ShouldDecrementDesiredCapacity: true,
-                });
+                const detached = { AutoScalingGroupName: group, InstanceIds: [leader] };
+                await region.autoScaling.detachInstances({ ...detached, ShouldDecrementDesiredCapacity: true });
                 await stack.sweep();
                 expect(others).to.include(await leaderOf(group));
                 expect(await region.tags(leader)).to.not.have.any.keys(tagKey, sinceKey);
@@ -135,31 +132,14 @@ const declareTests = () =>
             });
         });
 
-        describe("whatever a group is called", () => {
+        it("elects in a group whatever it is called, and in no other that its name would match as a pattern", async () => {
             const names = ["awseb-*", "awseb-?", "awseb-\\", "awseb-[ab]", "awseb-a b&c", "awseb-a"];
-
-            it("elects in it, and in no other that its name would match as a pattern", async () => {
-                for (const [place, name] of names.entries()) {
-                    const [first] = await region.addGroup(name, 2);
-                    await stack.receive(launched(name, first));
-                    expect(await leaderOf(name)).to.equal(first);
-                    expect(await region.tagged(tagKey)).to.have.all.keys(names.slice(0, place + 1));
-                }
-            });
-
-            it("knows its leader again in a new container", async () => {
-                // moto takes an escaped backslash for two, and so can't show that group's leader.
-                const shown = names.filter((name) => !name.includes("\\"));
-                const firsts = new Map<string, string>();
-                for (const name of shown) {
-                    firsts.set(name, (await region.addGroup(name, 2))[0]);
-                }
-                await stack.sweep();
-                const before = await region.instances();
-                const newContainer = await Stack.deploy(region, await programWith(), "new");
-                await newContainer.receive(...[...firsts].map(([name, first]) => launched(name, first)));
-                expect(await region.instances()).to.deep.equal(before);
-            });
+            for (const [place, name] of names.entries()) {
+                const [first] = await region.addGroup(name, 2);
+                await stack.receive(launched(name, first));
+                expect(await leaderOf(name)).to.equal(first);
+                expect(await region.tagged(tagKey)).to.have.all.keys(names.slice(0, place + 1));
+            }
         });
     });
 

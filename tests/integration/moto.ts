@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AutoScaling } from "@aws-sdk/client-auto-scaling";
 import { EC2, paginateDescribeInstances } from "@aws-sdk/client-ec2";
 import { EventBridge } from "@aws-sdk/client-eventbridge";
 import { SQS } from "@aws-sdk/client-sqs";
+import { until } from "../instance/processes";
 import { invoke, pointSdkAt, type Reports } from "../simulator/aws/endpoint";
 import { type BusEvent, sweepEvent } from "../simulator/aws/events";
 import { groupKey } from "../simulator/aws/region";
@@ -14,7 +14,6 @@ import { type Handler, startContainer } from "../simulator/stack/packaged";
 import type { Program } from "../simulator/stack/program";
 import { type Wiring, wiringOf } from "../simulator/stack/registered";
 
-const startMillis = 60_000;
 const launchConfiguration = "instances";
 
 /** An instance as EC2 describes it. */
@@ -47,16 +46,13 @@ export class Moto {
             detached: true, // an interrupt from the keyboard is left to this process
         });
         const moto = new Moto(server, restoreEnvironment);
-        for (const deadline = Date.now() + startMillis; ; await sleep(50)) {
-            try {
-                await fetch(endpoint);
-                return moto;
-            } catch (cause) {
-                if (Date.now() > deadline) {
-                    await moto.stop();
-                    throw new Error(`moto_server does not answer at ${endpoint}`, { cause });
-                }
-            }
+        const answers = () => fetch(endpoint).then(Boolean, () => false);
+        try {
+            await until(answers, () => `moto_server at ${endpoint}`);
+            return moto;
+        } catch (error) {
+            await moto.stop();
+            throw error;
         }
     }
 

@@ -1,27 +1,19 @@
 // Packages from the npm registry beside the project's own, for the long proof: other SDKs and other releases of Node.js.
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-
-const folders: string[] = [];
-after(() => {
-    for (const folder of folders) {
-        rmSync(folder, { recursive: true, force: true });
-    }
-});
+import { newFolder } from "../simulator/folder";
 
 /**
  * Installs packages into a new folder, without their install scripts.
  *
  * @param packages as npm takes them: name@version
- * @returns the folder that has them in node_modules; it is removed after all tests
+ * @returns the folder that has them in node_modules; it is removed when this process ends
  * @throws with npm's output, if it fails
  */
 export async function install(...packages: string[]): Promise<string> {
-    const folder = mkdtempSync(join(tmpdir(), "npm-"));
-    folders.push(folder);
+    const folder = newFolder();
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true }));
     const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
     await promisify(execFile)("npm", ["install", ...options, ...packages], { cwd: folder });

@@ -1,10 +1,10 @@
 // A copy of the repository as `pulumi new` makes it, under another name, registers the same program.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect } from "chai";
 import { parse, stringify } from "yaml";
+import { newFolder } from "../simulator/folder";
 import { declarations, type Program, project, root, runProgram, shapeOf } from "../simulator/stack/program";
 
 const name = "shop-leaders";
@@ -35,12 +35,8 @@ function makeNew(folder: string): void {
 }
 
 describe("pulumi new of this repository", () => {
-    let folder: string;
-    before(() => {
-        folder = mkdtempSync(join(tmpdir(), "new-"));
-        makeNew(folder);
-    });
-    after(() => rmSync(folder, { recursive: true }));
+    const folder = newFolder();
+    before(() => makeNew(folder));
 
     it("asks for settings that exist, with their defaults, and for the region", function () {
         if (!template) {

@@ -38,6 +38,12 @@ describe("By the policies that are registered", () => {
         };
     const create = tagging("ec2:CreateTags");
     const remove = tagging("ec2:DeleteTags");
+    const inGroup = (name: string) => [...create([name], ours), ...remove([name], ours)];
+    /** All writes that are allowed of our own tags: in a group of ours, and off an instance in none. */
+    const everywhere = (keys: string[], elsewhere?: Partial<Location>) => [
+        ...create(["awseb-e-shop"], keys, elsewhere),
+        ...remove(["awseb-e-shop", undefined], keys, elsewhere),
+    ];
     const onVolume = (requests: Request[]) =>
         requests.map((request) => ({ ...request, resource: arn("ec2", "volume/vol-1") }));
 
@@ -81,30 +87,19 @@ describe("By the policies that are registered", () => {
 
     describe("the function may not", () => {
         const cases: Record<string, Request[]> = {
-            "set another tag beside ours": create(["awseb-e-shop"], [...ours, "Name"]),
-            "set another tag": create(["awseb-e-shop"], ["Name"]),
-            "set our tag in other case": create(["awseb-e-shop"], ["APP:ISLEADER"]),
-            "set a tag whose key begins like ours": create(["awseb-e-shop"], [`${tagKey}:x`]),
-            "take another tag off beside ours": remove(["awseb-e-shop"], [...ours, "Name"]),
-            "take another tag off": remove(["awseb-e-shop"], ["Name"]),
-            "take all tags off": remove(["awseb-e-shop"], []),
-            "promote in a foreign group": create(["other-e-shop"], ours),
-            "promote in a group that has the prefix inside": create(["my-awseb-e-shop"], ours),
-            "promote in a group that has the prefix in capitals": create(["AWSEB-e-shop"], ours),
-            "demote in a foreign group": remove(["other-e-shop"], ours),
-            "demote in a group that has the prefix inside": remove(["my-awseb-e-shop"], ours),
+            "write another tag": everywhere(["Name"]),
+            "write another tag beside ours": everywhere([...ours, "Name"]),
+            "write our tag in other case": everywhere(["APP:ISLEADER"]),
+            "write a tag whose key begins like ours": everywhere([`${tagKey}:x`]),
+            "take all tags off": remove(["awseb-e-shop", undefined], []),
+            "write to a foreign group": inGroup("other-e-shop"),
+            "write to a group that has the prefix inside": inGroup("my-awseb-e-shop"),
+            "write to a group that has the prefix in capitals": inGroup("AWSEB-e-shop"),
             "tag an instance in no group": create([undefined], ours),
-            "take another tag off an instance in no group": remove([undefined], ["Name"]),
-            "take another tag beside ours off an instance in no group": remove([undefined], [...ours, "Name"]),
-            "take all tags off an instance in no group": remove([undefined], []),
-            "tag a volume": onVolume(create(["awseb-e-shop"], ours)),
-            "take tags off a volume": onVolume(remove(["awseb-e-shop"], ours)),
-            "take tags off a volume in no group": onVolume(remove([undefined], ours)),
-            "tag in another region": create(["awseb-e-shop"], ours, { region: "eu-west-1" }),
-            "take tags off in another region": remove(["awseb-e-shop", undefined], ours, { region: "eu-west-1" }),
-            "tag in another account": create(["awseb-e-shop"], ours, { accountId: "999999999999" }),
-            "take tags off in another account": remove([undefined], ours, { accountId: "999999999999" }),
-            "tag in another partition": create(["awseb-e-shop"], ours, { partition: "aws-other" }),
+            "write to a volume": onVolume(everywhere(ours)),
+            "write in another region": everywhere(ours, { region: "eu-west-1" }),
+            "write in another account": everywhere(ours, { accountId: "999999999999" }),
+            "write in another partition": everywhere(ours, { partition: "aws-other" }),
             "terminate an instance": call("ec2:TerminateInstances", arn("ec2", "instance/i-1")),
             "change a group": call("autoscaling:UpdateAutoScalingGroup", groupArn("awseb-e-shop")),
             "describe anything else": call("ec2:DescribeVolumes"),
@@ -121,7 +116,8 @@ describe("By the policies that are registered", () => {
         };
         for (const [what, requests] of Object.entries(cases)) {
             it(what, () => {
-                expect(requests.map((request) => allows(role, request))).to.not.include(true).and.to.not.be.empty;
+                expect(requests).to.not.be.empty;
+                expect(requests.filter((request) => allows(role, request))).to.deep.equal([]);
             });
         }
     });

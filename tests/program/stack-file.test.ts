@@ -1,9 +1,9 @@
 // A stack's settings read from its file: what `npm run status` and `npm run trial` take them from.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { settingsOfStack } from "../../election/stack/stack-file";
+import { newFolder } from "../simulator/folder";
 import { declarations } from "../simulator/stack/program";
 
 const defaults = Object.fromEntries(Object.entries(declarations).map(([key, { default: value }]) => [key, value]));
@@ -15,10 +15,9 @@ const projectFile = JSON.stringify({
 describe("The settings of a stack", () => {
     let folder: string;
     beforeEach(() => {
-        folder = mkdtempSync(join(tmpdir(), "stack-file-"));
+        folder = newFolder();
         write("Pulumi.yaml", projectFile);
     });
-    afterEach(() => rmSync(folder, { recursive: true }));
 
     const write = (file: string, text: string) => writeFileSync(join(folder, file), text);
     const read = (name?: string, over?: Record<string, string | undefined>) => settingsOfStack(name, { folder, over });

@@ -1,12 +1,10 @@
 // `npm run status`: what it prints of a region, with read rights only, and its exit status.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
 import { expect } from "chai";
-import { explained, prepareSdk } from "../../election/stack/operator";
+import { explained } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
@@ -14,10 +12,11 @@ import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
 import { minute } from "../simulator/clock";
 import { inThisProcess } from "../simulator/command-line";
+import { copyOfProgram, newFolder } from "../simulator/folder";
 import { firstOf, firstTwo, found, only } from "../simulator/lists";
 import { pausedKey, sinceKey, tagKey } from "../simulator/names";
 import { programWith, sweep } from "../simulator/scenario";
-import { project, root } from "../simulator/stack/program";
+import { project } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
@@ -51,16 +50,13 @@ describe("npm run status", () => {
     });
 
     let aws: AwsServer;
-    let folder: string;
     const real = process.env;
     beforeEach(() => {
         process.env = { ...real };
-        folder = mkdtempSync(join(tmpdir(), "status-"));
     });
     afterEach(() => {
         process.env = real;
         aws.close();
-        rmSync(folder, { recursive: true });
     });
 
     /** Opens the stand-in for AWS, and sets the environment for it; undefined takes a variable away. */
@@ -72,14 +68,6 @@ describe("npm run status", () => {
 
     /** Runs it in this process, which is quicker. */
     const run = (...options: string[]) => inThisProcess(main, options);
-
-    /** Runs it as npm does, in the project's folder or a copy of it. */
-    async function runAlone(cwd: string, ...options: string[]) {
-        const args = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
-        const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-        const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-        return { out, err, status };
-    }
 
     /** Runs it where AWS has a region. */
     async function statusOf(region: Region, ...options: string[]) {
@@ -177,35 +165,21 @@ describe("npm run status", () => {
         expect(out).to.contain("--prefix").and.to.contain("--json");
     });
 
-    it("is a command of its own, in the project's folder", async () => {
-        await openAws(quiet);
-        const { out, err, status } = await runAlone(root);
-        expect({ err, status }).to.deep.equal({ err: "", status: 0 });
-        expect(out).to.match(new RegExp(`^${shop} +led `, "m"));
-    });
-
-    it("has the SDK take the profile that a stack names", async () => {
-        await openAws(quiet);
-        prepareSdk("eu-west-1", "on-call");
-        expect(process.env).to.include({ AWS_REGION: "eu-west-1", AWS_PROFILE: "on-call" });
-    });
-
-    it("takes prefixes, region and profile from a stack's file", async () => {
+    it("is a command of its own, which takes prefixes, region and profile from a stack's file", async () => {
+        const folder = copyOfProgram();
         const credentials = join(folder, "credentials");
         const vacant = await regionAfter((world) => void stripShop(world));
         await openAws(vacant, { ...keyless, AWS_SHARED_CREDENTIALS_FILE: credentials });
-        for (const file of ["election", "Pulumi.yaml", "package.json", "tsconfig.json"]) {
-            cpSync(join(root, file), join(folder, file), { recursive: true });
-        }
-        symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
         writeFileSync(credentials, "[on-call]\naws_access_key_id = testing\naws_secret_access_key = testing\n");
         const region = { "aws:region": "eu-west-1", "aws:profile": "on-call" };
         const config = { ...region, [`${project}:asgPrefix`]: "awseb-e-s" };
         writeFileSync(join(folder, "Pulumi.prod.yaml"), JSON.stringify({ config }));
-        const { out, err, status } = await runAlone(folder, "--stack", "prod");
-        expect({ err, status }).to.deep.equal({ err: "", status: 1 });
-        expect(out).to.match(new RegExp(`^${shop} +vacant `, "m"));
-        expect(out).to.contain("1 groups with the prefix awseb-e-s in eu-west-1").and.to.not.contain(blog);
+        const command = ["-r", "ts-node/register", join("election", "status", "index.ts"), "--stack", "prod"];
+        const ended = promisify(execFile)(process.execPath, command, { cwd: folder });
+        const { stdout, stderr, code } = await ended.catch((error) => error);
+        expect({ stderr, code }).to.deep.equal({ stderr: "", code: 1 });
+        expect(stdout).to.match(new RegExp(`^${shop} +vacant `, "m"));
+        expect(stdout).to.contain("1 groups with the prefix awseb-e-s in eu-west-1").and.to.not.contain(blog);
     });
 
     it("names groups that are there if no group of the named region has one of the prefixes, and exits with 1", async () => {
@@ -243,6 +217,7 @@ describe("npm run status", () => {
         ["AWS refuses to list groups", {}, new RegExp(`^autoscaling:${listing}.*AccessDenied`), "AccessDenied"],
     ] as const) {
         it(`says in one line what is wrong if ${cause}, and exits with 2`, async () => {
+            const folder = newFolder();
             const files = {
                 AWS_CONFIG_FILE: join(folder, "config"),
                 AWS_SHARED_CREDENTIALS_FILE: join(folder, "keys"),

@@ -27,7 +27,6 @@ const palette = {
     "no leader": ["#d1242f", "#f85149"],
     "two leaders": ["#8250df", "#ab7df8"],
     "two at work": ["#bc4c00", "#f0883e"],
-    star: ["#fffffe", "#0d1118"],
 } as const;
 type Colour = keyof typeof palette;
 const light = (colour: Colour): string => palette[colour][0];
@@ -35,7 +34,6 @@ const light = (colour: Colour): string => palette[colour][0];
 const size = { width: 920, left: 76, right: 36, top: 44, lane: 18, bar: 10, work: 4, labels: 15, title: 22, gap: 14 };
 const [fontSize, characterWidth] = [11, 6];
 const troubleOpacity = 0.5;
-const starWidth = 14;
 const inWordsMillis = 15 * 60 * 1000; // a shorter time has room for sentences
 
 /** Draws a part of a day; the same text for the same day. */
@@ -68,7 +66,7 @@ function specOf(scenery: Scenery): Spec {
     }
     const bottom = panels.at(-1)?.bottom ?? size.top;
     const title = `The leaders of ${panels.map((panel) => panel.title).join(" and ")} from ${timeOfDay(from)} to ${timeOfDay(to)}`;
-    const lists = ["lanes", "bars", "troubles", "stars", "labels"] as const;
+    const lists = ["lanes", "bars", "troubles", "labels"] as const;
     const drawn = panels.flatMap(({ bars, troubles }) => [...bars, ...troubles]);
     const shown = (Object.keys(palette) as Colour[]).filter((colour) => drawn.some(({ what }) => what === colour));
     const font = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
@@ -136,16 +134,6 @@ function specOf(scenery: Scenery): Spec {
                 fill: light("faint"),
             }),
             mark("rect", "bars", { ...bar, cornerRadius: 1.5 }),
-            mark("text", "stars", {
-                x: { ...x("at"), offset: 7 },
-                y: { signal: `datum.y + ${size.bar / 2 + 0.5}` },
-                text: "★",
-                align: "center",
-                baseline: "middle",
-                font: "sans-serif",
-                fontSize: 9,
-                fill: light("star"),
-            }),
             mark("text", "labels", {
                 x: { ...x("at"), offset: { signal: "datum.align === 'left' ? 4 : -4" } },
                 y: of("y"),
@@ -208,12 +196,6 @@ function panelOf(scenery: Scenery, electorate: string, top: number) {
             ...barsOf([...conditions, ...leads], y, size.bar),
             ...barsOf(workers?.shifts.filter((shift) => shift.id === id) ?? [], y + size.bar - 1, size.work),
         ]),
-        stars: lanes.flatMap(({ y, leads }) =>
-            leads
-                .filter(({ start }) => start >= from && start < to)
-                .filter(({ start, end = to }) => (end - start) * pixelsPerMilli(scenery) > starWidth)
-                .map(({ start }) => ({ at: start, y })),
-        ),
         labels: labels.map(({ row, ...label }) => ({ ...label, y: top + 16 + row * size.labels, bottom })),
         troubles: barsOf(troubles.filter(isHere), firstLane, bottom - firstLane),
     };

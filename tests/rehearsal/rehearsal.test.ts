@@ -1,15 +1,29 @@
 // The rehearsal: what it shows, prints and draws of a day, and what it refuses.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { inThisProcess } from "../simulator/command-line";
+import { newFolder } from "../simulator/folder";
 import { firstOf } from "../simulator/lists";
-import { start } from "../simulator/npm-start";
-import { runProgram } from "../simulator/stack/program";
+import { root, runProgram } from "../simulator/stack/program";
 import { dayLength, deedsOf } from "./day";
 import { timeOfDay } from "./narration";
 import { main, type Options, prologue, readOptions, rehearse } from "./rehearsal";
+
+const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** Runs `npm start` with arguments, without a home and without AWS's and Pulumi's variables. */
+function start(...args: string[]) {
+    const [command, ...script] = scripts.start.split(" ");
+    expect(command).to.equal("node");
+    const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(AWS|PULUMI)_/.test(key)));
+    // Memory is freed early: all tests together are to do with little.
+    const flags = ["--max-old-space-size=120", "--max-semi-space-size=4"];
+    const options = { cwd: root, env: { ...env, HOME: "/nonexistent" }, encoding: "utf8" } as const;
+    const { status, stdout: out, stderr: err } = spawnSync(process.execPath, [...flags, ...script, ...args], options);
+    return { status, out, err };
+}
 
 /** The lines about something that happens, up to the next thing that happens. */
 function linesAbout(out: string, what: string): string {
@@ -37,14 +51,10 @@ describe("npm start", () => {
         const stored = readFileSync(join(__dirname, "lost-leader.svg"), "utf8");
         let day: ReturnType<typeof start>;
         let drawn: string;
-        before(async () => {
-            const folder = mkdtempSync(join(tmpdir(), "picture-"));
-            try {
-                day = start(...part, "--picture", join(folder, "a.svg"));
-                drawn = readFileSync(join(folder, "a.svg"), "utf8");
-            } finally {
-                rmSync(folder, { recursive: true });
-            }
+        before(() => {
+            const file = join(newFolder(), "a.svg");
+            day = start(...part, "--picture", file);
+            drawn = readFileSync(file, "utf8");
         });
 
         it("has everything in it that can happen to a group", () => {

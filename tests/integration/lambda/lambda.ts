@@ -2,10 +2,10 @@
 // without node_modules, with the SDK found through NODE_PATH, and the log format and level that are registered.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { newFolder } from "../../simulator/folder";
 import { accountId, type Program, root } from "../../simulator/stack/program";
 
 /** What an environment is made of. */
@@ -25,7 +25,6 @@ export interface LambdaOptions {
 const addon = join(__dirname, "runtime-addon.cjs");
 
 export class Lambda {
-    private readonly folder = mkdtempSync(join(tmpdir(), "lambda-"));
     private readonly child: ChildProcess;
     private readonly closed: Promise<unknown>;
     private stdout = "";
@@ -36,8 +35,9 @@ export class Lambda {
         const lambda = program.resources.find(({ type }) => type === "aws:lambda/function:Function");
         const { handler, memorySize, loggingConfig, runtime, environment } = lambda?.inputs ?? {};
         // As /var/task and /var/runtime: the runtime client, its addon, and an SDK that the function finds through NODE_PATH alone.
-        const task = join(this.folder, "task");
-        const runtimeFolder = join(this.folder, "runtime");
+        const folder = newFolder();
+        const task = join(folder, "task");
+        const runtimeFolder = join(folder, "runtime");
         const modules = join(runtimeFolder, "node_modules");
         mkdirSync(task);
         mkdirSync(modules, { recursive: true });
@@ -107,7 +107,6 @@ export class Lambda {
     async stop(): Promise<{ lines: string[]; stderr: string }> {
         this.child.kill("SIGKILL");
         await this.closed;
-        rmSync(this.folder, { recursive: true, force: true });
         return { lines: this.stdout.split("\n").filter((line) => line !== ""), stderr: this.stderr };
     }
 }

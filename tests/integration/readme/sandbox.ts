@@ -1,11 +1,11 @@
 // Runs what a README shows, with stand-ins for the commands and the metadata that it would reach.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { callsIn, standIn } from "../../instance/stand-in";
+import { newFolder } from "../../simulator/folder";
 import { followerTags, leaderTags, Metadata } from "../../simulator/metadata";
 import { root } from "../../simulator/stack/program";
 
@@ -24,16 +24,11 @@ class Sandbox {
 
     /** Makes its folder anew, without any stand-in. */
     open(): this {
-        this.folder = mkdtempSync(join(tmpdir(), "readme-"));
+        this.folder = newFolder();
         mkdirSync(this.in("tools"));
         mkdirSync(this.in("units"));
         symlinkSync(join(root, "election"), this.in("election"));
         return this;
-    }
-
-    close(): void {
-        this.hideMetadata();
-        rmSync(this.folder, { recursive: true });
     }
 
     /** Replaces a command by a stand-in: its calls are noted, then it runs this. */
@@ -108,6 +103,6 @@ export function useSandbox(...commands: string[]): Sandbox {
             sandbox.standIn(command);
         }
     });
-    afterEach(() => sandbox.close());
+    afterEach(() => sandbox.hideMetadata());
     return sandbox;
 }

@@ -6,8 +6,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect } from "chai";
+import { copyOfProgram } from "../../simulator/folder";
 import { withTool } from "../../tools";
-import { copyOfProgram } from "../engine";
 import { codeIn, Document } from "../readme/document";
 import { leftover, trial, useRegion } from "./drive";
 
@@ -152,16 +152,15 @@ const declareTests = () =>
         });
 
         describe("as a process", () => {
-            let copy: ReturnType<typeof copyOfProgram>;
+            let folder: string;
             before(() => {
-                copy = copyOfProgram();
-                writeFileSync(join(copy.folder, "Pulumi.dev.yaml"), "config: {}\n");
+                folder = copyOfProgram();
+                writeFileSync(join(folder, "Pulumi.dev.yaml"), "config: {}\n");
             });
-            after(() => copy.remove());
 
             const start = (command: string, args: string[]) =>
                 spawn(command, [...args, "--stack", "dev", "--yes", "--only", "untagged"], {
-                    cwd: copy.folder,
+                    cwd: folder,
                     env: { ...process.env, AWS_ENDPOINT_URL: region().url },
                     detached: true, // a process group, as a shell makes one
                     stdio: ["ignore", "pipe", "pipe"],

@@ -1,5 +1,5 @@
 // The HTTP stand-in for AWS: a simulated region behind the wire protocols that the SDK speaks, with answers as long as AWS's,
-// latency, faults, and answers that stall or trickle. For retries, time-outs, CPU, AWS's runtime client, other SDKs.
+// latency, faults, and answers that trickle. For retries, time-outs, CPU, AWS's runtime client, other SDKs.
 //
 //     const region = new Region(new Timeline());
 //     const aws = await AwsServer.open(region);       // in real time: nothing on the region's timeline comes due
@@ -29,8 +29,6 @@ interface Trouble {
     refused?: Error;
     /** The answer comes this late, in milliseconds after the request. */
     after?: number;
-    /** The right answer's headers and this many bytes come, then nothing more. */
-    stallsAfter?: number;
     /** The right answer comes at this many bytes a second. */
     bytesPerSecond?: number;
 }
@@ -103,15 +101,13 @@ export class AwsServer {
             request.socket.destroy();
             return;
         }
-        const { refused, after = this.latency, stallsAfter, bytesPerSecond }: Trouble = fault ?? {};
+        const { refused, after = this.latency, bytesPerSecond }: Trouble = fault ?? {};
         const { status, body } = await this.answerTo(call, refused);
         const bytes = Buffer.from(body);
         await until(start + after);
         call.end = performance.now();
         response.writeHead(status, { "content-length": bytes.length });
-        if (stallsAfter) {
-            response.write(bytes.subarray(0, stallsAfter));
-        } else if (bytesPerSecond) {
+        if (bytesPerSecond) {
             await trickle(response, bytes, bytesPerSecond);
         } else {
             response.end(bytes);
