@@ -205,7 +205,10 @@ const declareTests = () =>
 
             it("cleans up after its output is closed, as by a pager or with its terminal", async () => {
                 const child = node();
-                atGroup(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()));
+                atGroup(() => {
+                    child.stdout.destroy();
+                    child.stderr.destroy();
+                });
                 const [code] = await once(child, "exit");
                 expect(region().calls.map(({ action }) => action)).to.include("autoscaling:DeleteAutoScalingGroup");
                 expect(code).to.equal(2);
