@@ -12,6 +12,8 @@ interface Vacancy {
     at: number;
     by: unknown;
     events: object;
+    /** Nothing moved since the batch began: it was a leader there. */
+    isSure: boolean;
 }
 
 /** Measures the pause before each promotion. */
@@ -40,10 +42,11 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         return group === undefined ? undefined : electorates.nameOf(group);
     };
 
-    const noteVacancies = (call: Call, { events }: Batch) => {
+    const noteVacancies = (call: Call, { events, start }: Batch) => {
+        const isSure = !evidence.isChangedSince(start);
         for (const id of call.input.Resources.filter(leads)) {
             const home = currentHome(id, events);
-            const vacancy = { id, at: timeline.now, by: call.by, events };
+            const vacancy = { id, at: timeline.now, by: call.by, events, isSure };
             queueMicrotask(() => {
                 if (home !== undefined && !leads(id) && !electorates.leaders(home).some(leads)) {
                     vacancies.set(home, vacancy);
@@ -70,7 +73,7 @@ export function handOver(evidence: Evidence, note: Note): Checker {
             const home = currentHome(id, []) ?? "";
             const where = `promotion of ${id} in ${home} at ${call.start}`;
             const vacancy = vacancies.get(home);
-            const isKnown = vacancy && (vacancy.by === call.by || !done.has(vacancy.events));
+            const isKnown = vacancy?.isSure && (vacancy.by === call.by || !done.has(vacancy.events));
             if (alone && isKnown && call.start - vacancy.at < handoverMillis) {
                 note("a hand-over takes its pause", `${where}: ${vacancy.id} was demoted alive at ${vacancy.at}`);
             } else if (waitsForNothing(home)) {
