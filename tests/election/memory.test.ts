@@ -126,20 +126,17 @@ describe("An election", () => {
         });
 
         for (const source of ["an event", "a read"]) {
-            rule(`never chooses an instance again that ${source} called shutting down`, async (world) => {
+            rule(`never chooses an instance that ${source} called shutting down within the hour`, async (world) => {
                 const { region, timeline } = world;
                 addMembers(world, { [a]: leading(atFive), [b]: {} });
-                await timeline.pass(2 * minute);
-                region.setState(a, "shutting-down");
-                region.lag = () => (source === "an event" ? minute : 0);
-                await (source === "an event"
-                    ? receive(world, stateEvent(timeline.now, a, "shutting-down"))
-                    : sweep(world));
+                const events = ["shutting-down", "stopping"].map((state) => stateEvent(timeline.now, a, state));
+                region.setState(a, source === "a read" ? "shutting-down" : "running");
+                await (source === "a read" ? sweep(world) : receive(world, ...events));
                 expect(leadersOf(world)).to.deep.equal([b]);
-                region.lag = () => minute;
+                region.setState(a, "running"); // as reads that lag may call it
+                await timeline.pass(58 * minute);
                 region.setMember(b, standby);
-                await sweep(world);
-                expect(region.tags(a)[tagKey]).to.equal(undefined);
+                expect(only(await sweep(world))).to.include({ outcome: "kept", leader: b });
                 expect(leadersOf(world)).to.deep.equal([b]);
             });
         }
@@ -154,10 +151,14 @@ describe("An election", () => {
             },
         );
 
-        rule("does not take a stopping event of eleven seconds ago for a fact", async (world) => {
-            addMembers(world, { [a]: leading(atFive), [b]: {} });
+        rule("takes a stopping event for a fact for ten seconds, of leaders and candidates", async (world) => {
+            addMembers(world, { [a]: leading(atFive, { load: 1 }), [b]: { load: 50 }, [c]: { load: 99 } });
             await receive(world, stateEvent(world.timeline.now - 11 * second, a, "stopping"));
-            expect(leadersOf(world)).to.deep.equal([a]);
+            expect(leadersOf(world), "after eleven seconds").to.deep.equal([a]);
+            await receive(world, stateEvent(world.timeline.now - 6 * second, a, "stopping"));
+            expect(leadersOf(world), "after six seconds").to.deep.equal([b]);
+            world.region.setMember(b, standby);
+            expect(only(await sweep(world)).leader).to.equal(c);
         });
     });
 

@@ -1,7 +1,8 @@
 // Flapping: after three promotions in a group within a minute, tag events cause no promotion there until the next sweep.
 import { expect } from "chai";
+import { denied, failOnce } from "../simulator/aws/faults";
 import { atFive, minute, second } from "../simulator/clock";
-import { addLedGroup, leading, untag } from "../simulator/members";
+import { addLedGroup, leading, unhealthy, untag } from "../simulator/members";
 import {
     eventOf,
     expectOneLeader,
@@ -21,10 +22,10 @@ async function strip(world: Shop, millis = promptly): Promise<void> {
     await world.timeline.pass(millis);
 }
 
-/** The tags are taken off three times, and each time a leader is promoted; the last one. */
-async function flap(world: Shop): Promise<string> {
-    for (let promotion = 0; promotion < 3; promotion++) {
-        await strip(world, 2 * second);
+/** The tags are taken off some times, and each time a leader is promoted; the last one. */
+async function flap(world: Shop, promotions = 3): Promise<string> {
+    for (let promotion = 0; promotion < promotions; promotion++) {
+        await strip(world, 20 * second);
         expectOneLeader(world);
     }
     return expectOneLeader(world);
@@ -65,6 +66,16 @@ describe("A group whose leader changes again and again", () => {
         world.region.setTags(copy, leading(atFive).tags ?? {});
         await world.timeline.pass(promptly);
         expectOneLeader(world, [leads]);
+    });
+
+    shopRule("a tag that a leader gets back counts as a promotion", 2, async (world) => {
+        const leads = await flap(world, 2);
+        world.region.setMember(leads, unhealthy);
+        world.region.fault = failOnce("ec2:CreateTags", { error: denied });
+        await sweep(world);
+        expectOneLeader(world, [leads]);
+        await strip(world);
+        expectNone(world);
     });
 
     shopRule("flapping of one group leaves the others alone", 3, async (world) => {

@@ -127,6 +127,16 @@ export const demonstrations: Record<string, History> = {
         pageSize: 1,
         fates: ["onTime", "lost"].concat(Array(20).fill("lost")) as History["fates"],
     },
+    "a leader is detached, and its group can't be read": {
+        settings: { handoverSeconds: "5" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "detach", pick: leader } },
+            { wait: 0, act: { kind: "trouble", calls: 1, on: "groups", fault: "throttled", partly: 0 } },
+            { wait: 1500, act: sweep },
+        ],
+    },
 
     // What is remembered.
     "EC2 shows six minutes after a leader began to end that it runs": {
@@ -261,6 +271,18 @@ export const demonstrations: Record<string, History> = {
             { wait: 1000, act: sweep },
         ],
     },
+    "a leader in Standby gets its tag back": {
+        settings: { protectLeader: "true" },
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: { kind: "tag", pick: member(0), value: "true", since: "earlier" } },
+            { wait: 0, act: { kind: "refuse", pick: member(1), what: "create" } },
+            { wait: 1000, act: sweep },
+            { wait: 1000, act: { kind: "enterStandby", pick: leader } },
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "launch", group: 0, hook: false } },
+        ],
+    },
     "a protected leader fails its health check": {
         settings: { protectLeader: "true" },
         groups: [{ size: 2 }],
@@ -314,6 +336,14 @@ export const demonstrations: Record<string, History> = {
     },
 
     // The table.
+    "the leader is vetoed, and the other stopped": {
+        groups: [{ size: 2 }],
+        acts: [
+            { wait: 0, act: sweep },
+            { wait: 5000, act: { kind: "stop", pick: leader } },
+            { wait: 12_000, act: { kind: "veto", pick: leader, on: true } },
+        ],
+    },
     "a member arrives while the leader is not fit": {
         groups: [{ size: 1 }],
         acts: [

@@ -17,6 +17,7 @@ export const deciding: Record<string, Mutation> = {
     "a warned leader is fit": ['return warned ? "has a Spot interruption warning" : undefined;', "return undefined;"],
     "choose a vetoed instance": ["!instance.leads && !instance.vetoed &&", "!instance.leads &&"],
     "choose an instance with a Spot warning": ["isReady)(instance) && !instance.warned)", "isReady)(instance))"],
+    "choose an instance that an event calls stopping": [' && instance.state !== "stopping");', ");", memory],
     "an arriving member replaces a leader that may stay": ['tier === "fit"', 'tier === "fit" || tier === "arriving"'],
     "no instance leads while a group boots": ["arriving = others.filter(group_1.isArriving);", "arriving = [];"],
     "the earliest leader stays": ["(b, now) - (0, exports.sinceOf)(a, now)", "(a, now) - (0, exports.sinceOf)(b, now)"],
@@ -31,6 +32,11 @@ export const deciding: Record<string, Mutation> = {
     ],
     "leave the tag to an instance that a read shows with it": ["[...leaders, ...shown]", "[...leaders]", memory],
     "a group that wants none is vacant": ['desired > 0 ? "vacant" : "empty"', '"vacant"'],
+    "demote none if no candidate will do": [
+        "group, fallback, since",
+        "group, { ...fallback, demote: [] }, since",
+        "the leader is vetoed, and the other stopped",
+    ],
     "choose without EC2's state": ['status instanceof Error || states.includes(status?.state ?? "");', "true;"],
     "promote though a candidate's state can't be read": [
         "if (error) {\n        return { ids: [], error };",

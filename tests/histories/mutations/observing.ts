@@ -4,6 +4,7 @@ import type { Mutation } from "../mutations";
 const answers = "tests/election/answers.test.ts";
 const memory = "tests/election/memory.test.ts";
 const ownership = "tests/election/ownership.test.ts";
+const ranking = "tests/election/ranking.test.ts";
 const progress = "tests/election/progress.test.ts";
 const sweptPages = "for await (const page of (0, describe_1.readGroupPages)(aws)) {";
 
@@ -22,6 +23,11 @@ export const observing: Record<string, Mutation> = {
     "ask for the homes of more than 50 instances in a call": [
         "(0, answers_1.chunks)(ids, 50).map((InstanceIds)",
         "(ids.length > 0 ? [ids] : []).map((InstanceIds)",
+    ],
+    "ask for the load of more than 500 instances in a call": [
+        "(0, answers_1.chunks)(ids, 500).map(",
+        "(ids.length > 0 ? [ids] : []).map(",
+        ranking,
     ],
     "a group's failed read fails all": ["({ unread: [{ groups, error }] })", "{ throw error; }"],
     "a later read replaces what showed that a departing instance leads": [
@@ -70,6 +76,11 @@ export const observing: Record<string, Mutation> = {
         ownership,
     ],
     "no election where an instance without a group's tag lost its own": ["of batch.unplaced) {", "of []) {"],
+    "strip an orphan though its group can't be read": [
+        "scope.handoverSeconds > 0 &&",
+        "false &&",
+        "a leader is detached, and its group can't be read",
+    ],
     "an orphan doesn't delay its group's successor": [
         "orphans: orphans.filter(({ id }) => batch.detached.get(id)?.some((left) => names.includes(left))),",
         "orphans: [],",

@@ -43,12 +43,15 @@ export const remembering: Record<string, Mutation> = {
 
     // States.
     "shutting-down in a read is not remembered": ['(read ?? { state }).state === "shutting-down"', "false", memory],
+    "shutting-down in a read counts for five minutes": ["began + endingMillis", "began + 300_000", memory],
+    "a late stopping is truer than shutting-down": ['states.get(id)?.state !== "shutting-down"', "true", memory],
     "states are remembered for ever": without("states"),
     "shutting-down in an event is not remembered": [
         'learnState(memory, id, state, state === "stopping"',
         'state === "stopping" && learnState(memory, id, state, state === "stopping"',
     ],
     "stopping counts for an hour": ["at + stoppingMillis :", "at + 360 * stoppingMillis :", memory],
+    "stopping counts for three seconds": ["at + stoppingMillis :", "at + 0.3 * stoppingMillis :", memory],
     "stopping counts from its arrival": ["at + stoppingMillis :", "now + stoppingMillis :", memory],
     "stopping in an event is not remembered": ["at + stoppingMillis :", "0 :", memory],
     "shutting-down is truer than terminated": ['", "shutting-down", "terminated"', '", "terminated", "shutting-down"'],
@@ -83,6 +86,8 @@ export const remembering: Record<string, Mutation> = {
         "true",
     ],
     "a sweep doesn't end the flapping guard": ["batch.sweep ? memory.promotions : []", "[]", flapping],
+    "three promotions in 40 s are no flapping": ["[0] ?? 0) <= flappingMillis", "[0] ?? 0) <= 20_000", flapping],
+    "a tag given back is no promotion for flapping": ["times = changed", "times = isGivenBack || changed", flapping],
     "the flapping guard counts promotions of any time": [
         "(times.at(-1) ?? 0) - (times[0] ?? 0) <= flappingMillis",
         "true",
@@ -102,6 +107,7 @@ export const remembering: Record<string, Mutation> = {
 
     // Protection.
     "take protection that was there before": ["memory.protectedBefore.set(id, wasProtected);", ""],
+    "a term's own protection lasts": ["if (!isGivenBack) {", "if (true) {", "a leader in Standby gets its tag back"],
     "what was protected before one term was before the next": [
         "set(id, wasProtected)",
         "set(id, memory.protectedBefore.get(id) || wasProtected)",

@@ -69,6 +69,7 @@ export const writing: Record<string, Mutation> = {
         "return false",
         "a protected leader fails its health check",
     ],
+    "protection stays in Standby": [', "EnteringStandby", "Standby"];', "];", "a leader in Standby gets its tag back"],
     "take protection from members that don't lead": [
         "return leads && listed.protected && !protectedBefore.get(id)",
         "return id !== leader && listed.protected",
