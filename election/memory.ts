@@ -1,6 +1,6 @@
 // What a container knows better than EC2's reads: its own recent writes, states that events reported, Spot warnings.
 import { addTrigger, type Batch, tagType, warningMillis } from "./events";
-import { type Group, type Instance, type ObservedGroup, type ObservedInstance, sinceOf } from "./group";
+import { type Group, type Instance, type ObservedInstance, sinceOf } from "./group";
 import type { Round } from "./observe";
 import type { Result, WrittenRound } from "./promote";
 import type { Scope } from "./scope";
@@ -19,7 +19,7 @@ export const emptyMemory = () => ({
     refusals: new Map<string, { until: number }>(),
     /** Times of the last promotions in each group, three at most, by the group's name. */
     promotions: new Map<string, number[]>(),
-    /** Instances that lost the tag alive, or may have, with no successor since then, by the group's name. */
+    /** Instances that lost the tag alive, or may have, in the last election without a successor, by the group's name. */
     pendingHandovers: new Map<string, { ids: string[]; at: number }>(),
     /** Whether a leader was protected from scaling in before it led, by its id. */
     protectedBefore: new Map<string, boolean>(),
@@ -121,7 +121,7 @@ export const recall = (scope: Scope, memory: Memory, round: Round, now: number):
         const ofGroup = [...memory.writes.values()].filter(({ election }) => election === group.name);
         const corrected = {
             ...group,
-            instances: group.instances.map((instance) => recallInstance(memory, instance, group, now)),
+            instances: group.instances.map((instance) => recallInstance(memory, instance, now)),
             orphans: group.orphans.filter((orphan) => !isStripped(orphan)),
             latestWritten: Math.max(0, ...ofGroup.map((write) => sinceOf(write, now))),
             flapping:
@@ -133,7 +133,7 @@ export const recall = (scope: Scope, memory: Memory, round: Round, now: number):
     return { ...round, groups, orphans: round.orphans.filter((orphan) => !isStripped(orphan)) };
 };
 
-const recallInstance = (memory: Memory, instance: ObservedInstance, group: ObservedGroup, now: number): Instance => {
+const recallInstance = (memory: Memory, instance: ObservedInstance, now: number): Instance => {
     const { id, listed, state: readState, leads } = instance;
     // What can't be taken back is truer than a read, unless that shows what follows it.
     const known = memory.states.get(id)?.state;
@@ -148,7 +148,7 @@ const recallInstance = (memory: Memory, instance: ObservedInstance, group: Obser
     };
     const write = memory.writes.get(id);
     // A later `since` in a read is newer than what was written.
-    if (!write || !listed || write.election !== group.name || sinceOf(instance, now) > sinceOf(write, now)) {
+    if (!write || !listed || sinceOf(instance, now) > sinceOf(write, now)) {
         return corrected;
     }
     const since = write.since ?? instance.since;
@@ -217,7 +217,6 @@ const rememberPromotion = (memory: Memory, group: Group, id: string, isGivenBack
     const earlier = memory.promotions.get(group.name) ?? [];
     const times = changedTooOften(earlier) ? earlier : [...earlier, now].slice(-flappingPromotions);
     memory.promotions.set(group.name, times);
-    memory.pendingHandovers.delete(group.name);
     if (!isGivenBack) {
         const wasProtected = group.instances.some((one) => one.id === id && one.listed?.protected);
         memory.protectedBefore.set(id, wasProtected);
