@@ -20,7 +20,7 @@ export function memory(evidence: Evidence, note: Note): Checker {
         const known = evidence.writes.filter((write) => evidence.isKnown(write, call, batch));
         const last = evidence.writes.filter((write) => write.id === id).at(-1);
         const home = homeOf(id, batch);
-        // Memory does not count for an instance that its group no longer lists, or another one.
+        // Memory does not count for an instance that its group no longer lists; in another group it is not judged.
         const again = last !== undefined && known.includes(last) && home !== undefined && last.home === home;
         const since = Date.parse(call.input.Tags.at(-1)?.Value);
         if (again && last.leads && !last.isAdoption && writing === "promotion") {
