@@ -11,14 +11,12 @@ const everySeconds = 0.2;
 const looks = 50;
 const ticksPerSecond = 100; // USER_HZ, which Linux promises to programs
 
-/** Of one look: each is a process of leader-only, which asks for a token of its own. */
-export interface Look {
-    cpuMillis: number;
-    requests: number;
-}
-
-/** Lets an instance look many times in a row, as the leader with its worker at work, or not. Linux only. */
-export async function measureLooks(leads: boolean): Promise<Look> {
+/**
+ * Lets an instance look many times in a row, as the leader with its worker at work, or not. Linux only.
+ *
+ * @returns what one look takes: each is a process of leader-only, which asks for a token of its own
+ */
+export async function measureLooks(leads: boolean): Promise<{ cpuMillis: number; requests: number }> {
     const metadata = await Metadata.start(leads ? leaderTags : followerTags);
     const script = join(root, "election/instance/leader-while");
     const child = spawn(script, ["--every", String(everySeconds), "--", "sleep", "3600"], {

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { callbackify, promisify } from "node:util";
 import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { found } from "../simulator/lists";
-import { accountId, computed, configuration, project, root } from "../simulator/stack/program";
+import { answersIn, computed, configuration, project, root } from "../simulator/stack/program";
 
 /** A resource as the engine is asked to register it. */
 export interface Registration {
@@ -43,16 +43,6 @@ const { EngineService } = pulumi("./proto/engine_grpc_pb.js");
 const structOf = (value: object) => struct.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)));
 const region = "us-east-1";
 const stack = "dev";
-
-/** Everything that a setting can add to a stack. */
-export const everything = {
-    asgPrefix: "awseb-",
-    electorateTag: "environment",
-    handoverSeconds: "5",
-    protectLeader: "true",
-    dashboard: "true",
-    alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:alarms",
-};
 
 /**
  * Runs the program as `pulumi up`, or `pulumi preview`, of a new stack does.
@@ -131,12 +121,8 @@ function serve(run: Run, preview: boolean): Server {
             return new monitorMessages.SupportsFeatureResponse().setHassupport(isSupported);
         }),
         invoke: answer((request) => {
-            const answers: Record<string, object> = {
-                "aws:index/getPartition:getPartition": { partition: "aws" },
-                "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
-                "aws:index/getRegion:getRegion": { region },
-            };
-            return new providerMessages.InvokeResponse().setReturn(structOf(found(answers[request.getTok()])));
+            const answered = found(answersIn("aws", region)[request.getTok()]);
+            return new providerMessages.InvokeResponse().setReturn(structOf(answered));
         }),
         registerResource: answer((request) => {
             const [type, name] = [request.getType(), request.getName()];

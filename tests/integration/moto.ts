@@ -47,13 +47,11 @@ export class Moto {
         });
         const moto = new Moto(server, restoreEnvironment);
         const answers = () => fetch(endpoint).then(Boolean, () => false);
-        try {
-            await until(answers, () => `moto_server at ${endpoint}`);
-            return moto;
-        } catch (error) {
+        await until(answers, () => `moto_server at ${endpoint}`).catch(async (error) => {
             await moto.stop();
             throw error;
-        }
+        });
+        return moto;
     }
 
     async stop(): Promise<void> {

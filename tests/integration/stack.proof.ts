@@ -1,7 +1,8 @@
 // The program on every Node.js that it supports, from npm, under Pulumi's own language host: a second `up` from another machine
 // changes nothing. Part of `npm run proof`; needs the npm registry.
 import { expect } from "chai";
-import { everything, functionTextOf, type Run, runAsCli, urnsIn } from "./engine";
+import { everything } from "../simulator/stack/program";
+import { functionTextOf, type Run, runAsCli, urnsIn } from "./engine";
 import { install, nodeIn, nodePackage } from "./npm";
 
 describe("Under Pulumi's language host the program", () => {

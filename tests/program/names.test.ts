@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import { only } from "../simulator/lists";
 import { programWith } from "../simulator/scenario";
-import { idOf } from "../simulator/stack/program";
+import { everything, idOf } from "../simulator/stack/program";
 
 const rules = ["departures", "scaling", "sweep", "tags"];
 
@@ -31,7 +31,7 @@ const deployed: Record<string, { names: string[]; fixed?: string[] }> = {
 };
 
 describe("An update of a deployed stack", () => {
-    const updated = () => programWith({ dashboard: "true", alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:ops" });
+    const updated = () => programWith(everything);
 
     for (const [type, { names, fixed = [] }] of Object.entries(deployed)) {
         it(`keeps each ${type}, and no input is new that would replace it`, async () => {

@@ -8,6 +8,7 @@ import { explained } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
+import { environmentFor } from "../simulator/aws/endpoint";
 import { AwsServer, refusal } from "../simulator/aws/http";
 import type { Region } from "../simulator/aws/region";
 import { minute } from "../simulator/clock";
@@ -62,8 +63,7 @@ describe("npm run status", () => {
     /** Opens the stand-in for AWS, and sets the environment for it; undefined takes a variable away. */
     async function openAws(region: Region, more: Record<string, string | undefined> = {}): Promise<void> {
         aws = await AwsServer.open(region);
-        const keys = { AWS_ACCESS_KEY_ID: "testing", AWS_SECRET_ACCESS_KEY: "testing" };
-        Object.assign(process.env, { AWS_ENDPOINT_URL: aws.url, AWS_REGION: "us-east-1", ...keys, ...more });
+        Object.assign(process.env, environmentFor(aws.url), more);
     }
 
     /** Runs it in this process, which is quicker. */

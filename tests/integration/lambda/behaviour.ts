@@ -10,18 +10,6 @@ import { programWith } from "../../simulator/scenario";
 import { batchOf } from "../../simulator/stack/packaged";
 import { Lambda, type LambdaOptions } from "./lambda";
 
-/** A line of a console method, as the runtime client wraps it. */
-interface ConsoleLine {
-    timestamp: string;
-    level: string;
-    requestId: string;
-    // biome-ignore lint/suspicious/noExplicitAny: whatever was logged
-    message: any;
-}
-
-/** Metric values of one line in the embedded metric format, with its dimensions. */
-type MetricLine = Record<string, unknown>;
-
 /**
  * Defines the tests for an environment.
  *
@@ -48,7 +36,8 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
     const sweep = () => lambda.invoke(batchOf(sweepEvent(Date.now())));
 
     /** Stops the environment and reads its log: every line is JSON, and either a bare metric line or a wrapped console line. */
-    async function logs(): Promise<{ console: ConsoleLine[]; metrics: MetricLine[] }> {
+    // biome-ignore lint/suspicious/noExplicitAny: whatever was logged
+    async function logs(): Promise<Record<"console" | "metrics", any[]>> {
         const { lines, stderr } = await lambda.stop();
         expect(stderr).to.equal("");
         const parsed = lines.map((line) => JSON.parse(line));
@@ -56,7 +45,7 @@ export function behavesInLambda(environment: () => Omit<LambdaOptions, "program"
         for (const line of metrics) {
             expect(line, "a metric line is bare").to.not.have.any.keys("timestamp", "level", "requestId", "message");
         }
-        const wrapped: ConsoleLine[] = parsed.filter((line) => !("_aws" in line));
+        const wrapped = parsed.filter((line) => !("_aws" in line));
         for (const line of wrapped) {
             expect(line.timestamp).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
             expect(line.requestId).to.match(/^0{8}-/);

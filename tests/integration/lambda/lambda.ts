@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { environmentFor } from "../../simulator/aws/endpoint";
 import { newFolder } from "../../simulator/folder";
 import { accountId, type Program, root } from "../../simulator/stack/program";
 
@@ -62,11 +63,7 @@ export class Lambda {
                 AWS_LAMBDA_LOG_LEVEL: loggingConfig.applicationLogLevel,
                 AWS_LAMBDA_LOG_GROUP_NAME: "/aws/lambda/election",
                 AWS_LAMBDA_LOG_STREAM_NAME: "2026/11/25/[$LATEST]0123456789abcdef0123456789abcdef",
-                AWS_REGION: "us-east-1",
-                AWS_ACCESS_KEY_ID: "testing",
-                AWS_SECRET_ACCESS_KEY: "testing",
-                AWS_SESSION_TOKEN: "testing",
-                AWS_ENDPOINT_URL: awsUrl,
+                ...environmentFor(awsUrl),
                 ...environment?.variables,
             },
             stdio: ["ignore", "pipe", "pipe", "ipc"],

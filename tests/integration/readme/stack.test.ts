@@ -9,7 +9,7 @@ import { unhealthy } from "../../simulator/members";
 import { followerTags, groupTag, leaderTags } from "../../simulator/metadata";
 import { pausedKey, sinceKey, tagKey } from "../../simulator/names";
 import { inOwnRegion, leadersOf, openShop, programWith } from "../../simulator/scenario";
-import type { Program } from "../../simulator/stack/program";
+import { everything, type Program } from "../../simulator/stack/program";
 import { codeIn, commandOf, Document, optionsOf } from "./document";
 import { useSandbox } from "./sandbox";
 
@@ -17,8 +17,6 @@ const readme = new Document("election/stack/README.md");
 const monitoring = new Document("election/stack/monitoring.md");
 const deploying = new Document("election/stack/deploying.md");
 const costSheet = new Document("election/stack/costs.md");
-const alarmTopicArn = "arn:aws:sns:us-east-1:123456789012:on-call";
-const changeTopicArn = "arn:aws:sns:us-east-1:123456789012:leaders";
 
 // What Pulumi's AWS provider calls for each type of resource, traced while it made, read, changed and deleted one. AWS asks
 // for the tagging actions and for iam:PassRole as well, which a stand-in for AWS can't show.
@@ -54,13 +52,7 @@ describe("election/stack/README.md", () => {
     let withAll: Program;
     before(async () => {
         program = await programWith();
-        withAll = await programWith({
-            electorateTag: "environment",
-            protectLeader: "true",
-            dashboard: "true",
-            alarmTopicArn,
-            changeTopicArn,
-        });
+        withAll = await programWith(everything);
     });
 
     const named = (type: string) =>

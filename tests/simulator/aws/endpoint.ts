@@ -2,8 +2,16 @@ import type { Handler } from "../stack/packaged";
 
 export type Reports = Awaited<ReturnType<Handler>>;
 
+/** The environment in which SDK clients speak to an endpoint of our own, with keys that are worth nothing. */
+export const environmentFor = (endpoint: string) => ({
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_ACCESS_KEY_ID: "testing",
+    AWS_SECRET_ACCESS_KEY: "testing",
+    AWS_REGION: "us-east-1",
+});
+
 /**
- * Makes every SDK client of this process that is made from now on speak to an endpoint of our own, with keys that are worth nothing.
+ * Makes every SDK client of this process that is made from now on speak to an endpoint of our own.
  *
  * @returns puts the environment back
  */
@@ -11,13 +19,7 @@ export function pointSdkAt(endpoint: string): () => void {
     const before = process.env;
     // A profile or another service's endpoint would win over what is set here.
     const others = Object.entries(before).filter(([key]) => !key.startsWith("AWS_"));
-    process.env = {
-        ...Object.fromEntries(others),
-        AWS_ENDPOINT_URL: endpoint,
-        AWS_ACCESS_KEY_ID: "testing",
-        AWS_SECRET_ACCESS_KEY: "testing",
-        AWS_REGION: "us-east-1",
-    };
+    process.env = { ...Object.fromEntries(others), ...environmentFor(endpoint) };
     return () => {
         process.env = before;
     };

@@ -1,12 +1,6 @@
 // The HTTP stand-in for AWS: a simulated region behind the wire protocols that the SDK speaks, with answers as long as AWS's,
 // latency, faults, and answers that trickle. For retries, time-outs, CPU, AWS's runtime client, other SDKs.
-//
-//     const region = new Region(new Timeline());
-//     const aws = await AwsServer.open(region);       // in real time: nothing on the region's timeline comes due
-//     const restore = pointSdkAt(aws.url);            // or AWS_ENDPOINT_URL=aws.url for another process
-//     aws.fault = ({ action }, before) => (action === "CreateTags" && before === 0 ? refusal("RequestLimitExceeded", 503) : undefined);
-//     … then look at the region, and at aws.calls
-//     restore(); aws.close();
+// Time is real: nothing on the region's timeline comes due. retries.test.ts shows how it is used.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -35,6 +35,17 @@ export interface Program {
 
 export const accountId = "123456789012";
 
+/** Everything that a setting can add to a stack. */
+export const everything = {
+    asgPrefix: "awseb-",
+    electorateTag: "environment",
+    handoverSeconds: "5",
+    protectLeader: "true",
+    dashboard: "true",
+    alarmTopicArn: "arn:aws:sns:us-east-1:123456789012:alarms",
+    changeTopicArn: "arn:aws:sns:us-east-1:123456789012:leaders",
+};
+
 /** What resources are called in AWS, as the mocks make it up. */
 export const physicalNames = {
     functionName: "election-1234567",
@@ -101,11 +112,7 @@ export async function runProgram(
 ): Promise<Program> {
     const { stack = "dev", partition = "aws", region = "us-east-1", registered = [] } = options;
     pulumi.runtime.setAllConfig(configuration({ "aws:region": region, ...options.config }));
-    const answers: Record<string, object> = {
-        "aws:index/getPartition:getPartition": { partition },
-        "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
-        "aws:index/getRegion:getRegion": { region },
-    };
+    const answers = answersIn(partition, region);
     let request: Registration;
     await pulumi.runtime.setMocks(
         {
@@ -175,6 +182,13 @@ function loadEntry(): Record<string, pulumi.Input<string>> {
     module.children.pop(); // Node.js does so itself if it throws
     return exported;
 }
+
+/** What the provider answers to what the program asks, by the names of its functions. */
+export const answersIn = (partition: string, region: string): Record<string, object> => ({
+    "aws:index/getPartition:getPartition": { partition },
+    "aws:index/getCallerIdentity:getCallerIdentity": { accountId },
+    "aws:index/getRegion:getRegion": { region },
+});
 
 /** What the provider knows of a resource once it is there; `given` is its physical name, if the program says it. */
 export function computed(type: string, name: string, partition: string, region: string, given?: string): object {
