@@ -303,14 +303,24 @@ export class Evidence {
             );
         }
         if (isRead(call)) {
-            this.lastView ??= viewOf(this.world.region, this.electorates);
-            this.views.get(batch.events)?.push(this.lastView);
+            this.views.get(batch.events)?.push(this.viewFor(batch));
         } else {
             this.isWriting = true;
             queueMicrotask(() => {
                 this.isWriting = false;
             });
         }
+    }
+
+    /** What there is to be seen; the same view as before if nothing has changed since. */
+    private viewFor({ events }: Batch): View {
+        const { region } = this.world;
+        const named = namedAlone(events);
+        if (named.length > 0) {
+            return viewOf(region, this.electorates, named);
+        }
+        this.lastView ??= viewOf(region, this.electorates);
+        return this.lastView;
     }
 
     /** A container has a batch as soon as it makes a call, whatever comes of that. */
@@ -377,6 +387,12 @@ export class Evidence {
 }
 
 export const isRead = ({ action }: Call): boolean => /:(Describe|Get)/.test(action);
+
+/** Instances that events name without the group that they are in. */
+const namedAlone = (events: Batch["events"]): string[] => {
+    const tagged = events.filter(({ source, detail }) => source === "aws.tag" && detail.tags[groupKey] === undefined);
+    return [...tagged.map(({ resources }) => instanceIn(resources)), ...detachesIn(events).map(({ id }) => id)];
+};
 
 /** Which instances groups have let go, as events say. */
 export function detachesIn(events: Batch["events"]): { id: string; group: string }[] {

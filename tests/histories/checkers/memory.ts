@@ -42,7 +42,8 @@ export function memory(evidence: Evidence, note: Note): Checker {
             }
         },
         afterInvocation: ({ events, start }, by) => {
-            const suspects = evidence.isDisturbed({ events }) ? [] : (repeated.get(events) ?? []);
+            const isExcused = evidence.isDisturbed({ events }) || evidence.isChangedSince(start);
+            const suspects = isExcused ? [] : (repeated.get(events) ?? []);
             if (suspects.length === 0) {
                 return;
             }

@@ -155,8 +155,11 @@ export function sinceIn(tags: Record<string, string>, tagKey: string, now: numbe
     return Number.isNaN(at) || at > now + dayMillis ? 0 : at;
 }
 
-/** The region as it is. A leader is a member if one of Auto Scaling's two lists shows it, any other instance by its group's. */
-export function viewOf(region: Region, electorates: Electorates): View {
+/**
+ * The region as it is. A leader, or an instance that an event names without its group, is a member if one of Auto Scaling's
+ * two lists shows it, any other instance by its group's.
+ */
+export function viewOf(region: Region, electorates: Electorates, named: string[] = []): View {
     const { tagKey } = electorates.franchise;
     const { leftOut } = region;
     const paused = electorates.paused();
@@ -172,8 +175,8 @@ export function viewOf(region: Region, electorates: Electorates): View {
         const electorate = electorates.nameOf(group);
         for (const { id, lifecycleState, healthStatus } of members) {
             const sight = view.get(id);
-            const isAskedFor = sight && isTrue(sight.tags[tagKey]) && !leftOut.instances.has(id);
-            if (sight && (isAskedFor || !leftOut.groups.has(id))) {
+            const isAskedFor = sight && (isTrue(sight.tags[tagKey]) || named.includes(id));
+            if (sight && ((isAskedFor && !leftOut.instances.has(id)) || !leftOut.groups.has(id))) {
                 const listed = { group, electorate, home: electorate, lifecycleState, healthStatus };
                 Object.assign(sight, listed, { paused: isPaused(electorate) });
             }
