@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "chai";
-import { explained } from "../../election/stack/operator";
+import { explained, prepareSdk } from "../../election/stack/operator";
 import { main } from "../../election/status";
 import type { GroupStatus } from "../../election/status/found";
 import { setStage } from "../rehearsal/stage";
@@ -17,7 +17,7 @@ import { copyOfProgram, newFolder } from "../simulator/folder";
 import { firstOf, firstTwo, found, only } from "../simulator/lists";
 import { pausedKey, sinceKey, tagKey } from "../simulator/names";
 import { programWith, sweep } from "../simulator/scenario";
-import { project } from "../simulator/stack/program";
+import { project, root } from "../simulator/stack/program";
 import { inWorld, type World } from "../simulator/world";
 
 const [shop, blog] = ["awseb-e-shop", "awseb-e-blog"];
@@ -165,7 +165,28 @@ describe("npm run status", () => {
         expect(out).to.contain("--prefix").and.to.contain("--json");
     });
 
-    it("is a command of its own, which takes prefixes, region and profile from a stack's file", async () => {
+    /** Runs it as npm does, in the project's folder, where its coverage counts, or in a copy of it. */
+    async function runAlone(cwd: string, ...options: string[]) {
+        const command = ["-r", "ts-node/register", join("election", "status", "index.ts"), ...options];
+        const ended = promisify(execFile)(process.execPath, command, { cwd });
+        const { stdout, stderr, code = 0 } = await ended.catch((error) => error);
+        return { stdout, stderr, code };
+    }
+
+    it("is a command of its own", async () => {
+        await openAws(quiet);
+        const { stdout, stderr, code } = await runAlone(root);
+        expect({ stderr, code }).to.deep.equal({ stderr: "", code: 0 });
+        expect(stdout).to.match(new RegExp(`^${shop} +led `, "m"));
+    });
+
+    it("has the SDK take the profile that a stack names", async () => {
+        await openAws(quiet);
+        prepareSdk("eu-west-1", "on-call");
+        expect(process.env).to.include({ AWS_REGION: "eu-west-1", AWS_PROFILE: "on-call" });
+    });
+
+    it("takes prefixes, region and profile from a stack's file", async () => {
         const folder = copyOfProgram();
         const credentials = join(folder, "credentials");
         const vacant = await regionAfter((world) => void stripShop(world));
@@ -174,9 +195,7 @@ describe("npm run status", () => {
         const region = { "aws:region": "eu-west-1", "aws:profile": "on-call" };
         const config = { ...region, [`${project}:asgPrefix`]: "awseb-e-s" };
         writeFileSync(join(folder, "Pulumi.prod.yaml"), JSON.stringify({ config }));
-        const command = ["-r", "ts-node/register", join("election", "status", "index.ts"), "--stack", "prod"];
-        const ended = promisify(execFile)(process.execPath, command, { cwd: folder });
-        const { stdout, stderr, code } = await ended.catch((error) => error);
+        const { stdout, stderr, code } = await runAlone(folder, "--stack", "prod");
         expect({ stderr, code }).to.deep.equal({ stderr: "", code: 1 });
         expect(stdout).to.match(new RegExp(`^${shop} +vacant `, "m"));
         expect(stdout).to.contain("1 groups with the prefix awseb-e-s in eu-west-1").and.to.not.contain(blog);

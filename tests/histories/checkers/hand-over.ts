@@ -12,7 +12,7 @@ interface Vacancy {
     at: number;
     by: unknown;
     events: object;
-    /** Nothing moved since the batch began: it was a leader there. */
+    /** It has not moved there since it was read: it was a leader there. */
     isSure: boolean;
 }
 
@@ -42,10 +42,11 @@ export function handOver(evidence: Evidence, note: Note): Checker {
         return group === undefined ? undefined : electorates.nameOf(group);
     };
 
-    const noteVacancies = (call: Call, { events, start }: Batch) => {
-        const isSure = !evidence.isChangedSince(start);
+    const noteVacancies = (call: Call, { events }: Batch) => {
         for (const id of call.input.Resources.filter(leads)) {
             const home = currentHome(id, events);
+            const [seen] = evidence.sightsOf({ events }, id);
+            const isSure = region.memberOf(id) === undefined || seen?.group !== undefined;
             const vacancy = { id, at: timeline.now, by: call.by, events, isSure };
             queueMicrotask(() => {
                 if (home !== undefined && !leads(id) && !electorates.leaders(home).some(leads)) {
