@@ -96,7 +96,7 @@ underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {
             expect((await check("worker")).lines.at(-1)).to.equal("so: would run worker");
         });
 
-        it("says that metadata can't be reached", async () => {
+        row("says that metadata can't be reached", async () => {
             machine.metadata.stop();
             const { status, lines } = await check("--wait", "2");
             expect(status).to.equal(2);
@@ -104,7 +104,7 @@ underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {
             expect(lines[1]).to.match(/because it can't find out \(no proper answer from .*: no connection\)\)$/);
         });
 
-        it("suggests the hop limit if metadata is silent", async () => {
+        row("suggests the hop limit if metadata is silent", async () => {
             machine.metadata.instead = { [tokenPath]: "hangs" };
             const { status, lines } = await check("--wait", "2");
             expect(status).to.equal(2);
@@ -138,7 +138,7 @@ underEachShell("leader-only runs nothing", leaderTags, (machine, row) => {
             "the AWS CLI hangs and won't end": ["trap '' TERM; sleep 1000;", undefined, /^(.*Killed.*\n)?$/],
         };
         withTool("busybox", () =>
-            it(Object.keys(ways).join("; "), async () => {
+            row(Object.keys(ways).join("; "), async () => {
                 await machine.launch(undefined);
                 const tries = Object.values(ways).map(async ([first, timeout, remark]) => {
                     const folder = machine.folderWith("busybox");
