@@ -90,13 +90,9 @@ async function inWorlds(programs: Programs, kind: keyof typeof worlds): Promise<
 /** What a file of tests finds, in a process of its own. */
 async function inTests(name: string, file: string): Promise<Found> {
     const options = ["--require", "ts-node/register", "--require", seeded, "--reporter", "dot", "--bail", file];
-    const { stdout, code = 0 }: { stdout: string; code?: number } = await execute(
-        process.execPath,
-        [mocha, ...options],
-        {
-            env: { ...process.env, FAULT: name, FORCE_COLOR: "0" },
-        },
-    ).catch((failed: { stdout: string; code?: number }) => failed);
+    const { stdout, code }: { stdout: string; code?: number } = await execute(process.execPath, [mocha, ...options], {
+        env: { ...process.env, FAULT: name, FORCE_COLOR: "0" },
+    }).catch((failed: { stdout: string; code?: number }) => failed);
     const { failure } = outcomeOf(stdout, code);
     if (failure === undefined && code) {
         throw new Error(`${file} can't be run: ${stdout.slice(-500)}`);

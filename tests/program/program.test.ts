@@ -287,7 +287,9 @@ describe("An event pattern", () => {
         [{ a: ["two"], detail: { tags: { k: [{ wildcard: "*" }] } } }, "wildcard"],
         [{ missing: { deep: [{ numeric: ["=", 1] }] } }, "numeric"],
         [{ a: [{ prefix: "o", exists: true }] }, "exists"],
+        [{ a: [["one"]] }, "one"],
         [{ a: "one" }, "one"],
+        [{ a: [] }, "[]"],
         [{ $or: [{ a: ["one"] }, { a: [{ prefix: "t" }] }] }, "one"],
     ];
     for (const [pattern, named] of unknown) {

@@ -1,5 +1,4 @@
 // A worker on each instance of the stage, started and ended by the rules of `leader-while`: `npm start -- --workers`.
-
 import { createHash } from "node:crypto";
 import { groupKey, isTrue } from "../simulator/aws/region";
 import { running } from "../simulator/clock";

@@ -1,5 +1,4 @@
 // With protectLeader leaders are protected from scaling in, those demoted no longer, and all others as others left them.
-
 import type { Call } from "../../simulator/aws/faults";
 import { isTrue } from "../../simulator/aws/region";
 import type { Batch, Container } from "../../simulator/clock";
